@@ -1,0 +1,172 @@
+"""The loop of the core: one message in, every consequence applied, commands out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from typing import Any
+
+from tasker_temporal.core.events import EVENTS, Event, EventRegistry, Payload, RowWritten
+from tasker_temporal.core.intake import DOORS
+from tasker_temporal.core.messages import (
+    AUTOMATIC,
+    Announce,
+    Answer,
+    Ask,
+    Command,
+    Fact,
+    Message,
+    Note,
+    StartTimer,
+    StopTimer,
+    TransitionTo,
+)
+from tasker_temporal.core.moves import move, note
+from tasker_temporal.core.rows import Row
+from tasker_temporal.core.subscribers import SUBSCRIPTIONS, Subscriptions
+from tasker_temporal.core.task import Task
+
+ANSWERS_KEPT = 1000
+
+Observer = Callable[[Event[Payload]], object]
+
+
+class Engine:
+    """Moves one task. Only the engine changes it; subscribers read it and say what they want.
+
+    Args:
+        task: The run to move, changed in place.
+        subscriptions: Who listens to what.
+        events: What may be published.
+        observe: Called with each event after the whole message was applied, so it never hears of what was rolled back.
+            What it returns is ignored: it cannot change the course of the task.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        *,
+        subscriptions: Subscriptions = SUBSCRIPTIONS,
+        events: EventRegistry = EVENTS,
+        observe: Observer | None = None,
+    ) -> None:
+        self.task = task
+        self._subscriptions = subscriptions
+        self._events = events
+        self._observe = observe
+        self._published: list[Event[Payload]] = []
+
+    def apply(self, message: Ask | Fact, now: datetime) -> list[Command]:
+        """Apply the message and all that follows from it, or nothing of it.
+
+        Depth first: a message's consequences are over before its next sibling begins, so every subscriber sees a task
+        that is between moves, never in the middle of one.
+
+        Returns:
+            What the caller must now do, in order.
+
+        Raises:
+            RequestRefused: the request broke a rule; the task is unchanged.
+        """
+        if isinstance(message, Ask) and message.request_id in self.task.answers:
+            return []
+        first = self.task.sort_key + 1
+        try:
+            commands = self._run(message, now)
+            if isinstance(message, Ask) and message.request_id is not None:
+                self._remember(message.request_id, Answer(first, self.task.sort_key))
+        except BaseException:
+            self._published.clear()
+            self.task.journal.rollback()
+            raise
+        self.task.journal.commit()
+        self._tell()
+        return commands
+
+    def plan(self, request: Ask, now: datetime) -> list[Row]:
+        """The rows that `request` would write if it came now. The task stays as it is.
+
+        Raises:
+            RequestRefused: it would be refused.
+        """
+        before = len(self.task.rows)
+        try:
+            self._run(request, now)
+            return self.task.rows[before:]
+        finally:
+            self._published.clear()
+            self.task.journal.rollback()
+
+    def answer(self, request_id: str) -> Answer | None:
+        """What the request of that id did, if it is one of the last 1,000."""
+        found = self.task.answers.get(request_id)
+        return None if found is None else Answer(*found)
+
+    def _run(self, message: Ask | Fact, now: datetime) -> list[Command]:
+        self.task.tick(now)
+        stack: list[tuple[Iterator[Message], int | None]] = [(DOORS[type(message)](message, self.task), None)]
+        commands: list[Command] = []
+        while stack:
+            messages, cause = stack[-1]
+            said = next(messages, None)
+            if said is None:
+                stack.pop()
+            elif isinstance(said, (TransitionTo, Note, Announce)):
+                event = self._record(said, cause)
+                for subscriber in reversed(self._subscriptions.get(event.name, ())):
+                    stack.append((subscriber(event, self.task), event.cause))
+            else:
+                commands.append(self._keep(said))
+        return commands
+
+    def _record(self, said: TransitionTo | Note | Announce, cause: int | None) -> Event[Payload]:
+        if isinstance(said, Announce):
+            return self._publish(said.event, dict(said.fields), cause or self.task.sort_key)
+        led_by = cause if said.cause is None else said.cause
+        return self._note(said, led_by) if isinstance(said, Note) else self._move(said, led_by)
+
+    def _move(self, wish: TransitionTo, cause: int | None) -> Event[Payload]:
+        step = None if wish.step is None else self.task.steps[wish.step]
+        fields: dict[str, Any] = {"from_state": (step or self.task).state, "to_state": wish.state}
+        row = move(self.task, wish, wish.actor or AUTOMATIC, cause)
+        if step is not None:
+            fields["step"], fields["execution"] = step.name, step.execution
+        return self._publish_row(row, fields)
+
+    def _note(self, said: Note, cause: int | None) -> Event[Payload]:
+        row = note(self.task, said._replace(cause=cause))
+        return self._publish_row(row, {} if said.step is None else {"step": said.step})
+
+    def _publish_row(self, row: Row, fields: dict[str, Any]) -> Event[Payload]:
+        fields["sort_key"], fields["metadata"] = row.sort_key, row.metadata
+        return self._publish(row.event, fields, row.sort_key)
+
+    def _publish(self, name: str, fields: dict[str, Any], cause: int) -> Event[Payload]:
+        fields["task_id"] = self.task.id
+        event = self._events.event(name, fields, cause)
+        if self._observe is not None:
+            self._published.append(event)
+        return event
+
+    def _keep(self, command: Command) -> Command:
+        """Timers are part of the task, so that a snapshot has them."""
+        if isinstance(command, StartTimer):
+            self.task.journal.put(self.task.timers, command.timer.id, command.timer)
+        elif isinstance(command, StopTimer):
+            self.task.journal.drop(self.task.timers, command.timer)
+        return command
+
+    def _remember(self, request_id: str, answer: Answer) -> None:
+        answers, journal = self.task.answers, self.task.journal
+        if len(answers) >= ANSWERS_KEPT:
+            journal.drop(answers, min(answers, key=lambda known: answers[known]))
+        journal.put(answers, request_id, tuple(answer))
+
+    def _tell(self) -> None:
+        published, self._published = self._published, []
+        if self._observe is not None:
+            for event in published:
+                self._observe(event)
+
+
+__all__ = ["Engine", "Observer", "RowWritten"]

@@ -1,0 +1,179 @@
+"""The doors of the core: what each message from outside asks for, or why it is refused.
+
+A request's door raises `RequestRefused`; a fact's door never does. Both only yield what the engine then does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+from tasker_temporal.core.machine import State
+from tasker_temporal.core.messages import (
+    CancelTask,
+    Drain,
+    Failure,
+    HandlerMissing,
+    Message,
+    Note,
+    Refused,
+    RunContinued,
+    SkipStep,
+    Start,
+    StepFailed,
+    StepStopped,
+    StepSucceeded,
+    Timer,
+    TimerFired,
+    TransitionTo,
+)
+from tasker_temporal.core.task import Step, Task
+from tasker_temporal.errors import RequestRefused
+
+Door = Callable[[Any, Task], Iterator[Message]]
+
+
+def legal_requests(task: Task, step: str | None = None) -> tuple[str, ...]:
+    """The requests that would not be refused now, for the task, or for one step of it."""
+    if not task.is_open or task.cancelling is not None:
+        return ()
+    if step is None:
+        return ("cancel",)
+    skippable = task.steps[step].state in (State.PENDING, State.ERROR)
+    return ("cancel", "skip") if skippable else ("cancel",)
+
+
+def _cancel(request: CancelTask, task: Task) -> Iterator[Message]:
+    _require_open(task)
+    yield Note("task.cancel_requested", actor=request.actor, reason=request.reason)
+
+
+def _skip(request: SkipStep, task: Task) -> Iterator[Message]:
+    if request.step not in task.steps:
+        raise RequestRefused(f"there is no step {request.step!r}; there are {', '.join(task.steps) or 'none'}")
+    _require_open(task)
+    state = task.steps[request.step].state
+    if "skip" not in legal_requests(task, request.step):
+        legal = legal_requests(task, request.step)
+        raise RequestRefused(f"step {request.step!r} is {state}: only a pending or failed step can be skipped", legal)
+    yield TransitionTo(request.step, State.SKIPPED, actor=request.actor, reason=request.reason)
+
+
+def _require_open(task: Task) -> None:
+    if task.cancelling is not None and task.is_open:
+        raise RequestRefused(f"the task is being cancelled, as {task.cancelled_by[0]!r} asked")
+    if not task.is_open:
+        raise RequestRefused(f"the task is {task.state}: only an open task takes requests")
+
+
+def _start(fact: Start, task: Task) -> Iterator[Message]:
+    task.problems = fact.problems
+    yield TransitionTo(None, State.PENDING, actor=fact.actor, reason=fact.reason)
+
+
+def _succeeded(fact: StepSucceeded, task: Task) -> Iterator[Message]:
+    step = task.steps[fact.step]
+    if _is_awaited(step, fact.execution):
+        yield TransitionTo(fact.step, State.COMPLETE, result=fact.result, cause=step.row)
+    else:
+        yield _late(fact.step, fact.execution, "complete", {"result": task.trace(fact.result.data)})
+
+
+def _failed(fact: StepFailed, task: Task) -> Iterator[Message]:
+    step = task.steps[fact.step]
+    if _is_awaited(step, fact.execution):
+        yield TransitionTo(fact.step, State.ERROR, failure=fact.failure, cause=step.row)
+    else:
+        error = {"type": fact.failure.type, **task.trace(fact.failure.message.encode())}
+        yield _late(fact.step, fact.execution, "error", {"error": error})
+
+
+def _stopped(fact: StepStopped, task: Task) -> Iterator[Message]:
+    step = task.steps[fact.step]
+    if _is_awaited(step, fact.execution):
+        yield TransitionTo(fact.step, State.CANCELLED, cause=task.cancelling or step.row)
+    else:
+        yield _late(fact.step, fact.execution, "cancelled", {})
+
+
+def _is_awaited(step: Step, execution: int) -> bool:
+    return step.state is State.IN_PROGRESS and step.execution == execution
+
+
+def _late(step: str, execution: int, outcome: str, metadata: Mapping[str, Any]) -> Note:
+    return Note("step.outcome_noted", step, {"execution": execution, "outcome": outcome, **metadata})
+
+
+def _missing(fact: HandlerMissing, task: Task) -> Iterator[Message]:
+    step = task.steps[fact.step]
+    if _is_awaited(step, fact.execution):
+        metadata = {"execution": fact.execution, "handler": fact.handler}
+        yield Note("step.handler_missing", fact.step, metadata, cause=step.row)
+    else:
+        yield _late(fact.step, fact.execution, "handler_missing", {})
+
+
+def _fired(fact: TimerFired, task: Task) -> Iterator[Message]:
+    timer = task.timers.get(fact.timer)
+    if timer is not None:
+        task.journal.drop(task.timers, fact.timer)
+        yield from TIMERS[timer.kind](timer, task)
+
+
+def _backoff_over(timer: Timer, task: Task) -> Iterator[Message]:
+    yield TransitionTo(timer.step, State.PENDING, cause=timer.cause)
+
+
+def _deadline_over(timer: Timer, task: Task) -> Iterator[Message]:
+    step = task.steps[timer.step or ""]
+    if step.state is State.IN_PROGRESS:
+        failure = Failure("StepDeadlineExceeded", f"not over within {step.template.deadline}", retryable=False)
+        yield TransitionTo(timer.step, State.ERROR, failure=failure, cause=timer.cause)
+    elif step.final is None and step.state is State.ERROR:
+        yield Note("step.deadline_exceeded", timer.step, cause=timer.cause)
+
+
+def _handler_wait_over(timer: Timer, task: Task) -> Iterator[Message]:
+    yield Note("step.redispatched", timer.step, cause=timer.cause)
+
+
+def _grace_over(timer: Timer, task: Task) -> Iterator[Message]:
+    for name, step in task.steps.items():
+        if step.state is State.IN_PROGRESS:
+            yield TransitionTo(name, State.CANCELLED, {"abandoned": True}, cause=timer.cause)
+
+
+TIMERS: Final[Mapping[str, Callable[[Timer, Task], Iterator[Message]]]] = {
+    "backoff": _backoff_over,
+    "deadline": _deadline_over,
+    "handler": _handler_wait_over,
+    "grace": _grace_over,
+}
+
+
+def _long(fact: Drain, task: Task) -> Iterator[Message]:
+    yield Note("workflow.drain_requested", metadata={"events": fact.events, "size": fact.size})
+
+
+def _continued(fact: RunContinued, task: Task) -> Iterator[Message]:
+    yield Note("workflow.run_continued", metadata={"run_id": fact.run_id})
+
+
+def _refused(fact: Refused, task: Task) -> Iterator[Message]:
+    metadata = {"rule": fact.rule, "name": fact.name} if fact.name else {"rule": fact.rule}
+    yield Note("workflow.request_refused", None, metadata, fact.actor, fact.reason, refused=True)
+
+
+DOORS: Final[Mapping[type, Door]] = {
+    CancelTask: _cancel,
+    SkipStep: _skip,
+    Start: _start,
+    StepSucceeded: _succeeded,
+    StepFailed: _failed,
+    StepStopped: _stopped,
+    HandlerMissing: _missing,
+    TimerFired: _fired,
+    Drain: _long,
+    RunContinued: _continued,
+    Refused: _refused,
+}

@@ -1,0 +1,92 @@
+"""When may a step run? The join rule, counted down as its dependencies end.
+
+Not yet: a dependency is not over; a failed one is not over until it is retried, skipped or resolved.
+Never:   all are over, and a required result did not come, or every one of them was skipped.
+Yes:     otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from tasker_temporal.core.machine import State
+from tasker_temporal.core.task import Step, Task
+
+
+def answer(step: Step) -> Literal["yes", "never", "not yet"]:
+    """The join rule's answer for one step."""
+    if step.waiting:
+        return "not yet"
+    all_skipped = step.skipped > 0 and step.skipped == len(step.template.dependencies)
+    return "never" if step.lacking or all_skipped else "yes"
+
+
+def why_never(step: Step) -> str:
+    """The reason of a step that can never run, for its row."""
+    return "a required result did not come" if step.lacking else "everything it waits for was skipped"
+
+
+def join(task: Task, step: Step) -> None:
+    """Put a pending step, that may be changed, where the discovery finds it, if its answer is known."""
+    known = answer(step)
+    if known == "yes":
+        step.viable = True
+        task.journal.append(task.viable, step.name)
+    elif known == "never":
+        task.journal.append(task.never, step.name)
+
+
+def count_down(task: Task, over: Step) -> None:
+    """Tell the dependents that `over` is over."""
+    for name in task.template.dependents[over.name]:
+        step = task.changing(name)
+        count(step, over)
+        if not step.waiting and step.state is State.PENDING:
+            join(task, step)
+
+
+def count(step: Step, over: Step) -> None:
+    """Count a dependency that is over, and the bytes that it hands to the step."""
+    step.waiting -= 1
+    step.skipped += over.state is State.SKIPPED
+    if over.result is None:
+        step.lacking += over.name in step.template.required
+    elif over.name in step.template.takes:
+        step.size += step.template.takes[over.name] * over.result.size
+
+
+def leave_queue(task: Task, step: Step) -> None:
+    """The step no longer waits to be started. What is stale goes when it comes to the front."""
+    step.viable = False
+    for queue, is_live in ((task.viable, _is_viable), (task.never, _is_pending)):
+        while queue and not is_live(task.steps[queue[0]]):
+            task.journal.popleft(queue)
+
+
+def _is_viable(step: Step) -> bool:
+    return step.viable
+
+
+def _is_pending(step: Step) -> bool:
+    return step.state is State.PENDING
+
+
+def startable(task: Task) -> tuple[str, ...]:
+    """The steps that can start now: the longest viable for first, as many as the window holds."""
+    found: dict[str, None] = {}
+    limits, size = task.template.limits, task.bytes_in_flight
+    for name in task.viable if task.may_start else ():
+        step = task.steps[name]
+        if task.in_flight + len(found) >= limits.in_flight:
+            break
+        if step.viable and name not in found:
+            size += step.size
+            if size > limits.bytes_in_flight and (found or task.in_flight):
+                break
+            found[name] = None
+    return tuple(found)
+
+
+def doomed(task: Task) -> str | None:
+    """The first pending step that can never run."""
+    return next((name for name in task.never if task.steps[name].state is State.PENDING), None)

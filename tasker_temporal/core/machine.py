@@ -1,0 +1,63 @@
+"""The two state machines, as tables.
+
+Rule 1: every legal move of a task or of a step is a row here, and nowhere else.
+Rule 2: a row names the event that the move publishes, so no move is silent.
+Rule 3: a state is the `to` of the last transition row, so the audit and the state cannot disagree.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+
+class State(StrEnum):
+    """Where a task or a step stands."""
+
+    PENDING = "pending"
+    IN_PROGRESS = "in_progress"
+    COMPLETE = "complete"
+    ERROR = "error"
+    CANCELLED = "cancelled"
+    RESOLVED_MANUALLY = "resolved_manually"
+    SKIPPED = "skipped"
+
+
+OVER: Final = frozenset({State.COMPLETE, State.SKIPPED, State.RESOLVED_MANUALLY, State.CANCELLED})
+"""A step in one of these will not run again by itself."""
+
+DONE: Final = frozenset({State.COMPLETE, State.SKIPPED, State.RESOLVED_MANUALLY})
+"""A task is complete when each of its steps is in one of these."""
+
+OPEN: Final = frozenset({State.PENDING, State.IN_PROGRESS})
+"""A task in one of these is still moving."""
+
+Table = dict[tuple[State | None, State], str]
+
+TASK_TABLE: Final[Table] = {
+    (None, State.PENDING): "task.initialize_requested",
+    (State.PENDING, State.IN_PROGRESS): "task.start_requested",
+    (State.PENDING, State.ERROR): "task.failed",
+    (State.PENDING, State.CANCELLED): "task.cancelled",
+    (State.IN_PROGRESS, State.COMPLETE): "task.completed",
+    (State.IN_PROGRESS, State.ERROR): "task.failed",
+    (State.IN_PROGRESS, State.CANCELLED): "task.cancelled",
+}
+
+STEP_TABLE: Final[Table] = {
+    (None, State.PENDING): "step.initialize_requested",
+    (State.PENDING, State.IN_PROGRESS): "step.execution_requested",
+    (State.PENDING, State.SKIPPED): "step.skipped",
+    (State.PENDING, State.CANCELLED): "step.cancelled",
+    (State.IN_PROGRESS, State.COMPLETE): "step.completed",
+    (State.IN_PROGRESS, State.ERROR): "step.failed",
+    (State.IN_PROGRESS, State.CANCELLED): "step.cancelled",
+    (State.ERROR, State.PENDING): "step.retry_requested",
+    (State.ERROR, State.SKIPPED): "step.skipped",
+    (State.ERROR, State.CANCELLED): "step.cancelled",
+}
+
+
+def targets(table: Table, state: State | None) -> tuple[State, ...]:
+    """The states that can follow `state`, in the table's order."""
+    return tuple(to for (source, to) in table if source == state)

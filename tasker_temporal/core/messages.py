@@ -1,0 +1,248 @@
+"""What crosses the border of the core, and what is said inside it.
+
+In come requests, which may be refused, and facts, which may not. Inside, a subscriber yields a wish (`TransitionTo`,
+`Note`), says a fact (`Announce`), or gives an order to the shell (a command). Commands go out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Annotated, Any, Literal, NamedTuple
+
+from pydantic import Field
+
+from tasker_temporal.core.machine import State
+from tasker_temporal.core.template import Frozen
+
+AUTOMATIC = "tasker"
+"""The actor of what nobody asked for."""
+
+TimerKind = Literal["backoff", "deadline", "handler", "grace"]
+
+JSON: tuple[tuple[str, bytes], ...] = (("encoding", b"json/plain"),)
+
+
+class Content(NamedTuple):
+    """A context or a result as the bytes that cross the wire. The core measures and hashes it, and never reads it."""
+
+    data: bytes
+    metadata: tuple[tuple[str, bytes], ...] = JSON
+
+    @property
+    def size(self) -> int:
+        """Bytes on the wire, its metadata included."""
+        size = len(self.data)
+        for key, value in self.metadata:
+            size += len(key) + len(value) + 8
+        return size
+
+
+class Failure(NamedTuple):
+    """Why an attempt failed. `retry_after` is in seconds and wins over the template's backoff."""
+
+    type: str
+    message: str
+    retryable: bool = True
+    retry_after: float | None = None
+
+
+# Requests: somebody asks, and gets an answer.
+
+
+class Ask(Frozen):
+    """What every request carries."""
+
+    actor: str = Field(min_length=1, max_length=200)
+    """Who asks."""
+    reason: str = Field(min_length=1, max_length=2000)
+    """Why."""
+    request_id: str | None = Field(default=None, min_length=1, max_length=200)
+    """The same id twice has one effect and one answer."""
+
+
+class CancelTask(Ask):
+    """Stop the task: pending and failed steps at once, running ones after they were told and have ended."""
+
+    request: Literal["cancel"] = "cancel"
+
+
+class SkipStep(Ask):
+    """Go on without this step."""
+
+    request: Literal["skip"] = "skip"
+    step: str
+
+
+Request = Annotated[CancelTask | SkipStep, Field(discriminator="request")]
+
+
+class Answer(NamedTuple):
+    """What a request did: the sort_keys of the first and the last row that followed from it."""
+
+    first: int
+    last: int
+
+
+# Facts: it happened, and the core takes note of it.
+
+
+class Start(NamedTuple):
+    """The task begins. `problems` are the context's validation errors; with any, the task ends in `error`."""
+
+    actor: str = AUTOMATIC
+    reason: str = ""
+    problems: tuple[Mapping[str, Any], ...] = ()
+
+
+class StepSucceeded(NamedTuple):
+    """The execution's handler returned."""
+
+    step: str
+    execution: int
+    result: Content
+
+
+class StepFailed(NamedTuple):
+    """The execution's handler raised, timed out, or was lost."""
+
+    step: str
+    execution: int
+    failure: Failure
+
+
+class StepStopped(NamedTuple):
+    """The execution acknowledged its cancellation."""
+
+    step: str
+    execution: int
+
+
+class HandlerMissing(NamedTuple):
+    """No worker that took the execution has its handler."""
+
+    step: str
+    execution: int
+    handler: str
+
+
+class TimerFired(NamedTuple):
+    """A timer that the core had asked for."""
+
+    timer: str
+
+
+class Drain(NamedTuple):
+    """The run's history is long: start nothing new, so that the run can continue as new."""
+
+    events: int
+    size: int
+
+
+class RunContinued(NamedTuple):
+    """This run goes on where the run `run_id` left off."""
+
+    run_id: str
+
+
+class Refused(NamedTuple):
+    """A request came by signal, where nobody can be answered, and was refused; or it could not even be read."""
+
+    rule: str
+    actor: str = AUTOMATIC
+    reason: str = ""
+    entity: str = "task"
+    name: str = ""
+
+
+Fact = Start | StepSucceeded | StepFailed | StepStopped | HandlerMissing | TimerFired | Drain | RunContinued | Refused
+
+
+# Inside.
+
+
+class TransitionTo(NamedTuple):
+    """Move the task (`step` is None) or a step. What is left out is taken from what led to it."""
+
+    step: str | None
+    state: State
+    metadata: Mapping[str, Any] = {}
+    actor: str | None = None
+    reason: str = ""
+    result: Content | None = None
+    failure: Failure | None = None
+    cause: int | None = None
+
+
+class Note(NamedTuple):
+    """Write a row that is no transition, and publish its event."""
+
+    event: str
+    step: str | None = None
+    metadata: Mapping[str, Any] = {}
+    actor: str = AUTOMATIC
+    reason: str = ""
+    refused: bool = False
+    cause: int | None = None
+
+
+class Announce(NamedTuple):
+    """Publish an event that is no row."""
+
+    event: str
+    fields: Mapping[str, Any] = {}
+
+
+# Commands.
+
+
+class Timer(NamedTuple):
+    """Something to happen at `due`. `cause` is the sort_key of the row that asked for it."""
+
+    id: str
+    kind: TimerKind
+    step: str | None
+    due: datetime
+    cause: int
+
+
+class RunStep(NamedTuple):
+    """Run the step's handler once, as the activity `<step>:<execution>`."""
+
+    step: str
+    execution: int
+    attempt: int
+
+
+class StopStep(NamedTuple):
+    """Tell the running execution to stop."""
+
+    step: str
+    execution: int
+
+
+class StartTimer(NamedTuple):
+    timer: Timer
+
+
+class StopTimer(NamedTuple):
+    timer: str
+
+
+class CloseTask(NamedTuple):
+    """The task is over: end the run in this state."""
+
+    state: State
+
+
+Command = RunStep | StopStep | StartTimer | StopTimer | CloseTask
+Message = TransitionTo | Note | Announce | Command
+
+
+def backoff_timer(step: str, execution: int, due: datetime, cause: int) -> Timer:
+    return Timer(f"backoff:{step}:{execution}", "backoff", step, due, cause)
+
+
+def seconds_until(due: datetime, now: datetime) -> float:
+    """Never negative: what is overdue is due at once."""
+    return max((due - now) / timedelta(seconds=1), 0.0)

@@ -1,0 +1,224 @@
+"""The only place where a state is written: a row, and what the row means for the sums and queues of its task.
+
+`move` writes a transition if the table has it; `note` writes a row that is no transition. What follows from a state
+that is left, from one that is entered, and from a noted event stands in the three tables below.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from tasker_temporal.core.joins import count_down, join, leave_queue
+from tasker_temporal.core.machine import OPEN, STEP_TABLE, TASK_TABLE, State
+from tasker_temporal.core.messages import Failure, Note, TransitionTo
+from tasker_temporal.core.rows import TASK, Row, entity_of
+from tasker_temporal.core.task import Step, Task, What
+
+ATTEMPTED: Final = frozenset({State.IN_PROGRESS, State.COMPLETE, State.ERROR})
+"""The rows of a step that enters one of these say which attempt it was."""
+
+
+class IllegalMove(Exception):
+    """No row of the table leads there, or its guard said no. Inside the core this is a bug, and never a refusal."""
+
+
+def move(task: Task, wish: TransitionTo, actor: str, cause: int | None) -> Row:
+    """Write the transition, if a row of the table allows it.
+
+    Raises:
+        IllegalMove: nothing has changed.
+    """
+    return _move_task(task, wish, actor, cause) if wish.step is None else _move_step(task, wish, actor, cause)
+
+
+def note(task: Task, note: Note) -> Row:
+    """Write a row that is no transition."""
+    entity = entity_of(note.step)
+    what: What = ("refused" if note.refused else "noted", entity, None, None, note.event)
+    row = task.write(what, (note.actor, note.reason, note.cause), note.metadata)
+    if note.event in EFFECTS:
+        EFFECTS[note.event](task, note, row)
+    return row
+
+
+def _move_task(task: Task, wish: TransitionTo, actor: str, cause: int | None) -> Row:
+    state, event = task.state, TASK_TABLE.get((task.state, wish.state))
+    if event is None or (wish.state is State.COMPLETE and not task.all_done):
+        raise IllegalMove(f"the task cannot go from {state} to {wish.state}")
+    row = task.write(_what(TASK, state, wish.state, event), (actor, wish.reason, cause), wish.metadata)
+    task.state = wish.state
+    if wish.state is State.IN_PROGRESS:
+        task.started_at = task.now
+    elif wish.state not in OPEN:
+        task.ended_at = task.now
+    return row
+
+
+def _move_step(task: Task, wish: TransitionTo, actor: str, cause: int | None) -> Row:
+    assert wish.step is not None
+    step = task.changing(wish.step)
+    state, event = step.state, STEP_TABLE.get((step.state, wish.state))
+    if event is None or (wish.state is State.IN_PROGRESS and not (task.may_start and step.viable)):
+        raise IllegalMove(f"{step.entity} cannot go from {state} to {wish.state}")
+    if wish.state is State.IN_PROGRESS:
+        step.attempt += 1
+        step.execution += 1
+    metadata = _metadata(task, step, wish)
+    row = task.write(_what(step.entity, state, wish.state, event), (actor, wish.reason, cause), metadata)
+    step.row = row.sort_key
+    _settle(task, step, wish)
+    return row
+
+
+def _what(entity: str, old: State | None, new: State, event: str) -> What:
+    """States are written as plain text, which is hashed several times faster."""
+    return ("transition", entity, None if old is None else str(old), str(new), event)
+
+
+def _metadata(task: Task, step: Step, wish: TransitionTo) -> Mapping[str, Any]:
+    metadata = dict(wish.metadata)
+    if wish.state in ATTEMPTED:
+        metadata["attempt"], metadata["execution"] = step.attempt, step.execution
+    if wish.result is not None:
+        metadata["result"] = task.trace(wish.result.data)
+    if wish.failure is not None:
+        metadata["error"] = {"type": wish.failure.type, **task.trace(wish.failure.message.encode())}
+    return metadata
+
+
+def _settle(task: Task, step: Step, wish: TransitionTo) -> None:
+    old, step.state = step.state, wish.state
+    task.counts = _counted(task.counts, old, wish.state)
+    if old in LEAVE:
+        LEAVE[old](task, step)
+    ENTER[wish.state](task, step, wish)
+    if old is State.PENDING:
+        leave_queue(task, step)
+
+
+def _counted(counts: dict[State, int], old: State | None, new: State) -> dict[State, int]:
+    counts = counts.copy()
+    counts[new] += 1
+    if old is not None:
+        counts[old] -= 1
+    return counts
+
+
+# What a state means when it is left.
+
+
+def _stop_running(task: Task, step: Step) -> None:
+    task.in_flight -= 1
+    task.bytes_in_flight -= step.size
+    step.missing_since = None
+
+
+def _forget_failure(task: Task, step: Step) -> None:
+    if step.final is None:
+        task.backing_off -= 1
+    else:
+        task.exhausted -= 1
+        step.final = None
+
+
+LEAVE: Final[Mapping[State | None, Callable[[Task, Step], None]]] = {
+    State.IN_PROGRESS: _stop_running,
+    State.ERROR: _forget_failure,
+}
+
+
+# What a state means when it is entered.
+
+
+def _await(task: Task, step: Step, wish: TransitionTo) -> None:
+    join(task, step)
+
+
+def _run(task: Task, step: Step, wish: TransitionTo) -> None:
+    task.in_flight += 1
+    task.bytes_in_flight += step.size
+    if step.started_at is None:
+        step.started_at = task.now
+
+
+def _fail(task: Task, step: Step, wish: TransitionTo) -> None:
+    assert wish.failure is not None
+    step.failure = wish.failure
+    _judge(task, step, why_final(task, step, wish.failure))
+
+
+def _judge(task: Task, step: Step, final: str | None) -> None:
+    if final is None:
+        task.backing_off += 1
+    else:
+        task.exhausted += 1
+        step.final, step.ended_at = final, task.now
+
+
+def _end(task: Task, step: Step, wish: TransitionTo) -> None:
+    step.ended_at, step.result = task.now, wish.result
+    count_down(task, step)
+
+
+def _abandon(task: Task, step: Step, wish: TransitionTo) -> None:
+    step.ended_at = task.now
+
+
+ENTER: Final[Mapping[State, Callable[[Task, Step, TransitionTo], None]]] = {
+    State.PENDING: _await,
+    State.IN_PROGRESS: _run,
+    State.COMPLETE: _end,
+    State.SKIPPED: _end,
+    State.ERROR: _fail,
+    State.CANCELLED: _abandon,
+}
+
+
+def why_final(task: Task, step: Step, failure: Failure) -> str | None:
+    """Why no attempt follows this failure; None if one does. Attempts count from 1, the first included."""
+    if task.cancelling is not None:
+        return "cancelling"
+    if failure.type == "StepDeadlineExceeded":
+        return "deadline"
+    if not failure.retryable:
+        return "permanent"
+    if not step.template.retryable:
+        return "not_retryable"
+    return "attempts" if step.attempt >= step.template.retry.attempts else None
+
+
+# What a noted event means.
+
+
+def _begin_cancelling(task: Task, note: Note, row: Row) -> None:
+    task.cancelling, task.cancelled_by = row.sort_key, (note.actor, note.reason)
+
+
+def _drain(task: Task, note: Note, row: Row) -> None:
+    task.draining = True
+
+
+def _end_retries(task: Task, note: Note, row: Row) -> None:
+    step = task.changing(note.step or "")
+    _forget_failure(task, step)
+    _judge(task, step, "deadline")
+
+
+def _miss_handler(task: Task, note: Note, row: Row) -> None:
+    step = task.changing(note.step or "")
+    if step.missing_since is None:
+        step.missing_since = task.now
+
+
+def _redispatch(task: Task, note: Note, row: Row) -> None:
+    task.changing(note.step or "").execution += 1
+
+
+EFFECTS: Final[Mapping[str, Callable[[Task, Note, Row], None]]] = {
+    "task.cancel_requested": _begin_cancelling,
+    "workflow.drain_requested": _drain,
+    "step.deadline_exceeded": _end_retries,
+    "step.handler_missing": _miss_handler,
+    "step.redispatched": _redispatch,
+}

@@ -1,0 +1,55 @@
+"""Decides when a step is tried again."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+
+from tasker_temporal.core.events import Event, StepNamed, StepNoted
+from tasker_temporal.core.machine import State
+from tasker_temporal.core.messages import Announce, Failure, Message, StartTimer, Timer, TransitionTo, backoff_timer
+from tasker_temporal.core.task import Step, Task
+
+SHORTEST_WAIT, LONGEST_WAIT = timedelta(seconds=1), timedelta(seconds=30)
+
+
+def schedule_retry(event: Event[StepNamed], task: Task) -> Iterator[Message]:
+    """The handler's own `retry_after` wins over the template's backoff, up to its cap."""
+    step = task.steps[event.payload.step]
+    delay = _delay(task, step)
+    due = task.now + delay
+    yield StartTimer(backoff_timer(step.name, step.execution, due, event.cause))
+    yield Announce(
+        "step.backoff",
+        {
+            "step": step.name,
+            "attempt": step.attempt,
+            "delay": delay.total_seconds(),
+            "retry_at": due.isoformat(),
+            "requested": step.failure is not None and step.failure.retry_after is not None,
+        },
+    )
+
+
+def _delay(task: Task, step: Step) -> timedelta:
+    retry, failure = step.template.retry, step.failure
+    if failure is not None and failure.retry_after is not None:
+        return min(timedelta(seconds=max(failure.retry_after, 0.0)), retry.max_retry_after)
+    return retry.delay(step.attempt, f"{task.id}/{step.name}/{step.attempt}")
+
+
+def await_handler(event: Event[StepNoted], task: Task) -> Iterator[Message]:
+    """No worker has the handler: a deployment may bring it, so this is no attempt until `handler_grace` is over.
+
+    Each wait is as long as all before it, between 1 and 30 seconds.
+    """
+    step, grace = task.steps[event.payload.step], task.template.handler_grace
+    assert step.missing_since is not None
+    waited = task.now - step.missing_since
+    if waited >= grace:
+        handler = event.payload.metadata["handler"]
+        failure = Failure("HandlerMissing", f"no worker had the handler {handler!r} for {grace}", retryable=False)
+        yield TransitionTo(step.name, State.ERROR, failure=failure)
+    else:
+        due = task.now + min(max(waited, SHORTEST_WAIT), LONGEST_WAIT, grace - waited)
+        yield StartTimer(Timer(f"handler:{step.name}:{step.execution}", "handler", step.name, due, event.cause))

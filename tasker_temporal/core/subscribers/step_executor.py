@@ -1,0 +1,28 @@
+"""Starts the steps that were found viable, and orders a run of the handler of each that started."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tasker_temporal.core.events import Event, StepNoted, StepsNamed, StepTransitioned
+from tasker_temporal.core.machine import State
+from tasker_temporal.core.messages import Failure, Message, RunStep, TransitionTo
+from tasker_temporal.core.task import Task
+from tasker_temporal.core.template import PAYLOAD_LIMIT
+
+
+def start_steps(event: Event[StepsNamed], task: Task) -> Iterator[Message]:
+    """A step that failed for good meanwhile may have stopped the rest of them."""
+    for name in event.payload.steps:
+        if task.steps[name].viable and task.may_start:
+            yield TransitionTo(name, State.IN_PROGRESS)
+
+
+def run_step(event: Event[StepTransitioned | StepNoted], task: Task) -> Iterator[Message]:
+    """The server refuses a payload over its limit again and again, so what is too large fails its step here."""
+    step = task.steps[event.payload.step]
+    if step.size > PAYLOAD_LIMIT:
+        message = f"its handler asks for {step.size} bytes of context and results: at most {PAYLOAD_LIMIT} can be sent"
+        yield TransitionTo(step.name, State.ERROR, failure=Failure("StepInputTooLarge", message, retryable=False))
+    else:
+        yield RunStep(step.name, step.execution, step.attempt)

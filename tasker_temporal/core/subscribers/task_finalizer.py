@@ -1,0 +1,50 @@
+"""Ends the task when nothing more can run, or leaves it waiting for what still will."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tasker_temporal.core.events import Event, Payload, StepsNamed, TaskTransitioned, Unclear
+from tasker_temporal.core.machine import State
+from tasker_temporal.core.messages import Announce, CloseTask, Message, StopTimer, TransitionTo
+from tasker_temporal.core.task import Task
+
+
+def finalize(event: Event[Payload], task: Task) -> Iterator[Message]:
+    """Complete, cancelled, blocked by failures, still waiting, or unclear: in this order."""
+    if task.all_done and task.cancelling is None:
+        yield TransitionTo(None, State.COMPLETE)
+    elif task.in_flight:
+        return
+    elif task.cancelling is not None:
+        actor, reason = task.cancelled_by
+        yield TransitionTo(None, State.CANCELLED, actor=actor, reason=reason, cause=task.cancelling)
+    elif task.exhausted and task.template.on_failure == "stop":
+        yield _blocked(task)
+    elif task.backing_off or (task.draining and task.viable):
+        return
+    elif task.exhausted:
+        yield _blocked(task)
+    else:
+        found = {str(state): count for state, count in task.counts.items() if count}
+        yield Announce("workflow.task_state_unclear", {"found": found})
+
+
+def _blocked(task: Task) -> Announce:
+    failed = tuple(name for name, step in task.steps.items() if step.state is State.ERROR)
+    return Announce("error.task_blocked", {"steps": failed})
+
+
+def fail_blocked(event: Event[StepsNamed], task: Task) -> Iterator[Message]:
+    yield TransitionTo(None, State.ERROR, {"failed_steps": list(event.payload.steps)})
+
+
+def fail_unclear(event: Event[Unclear], task: Task) -> Iterator[Message]:
+    """A task that nothing will ever move again must not stay open in silence."""
+    yield TransitionTo(None, State.ERROR, {"unclear": dict(event.payload.found)})
+
+
+def close_task(event: Event[TaskTransitioned], task: Task) -> Iterator[Message]:
+    for timer in sorted(task.timers):
+        yield StopTimer(timer)
+    yield CloseTask(event.payload.to_state)

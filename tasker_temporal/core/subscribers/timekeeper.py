@@ -1,0 +1,36 @@
+"""Keeps a task's timers: deadlines begin with the first attempt, and no timer outlives what it was for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from tasker_temporal.core.events import Event, RowWritten, StepNamed, StepTransitioned
+from tasker_temporal.core.messages import Message, StartTimer, StopTimer, Timer
+from tasker_temporal.core.task import Step, Task
+
+
+def start_deadline(event: Event[StepTransitioned], task: Task) -> Iterator[Message]:
+    step = task.steps[event.payload.step]
+    timer = _deadline(step)
+    if step.template.deadline is not None and timer not in task.timers:
+        due = task.now + step.template.deadline
+        yield StartTimer(Timer(timer, "deadline", step.name, due, event.cause))
+
+
+def stop_timers(event: Event[StepTransitioned | StepNamed], task: Task) -> Iterator[Message]:
+    if not task.timers:
+        return
+    step = task.steps[event.payload.step]
+    for timer in (_deadline(step), f"backoff:{step.name}:{step.execution}", f"handler:{step.name}:{step.execution}"):
+        if timer in task.timers:
+            yield StopTimer(timer)
+
+
+def _deadline(step: Step) -> str:
+    return f"deadline:{step.name}:{step.round}"
+
+
+def resume_timers(event: Event[RowWritten], task: Task) -> Iterator[Message]:
+    """A new run starts the timers again that the last one left, each for the moment at which it was due."""
+    for timer in sorted(task.timers.values(), key=lambda timer: (timer.due, timer.id)):
+        yield StartTimer(timer)

@@ -1,0 +1,150 @@
+"""One run of a template: where its steps stand, and the rows of everything that happened to it.
+
+Rule 1: a state changes only in `moves`, with the row that says so, and nothing changes that the journal does not keep.
+Rule 2: nothing here scans the steps. Readiness is counted down by `joins`, and the sums are kept.
+Rule 3: dicts that lose keys are read in sorted order, because an undo may put a key back in another place.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from tasker_temporal.core.journal import Journal
+from tasker_temporal.core.machine import DONE, OPEN, State
+from tasker_temporal.core.messages import AUTOMATIC, Content, Failure, Timer
+from tasker_temporal.core.rows import Kind, Row, entity_of, genesis, salted, sealed
+from tasker_temporal.core.template import StepTemplate, Template
+
+INTERPRETER: Final = 1
+"""The number of the rules by which a run is interpreted. A run keeps its number until it continues as new."""
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+What = tuple[Kind, str, str | None, str | None, str]
+"""The part of a row that says what happened: `kind`, `entity`, `from_state`, `to_state`, `event`."""
+
+By = tuple[str, str, int | None]
+"""The part of a row that says who or what led to it: `actor`, `reason`, `cause`."""
+
+
+class Step:
+    """One step of one run.
+
+    Attributes:
+        attempt: Attempts of the present budget, counted from 1 with the first.
+        execution: Runs of the handler, counted for ever.
+        round: How often the step was sent back after it was over.
+        size: Bytes that an execution is handed, as far as they are known.
+        waiting: Dependencies that are not over yet.
+        lacking: Required dependencies that are over and left no result.
+        skipped: Dependencies that were skipped.
+        final: Why the present failure ends the retries; None while there is another attempt to come.
+        row: The sort_key of its last transition.
+    """
+
+    def __init__(self, template: StepTemplate, context: int) -> None:
+        self.template = template
+        self.name = template.name
+        self.entity = entity_of(template.name)
+        self.state: State | None = None
+        self.attempt = self.execution = self.row = self.lacking = self.skipped = 0
+        self.round = 1
+        self.size = context * template.takes.get(None, 0)
+        self.waiting = len(template.dependencies)
+        self.viable = False
+        self.final: str | None = None
+        self.failure: Failure | None = None
+        self.result: Content | None = None
+        self.started_at: datetime | None = None
+        self.ended_at: datetime | None = None
+        self.missing_since: datetime | None = None
+
+
+class Task:
+    """One run. Only the engine changes it; subscribers read it.
+
+    Attributes:
+        rows: The rows of this run; those of the runs before it are in their own records.
+        before: The sort_key and the digest that the first row of this run is chained to.
+        viable: The steps that may start, the longest viable first, among them some that may not any more.
+        never: The steps that will never run, until they are skipped.
+        backing_off: Failed steps that will be tried again.
+        exhausted: Failed steps that will not.
+        cancelling: The sort_key of the row that asked for the cancellation.
+        draining: Nothing new starts until the run continues as new.
+        problems: The context's validation errors.
+        answers: For the last requests, by id, the first and last sort_key of what they did.
+    """
+
+    def __init__(self, id: str, template: Template, context: Content, key: bytes) -> None:
+        self.id = id
+        self.template = template
+        self.context = context
+        self.key = key
+        self.steps = {step.name: Step(step, context.size) for step in template.steps}
+        self.journal = Journal()
+        self.rows: list[Row] = []
+        self.before = (0, genesis(id, template.digest, salted(key, context.data)))
+        self.state: State | None = None
+        self.counts = dict.fromkeys(State, 0)
+        self.viable: deque[str] = deque()
+        self.never: deque[str] = deque()
+        self.in_flight = self.bytes_in_flight = self.backing_off = self.exhausted = 0
+        self.timers: dict[str, Timer] = {}
+        self.cancelling: int | None = None
+        self.cancelled_by = (AUTOMATIC, "")
+        self.draining = False
+        self.problems: tuple[Mapping[str, Any], ...] = ()
+        self.started_at: datetime | None = None
+        self.ended_at: datetime | None = None
+        self.answers: dict[str, tuple[int, int]] = {}
+        self.now = EPOCH
+        self.at = ""
+
+    @property
+    def sort_key(self) -> int:
+        """The last row's."""
+        return self.rows[-1].sort_key if self.rows else self.before[0]
+
+    @property
+    def head(self) -> str:
+        """The last row's digest, or what the first row of this run is chained to."""
+        return self.rows[-1].digest if self.rows else self.before[1]
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in OPEN
+
+    @property
+    def may_start(self) -> bool:
+        """New executions may begin."""
+        stopped = self.exhausted and self.template.on_failure == "stop"
+        return self.state is State.IN_PROGRESS and self.cancelling is None and not self.draining and not stopped
+
+    @property
+    def all_done(self) -> bool:
+        return sum(self.counts[state] for state in DONE) == len(self.steps)
+
+    def tick(self, now: datetime) -> None:
+        """Everything from here on happens at `now`, and may change the task's own attributes."""
+        self.journal.keep(self)
+        self.now, self.at = now, now.isoformat()
+
+    def changing(self, name: str) -> Step:
+        """The step, whose attributes may be set from here on."""
+        step = self.steps[name]
+        self.journal.keep(step)
+        return step
+
+    def write(self, what: What, by: By, metadata: Mapping[str, Any]) -> Row:
+        """Append one row to the audit and chain it."""
+        row = sealed(self.head, (self.sort_key + 1, *what, *by, metadata, self.at))
+        self.journal.append(self.rows, row)
+        return row
+
+    def trace(self, data: bytes) -> dict[str, Any]:
+        """What a row may say about data: its size in bytes, and its salted digest."""
+        return {"size": len(data), "sha256": salted(self.key, data)}

@@ -1,0 +1,76 @@
+"""What a task waits for: one line for each thing, since when, until when, and what a person could do about it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Literal
+
+from tasker_temporal.core.intake import legal_requests
+from tasker_temporal.core.machine import OVER, State
+from tasker_temporal.core.report import waits_for
+from tasker_temporal.core.task import Step, Task
+from tasker_temporal.core.template import Frozen
+
+
+class Wait(Frozen):
+    """One thing that is waited for: by the task itself if `step` is None, for ever if `until` is None."""
+
+    kind: Literal["execution", "backoff", "handler", "dependency", "failure", "window", "drain", "cancellation"]
+    step: str | None
+    what: str
+    since: datetime | None = None
+    until: datetime | None = None
+    could: tuple[str, ...] = ()
+    """The requests that would be legal."""
+
+
+def waiting(task: Task) -> tuple[Wait, ...]:
+    """Everything that an open task waits for, the task's own lines first, then its steps in declared order."""
+    if not task.is_open:
+        return ()
+    lines = [_line(task, step) for step in task.steps.values() if step.state not in OVER]
+    return (*_task_waits(task), *lines)
+
+
+def _task_waits(task: Task) -> Iterator[Wait]:
+    if task.cancelling is not None:
+        grace, actor = task.timers.get("grace"), task.cancelled_by[0]
+        until = None if grace is None else grace.due
+        what = f"{actor!r} cancelled it; {task.in_flight} running steps are being stopped"
+        yield Wait(kind="cancellation", step=None, what=what, until=until)
+    if task.draining:
+        yield Wait(kind="drain", step=None, what="the run's history is long: nothing starts until it continues as new")
+
+
+def _line(task: Task, step: Step) -> Wait:
+    could = legal_requests(task, step.name)
+    if step.state is State.IN_PROGRESS:
+        return _running(task, step, could)
+    if step.state is State.ERROR:
+        return _failed(task, step, could)
+    if step.viable:
+        what = "a place among the steps that run at once"
+        return Wait(kind="window", step=step.name, what=what, could=could)
+    what = "these steps to be over: " + ", ".join(waits_for(task, step))
+    return Wait(kind="dependency", step=step.name, what=what, could=could)
+
+
+def _running(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
+    timer = task.timers.get(f"handler:{step.name}:{step.execution}")
+    if timer is not None:
+        handler = task.template.activity_type(step.name)
+        what, until = f"a worker that has the handler {handler!r}", timer.due
+        return Wait(kind="handler", step=step.name, what=what, since=step.missing_since, until=until, could=could)
+    what = f"execution {step.execution} of its handler"
+    return Wait(kind="execution", step=step.name, what=what, since=step.started_at, could=could)
+
+
+def _failed(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
+    timer = task.timers.get(f"backoff:{step.name}:{step.execution}")
+    error = "an unknown failure" if step.failure is None else f"{step.failure.type}: {step.failure.message}"
+    if timer is not None:
+        what = f"attempt {step.attempt + 1} of {step.template.max_attempts}, after {error}"
+        return Wait(kind="backoff", step=step.name, what=what, until=timer.due, could=could)
+    what = f"somebody to act on its failure: {error}"
+    return Wait(kind="failure", step=step.name, what=what, since=step.ended_at, could=could)

@@ -1,0 +1,294 @@
+"""How people declare a task: a template, and a plain function for each step of it."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import sys
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from datetime import timedelta
+from typing import Any, Generic, Literal, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, cast, overload
+
+from pydantic import ValidationError
+
+from tasker_temporal.core.template import Argument, Limits, Retry, StepTemplate, Template, mistakes
+from tasker_temporal.errors import TemplateError
+from tasker_temporal.signature import MISSING, Binding, ResultOf, Signature, accepts, is_async, read, type_name
+
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
+T = TypeVar("T", covariant=True)
+U = TypeVar("U")
+C = TypeVar("C")
+
+
+class StepOptions(TypedDict, total=False):
+    """How a step is run.
+
+    Keys:
+        after: Steps that must be over first, without their results being asked for.
+        retry: How often and how late a failed attempt is followed by another.
+        retryable: False for a handler that must never run twice, not even after its worker was lost.
+        timeout: One attempt, 10 minutes unless said.
+        deadline: The whole step, from its first attempt on; none unless said.
+        heartbeat_timeout: A worker that says nothing for so long counts as lost, 30 seconds unless said.
+        task_queue: Where the handler runs, the template's own queue unless said.
+        formerly: Names that the step had; tasks that began under them find the handler.
+        description: For people.
+        config: JSON that the handler finds in its `StepContext`.
+    """
+
+    after: Iterable[DeclaredStep[..., Any, Any]]
+    retry: Retry
+    retryable: bool
+    timeout: timedelta
+    deadline: timedelta
+    heartbeat_timeout: timedelta
+    task_queue: str
+    formerly: Iterable[str]
+    description: str
+    config: Mapping[str, Any]
+
+
+class DeclaredStep(Generic[P, R, T]):
+    """A step and its handler. It is still the function: call it with all its arguments, and it runs."""
+
+    def __init__(
+        self,
+        template: TaskTemplate[Any],
+        name: str,
+        function: Callable[P, R],
+        options: StepOptions,
+        names: Mapping[str, Any],
+    ) -> None:
+        self.template, self.name, self.function, self.options = template, name, function, options
+        self._names = names
+        functools.update_wrapper(self, function, updated=())
+
+    @functools.cached_property
+    def signature(self) -> Signature:
+        """What the handler asks for, read once."""
+        return read(self.function, self._names)
+
+    @property
+    def is_async(self) -> bool:
+        return is_async(self.function)
+
+    @functools.cached_property
+    def _markers(self) -> dict[str, ResultOf]:
+        parameters = inspect.signature(self.function).parameters.values()
+        return {p.name: p.default for p in parameters if isinstance(p.default, ResultOf)}
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        if self._markers:
+            given = inspect.signature(self.function).bind(*args, **kwargs).arguments
+            for name in self._markers.keys() - given.keys():
+                source = self._markers[name].step
+                raise TypeError(f"{self.name}() misses the argument {name!r}, the result of {source.name!r}")
+        return self.function(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<step {self.template.name}.{self.name}>"
+
+
+def result_of(step: DeclaredStep[..., Any, U]) -> U:
+    """Hand over what `step` returns, and wait for it. Stands as a parameter's default, or in its `Annotated`."""
+    return cast(U, ResultOf(step))
+
+
+class StepDecorator(Protocol):
+    """What `@template.step(...)` gives: a decorator that keeps the function's type."""
+
+    @overload
+    def __call__(
+        self, function: Callable[P, Coroutine[Any, Any, U]], /
+    ) -> DeclaredStep[P, Coroutine[Any, Any, U], U]: ...
+    @overload
+    def __call__(self, function: Callable[P, U], /) -> DeclaredStep[P, U, U]: ...
+
+
+class TaskTemplate(Generic[C]):
+    """A kind of task: its name, the type of its context, and its steps.
+
+    Args:
+        name: Dotted; what stands before the last dot is the namespace. It is also the workflow type.
+        version: Yours; it is shown, and kept by each task for its whole life.
+        context: The type of what a task is started with: a pydantic model, a dataclass, or anything else that pydantic
+            can validate. Without it, any JSON goes.
+        task_queue: Where its tasks and handlers run, unless a step or a start says otherwise.
+        on_failure: When a step has failed for good: `continue` with what does not depend on it, or `stop` and start
+            nothing new. Either way the task then ends in `error`.
+        cancel_grace: How long the running steps of a cancelled task may take to end.
+        handler_grace: How long a step waits for a worker that has its handler.
+        limits: How much of one task runs at a time.
+    """
+
+    @overload
+    def __init__(self: TaskTemplate[Any], name: str, **options: Unpack[TemplateOptions]) -> None: ...
+    @overload
+    def __init__(self, name: str, *, context: type[C], **options: Unpack[TemplateOptions]) -> None: ...
+    def __init__(self, name: str, *, context: Any = Any, **options: Unpack[TemplateOptions]) -> None:
+        self.name = name
+        self.context: Any = context
+        self.options = options
+        self.declared: list[DeclaredStep[..., Any, Any]] = []
+        self._compiled: Template | None = None
+
+    @overload
+    def step(self, function: Callable[P, Coroutine[Any, Any, U]], /) -> DeclaredStep[P, Coroutine[Any, Any, U], U]: ...
+    @overload
+    def step(self, function: Callable[P, U], /) -> DeclaredStep[P, U, U]: ...
+    @overload
+    def step(self, /, *, name: str | None = None, **options: Unpack[StepOptions]) -> StepDecorator: ...
+    def step(self, function: Any = None, /, *, name: str | None = None, **options: Unpack[StepOptions]) -> Any:
+        """Declare the decorated function as the handler of a step of its name. `StepOptions` lists the options."""
+        names = _names_of_caller()
+
+        def declare(handler: Any) -> DeclaredStep[..., Any, Any]:
+            return self._add(name or handler.__name__, handler, options, names)
+
+        return declare if function is None else declare(function)
+
+    @overload
+    def add_step(
+        self, name: str, function: Callable[P, Coroutine[Any, Any, U]], **options: Unpack[StepOptions]
+    ) -> DeclaredStep[P, Coroutine[Any, Any, U], U]: ...
+    @overload
+    def add_step(
+        self, name: str, function: Callable[P, U], **options: Unpack[StepOptions]
+    ) -> DeclaredStep[P, U, U]: ...
+    def add_step(self, name: str, function: Any, **options: Unpack[StepOptions]) -> Any:
+        """Declare a function that is defined elsewhere, or any callable, as the handler of the step `name`."""
+        return self._add(name, function, options, _names_of_caller())
+
+    def _add(
+        self, name: str, function: Any, options: StepOptions, names: Mapping[str, Any]
+    ) -> DeclaredStep[..., Any, Any]:
+        step: DeclaredStep[..., Any, Any] = DeclaredStep(self, name, function, options, names)
+        self.declared.append(step)
+        self._compiled = None
+        return step
+
+    @property
+    def version(self) -> str:
+        return self.options.get("version", Template.model_fields["version"].default)
+
+    @property
+    def compiled(self) -> Template:
+        """The template as plain data.
+
+        Raises:
+            TemplateError: something in the declaration is wrong; the message has every mistake.
+        """
+        if self._compiled is None:
+            self._compiled = compile_template(self)
+        return self._compiled
+
+    @property
+    def handlers(self) -> dict[str, DeclaredStep[..., Any, Any]]:
+        """The declared steps by name."""
+        return {step.name: step for step in self.declared}
+
+    def __repr__(self) -> str:
+        return f"<template {self.name} {self.version}>"
+
+
+class TemplateOptions(TypedDict, total=False):
+    """The keyword arguments of `TaskTemplate`, beside `context`."""
+
+    version: str
+    description: str
+    task_queue: str
+    on_failure: Literal["continue", "stop"]
+    cancel_grace: timedelta
+    handler_grace: timedelta
+    limits: Limits
+
+
+def _names_of_caller() -> Mapping[str, Any]:
+    """Annotations may name what is local to the function that declares the step, as in tests."""
+    frame = sys._getframe(2)
+    return {} if frame.f_locals is frame.f_globals else dict(frame.f_locals)
+
+
+def compile_template(template: TaskTemplate[Any]) -> Template:
+    """Turn the declaration into data, or raise one `TemplateError` with all its mistakes."""
+    found: list[str] = []
+    steps = [step for declared in template.declared if (step := _compile_step(declared, found)) is not None]
+    try:
+        compiled = Template(
+            name=template.name, context=type_name(template.context), steps=tuple(steps), **template.options
+        )
+    except ValidationError as error:
+        raise TemplateError(template.name, [*found, *_said(error)]) from error
+    found += mistakes(compiled) if len(steps) == len(template.declared) else []
+    if found:
+        raise TemplateError(template.name, found)
+    return compiled
+
+
+def _compile_step(step: DeclaredStep[..., Any, Any], found: list[str]) -> StepTemplate | None:
+    said = [*step.signature.mistakes, *_type_mistakes(step), *_stranger_mistakes(step)]
+    found += [f"step {step.name!r}: {mistake}" for mistake in said]
+    options: dict[str, Any] = {**step.options, "after": tuple(d.name for d in _after(step) if _is_step(d))}
+    options["formerly"] = tuple(options.get("formerly", ()))
+    try:
+        return StepTemplate(
+            name=step.name, arguments=_arguments(step), result=type_name(step.signature.result), **options
+        )
+    except ValidationError as error:
+        found += [f"step {step.name!r}: {problem}" for problem in _said(error)]
+        return None
+
+
+def _arguments(step: DeclaredStep[..., Any, Any]) -> tuple[Argument, ...]:
+    return tuple(
+        Argument(
+            name=binding.name,
+            step=getattr(binding.step, "name", None),
+            optional=binding.optional and _is_result(binding),
+        )
+        for binding in step.signature.bindings
+        if binding.source != "step_context"
+    )
+
+
+def _is_result(binding: Binding) -> bool:
+    return binding.source == "result"
+
+
+def _after(step: DeclaredStep[..., Any, Any]) -> tuple[Any, ...]:
+    after = step.options.get("after", ())
+    return tuple(after) if isinstance(after, (list, tuple, set, frozenset)) else (after,)
+
+
+def _is_step(value: Any) -> bool:
+    return isinstance(value, DeclaredStep)
+
+
+def _stranger_mistakes(step: DeclaredStep[..., Any, Any]) -> list[str]:
+    named = [*_after(step), *(binding.step for binding in step.signature.bindings if _is_result(binding))]
+    found = [f"it names {value!r}: expected a declared step, not its name" for value in named if not _is_step(value)]
+    others = [value for value in named if _is_step(value) and value.template is not step.template]
+    return [*found, *(f"it names {other!r}: expected a step of the same template" for other in others)]
+
+
+def _type_mistakes(step: DeclaredStep[..., Any, Any]) -> list[str]:
+    return [mistake for binding in step.signature.bindings if (mistake := _type_mistake(step, binding)) is not None]
+
+
+def _type_mistake(step: DeclaredStep[..., Any, Any], binding: Binding) -> str | None:
+    if binding.source == "step_context" or (_is_result(binding) and not _is_step(binding.step)):
+        return None
+    given = binding.step.signature.result if _is_result(binding) else step.template.context
+    if given is MISSING or accepts(binding.type, given):
+        return None
+    source = f"the result of {binding.step.name!r}" if _is_result(binding) else "the context"
+    return f"its parameter {binding.name!r} expects {type_name(binding.type)}, but {source} is {type_name(given)}"
+
+
+def _said(error: ValidationError) -> list[str]:
+    return [
+        f"its {'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+        for problem in error.errors(include_input=False, include_url=False)
+    ]

@@ -1,0 +1,144 @@
+"""
+Every exception of the package, divided by what the catcher does next:
+
+* TaskerError
+  - TemplateError            mend the declaration: it is not a graph of steps with fitting types
+  - ContextInvalid           mend the context: it does not validate against the template's model
+  - UnknownTemplate          register the template, or name one that is
+  - RequestRefused           the request broke a rule; the task is unchanged
+  - RequestUnanswered        nobody answered in time; the request may still be applied
+  - EventError               mend the publisher: an event nobody registered, or a payload of the wrong shape
+  - RecordError              the written record is missing or does not verify
+  - TaskEnded                the task is over, and not well
+    · TaskFailed
+    · TaskCancelled
+    · TaskLost               terminated or timed out: it could not write its own end
+  - ServerNotFound           install the embedded server
+  - ServerFailed             the embedded server did not start
+* StepError                  raised by step handlers to say what to do next
+  - RetryableError           try again, perhaps after `retry_after`
+  - PermanentError           do not try again
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+
+class TaskerError(Exception):
+    """Base of the errors that the library itself raises."""
+
+
+class TemplateError(TaskerError):
+    """A template's declaration is wrong. `mistakes` holds every one of them, each naming its step."""
+
+    def __init__(self, template: str, mistakes: Sequence[str]) -> None:
+        lines = "".join(f"\n  - {mistake}" for mistake in mistakes)
+        count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        super().__init__(f"template {template!r} has {count}:{lines}")
+        self.template, self.mistakes = template, tuple(mistakes)
+
+
+class ContextInvalid(TaskerError):
+    """The context does not validate. `problems` are dicts of `loc`, `type` and `msg`, without the input itself."""
+
+    def __init__(self, template: str, problems: Sequence[Mapping[str, Any]]) -> None:
+        lines = "".join(f"\n  - {_place(problem)}: {problem['msg']}" for problem in problems)
+        super().__init__(f"the context of {template!r} is not valid:{lines}")
+        self.template, self.problems = template, tuple(problems)
+
+
+def _place(problem: Mapping[str, Any]) -> str:
+    return ".".join(str(part) for part in problem["loc"]) or "(the whole)"
+
+
+class UnknownTemplate(TaskerError):
+    """No template of that name is registered, and nothing else says where its tasks would run."""
+
+
+class RequestRefused(TaskerError):
+    """A request broke a rule. Nothing has changed.
+
+    Attributes:
+        rule: Which rule, in one sentence.
+        legal: What could be asked for instead, now.
+    """
+
+    def __init__(self, rule: str, legal: Sequence[str] = ()) -> None:
+        super().__init__(f"{rule} (legal now: {', '.join(legal) or 'nothing'})")
+        self.rule, self.legal = rule, tuple(legal)
+
+
+class RequestUnanswered(TaskerError):
+    """Nobody answered in time. The request may still be applied; ask again with the same `request_id`."""
+
+    def __init__(self, request_id: str, seconds: float) -> None:
+        super().__init__(
+            f"no answer within {seconds:g} s, probably because no worker runs; the request may still be applied: "
+            f"ask again with request_id={request_id!r}"
+        )
+        self.request_id = request_id
+
+
+class EventError(TaskerError):
+    """An event name was never registered, or its payload is not of the registered shape."""
+
+
+class RecordError(TaskerError):
+    """A written record is missing, incomplete, or does not verify. `sort_key` names the first bad row, if one is."""
+
+    def __init__(self, message: str, *, sort_key: int | None = None) -> None:
+        super().__init__(message)
+        self.sort_key = sort_key
+
+
+class TaskEnded(TaskerError):
+    """The task is over, and not well. `report` is its last report, None if it could not write one."""
+
+    def __init__(self, message: str, report: Any = None) -> None:
+        super().__init__(message)
+        self.report = report
+
+
+class TaskFailed(TaskEnded):
+    """The task ended in `error`."""
+
+
+class TaskCancelled(TaskEnded):
+    """The task was cancelled."""
+
+
+class TaskLost(TaskEnded):
+    """The run was terminated or timed out from outside, so the task never wrote its end."""
+
+
+class ServerNotFound(TaskerError):
+    """There is no Temporal server binary to start."""
+
+
+class ServerFailed(TaskerError):
+    """The embedded server ended before it served, or did not serve in time."""
+
+
+class StepError(Exception):
+    """Base of what a step handler raises to steer its own retry."""
+
+
+class RetryableError(StepError):
+    """The step may succeed later.
+
+    Args:
+        message: What went wrong, for the report.
+        retry_after: When to try again: seconds, a timedelta, a datetime, or the value of an HTTP `Retry-After`
+            header (seconds or an HTTP date). It wins over the template's backoff, up to `Retry.max_retry_after`.
+    """
+
+    def __init__(self, message: str = "", *, retry_after: float | timedelta | datetime | str | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class PermanentError(StepError):
+    """The step will never succeed with this input, so its retries end at once."""

@@ -1,0 +1,97 @@
+"""The library's own local activities: what a workflow must ask the outside, and what it leaves behind in markers."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Final
+
+from pydantic import TypeAdapter, ValidationError
+from temporalio import activity
+from temporalio.api.common.v1 import Payload, WorkflowExecution
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryReverseRequest
+from temporalio.common import RawValue
+
+from tasker_temporal.core.rows import salted
+from tasker_temporal.declare import TaskTemplate
+from tasker_temporal.errors import ContextInvalid
+from tasker_temporal.wire import Prepared, StartInput, raw
+
+PREPARE: Final = "tasker.prepare"
+RECORD: Final = "tasker.record"
+WHO_CANCELLED: Final = "tasker.who_cancelled"
+
+KEY_BYTES = 32
+
+
+def check_context(template: TaskTemplate[Any], context: Any) -> Any:
+    """The context as the template's type.
+
+    Raises:
+        ContextInvalid: it does not validate.
+    """
+    try:
+        return TypeAdapter(template.context).validate_python(context)
+    except ValidationError as error:
+        raise ContextInvalid(template.name, problems_of(error)) from error
+
+
+def problems_of(error: ValidationError) -> list[dict[str, Any]]:
+    """The errors as `loc`, `type` and `msg`, without the input, which may be personal."""
+    found = error.errors(include_input=False, include_url=False, include_context=False)
+    return [{"loc": list(problem["loc"]), "type": problem["type"], "msg": problem["msg"]} for problem in found]
+
+
+def _problems(template: TaskTemplate[Any], payload: Payload) -> list[dict[str, Any]]:
+    try:
+        value = activity.payload_converter().from_payload(payload)
+        check_context(template, value)
+    except ContextInvalid as error:
+        return [dict(problem) for problem in error.problems]
+    except Exception as error:
+        return [{"loc": [], "type": type(error).__name__, "msg": f"it cannot be decoded: {error}"}]
+    return []
+
+
+def prepare(templates: Mapping[str, TaskTemplate[Any]]) -> Callable[..., Any]:
+    """`tasker.prepare`: the template, a key, and the context's errors, for a task that was started without them."""
+
+    @activity.defn(name=PREPARE)
+    async def tasker_prepare(context: RawValue) -> RawValue:
+        template = templates[activity.info().workflow_type or ""]
+        key = secrets.token_bytes(KEY_BYTES)
+        start = StartInput.first(template.compiled, key, "unknown", "started without the library's client")
+        problems = tuple(_problems(template, context.payload))
+        prepared = Prepared(start=start, context_digest=salted(key, context.payload.data), problems=problems)
+        return raw(prepared.model_dump(mode="json"))
+
+    return tasker_prepare
+
+
+@activity.defn(name=RECORD)
+async def record(chunk: RawValue) -> RawValue:
+    """`tasker.record`: gives back what it is given, so that it stands in the marker of this local activity."""
+    return chunk
+
+
+@activity.defn(name=WHO_CANCELLED)
+async def who_cancelled() -> RawValue:
+    """`tasker.who_cancelled`: the identity that asked Temporal to cancel this run, and the cause it gave."""
+    info, client = activity.info(), activity.client()
+    request = GetWorkflowExecutionHistoryReverseRequest(
+        namespace=info.namespace,
+        execution=WorkflowExecution(workflow_id=info.workflow_id or "", run_id=info.workflow_run_id or ""),
+        maximum_page_size=200,
+    )
+    page = await client.workflow_service.get_workflow_execution_history_reverse(request)
+    for event in page.history.events:
+        if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCEL_REQUESTED:
+            asked = event.workflow_execution_cancel_requested_event_attributes
+            return raw({"actor": asked.identity, "reason": asked.cause})
+    return raw({})
+
+
+def local_activities(templates: Mapping[str, TaskTemplate[Any]]) -> Sequence[Callable[..., Any]]:
+    """All of them, for a worker that has these templates by name."""
+    return [prepare(templates), record, who_cancelled]

@@ -1,0 +1,209 @@
+"""Reads a task's written record out of Temporal's history, over all its runs, without a worker."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+from temporalio.api.common.v1 import Payload
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import Client, WorkflowHistoryEventFilterType
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
+
+from tasker_temporal.core.machine import State
+from tasker_temporal.core.report import TaskReport
+from tasker_temporal.core.rows import Row, genesis, salted, verify
+from tasker_temporal.errors import RecordError
+from tasker_temporal.local_activities import PREPARE, RECORD
+from tasker_temporal.record import Record, read
+from tasker_temporal.wire import Prepared, StartInput, content_of, read_raw
+
+Pages = Callable[[], AsyncIterator[dict[str, Any]]]
+"""Asks an open run for its rows."""
+
+CLOSED = frozenset(
+    {
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED,
+        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT,
+    }
+)
+
+
+class Reader:
+    """Reads one task."""
+
+    def __init__(self, client: Client, id: str, run_id: str | None = None) -> None:
+        self._client, self._id, self._run_id = client, id, run_id
+
+    async def record(self, run_id: str | None = None) -> Record:
+        """The record of one closed run, the latest unless said, its chain verified.
+
+        Raises:
+            RecordError: the run left none, or it does not verify.
+        """
+        wanted = run_id or self._run_id
+        packed = await self._inline(wanted) or _joined(await self._markers(wanted))
+        if packed is None:
+            raise RecordError(
+                f"run {wanted or 'latest'} of task {self._id!r} left no record: it is open, or was ended from outside"
+            )
+        return read(packed)
+
+    async def rows(self, open_rows: Pages) -> AsyncIterator[Row]:
+        """Every row of the task, oldest first. The chain is verified over all runs; `open_rows` asks the open one."""
+        runs = await self._runs()
+        head = await self._genesis(runs[0])
+        sort_key = 0
+        for run_id in runs:
+            async for before, rows in self._run_rows(run_id, open_rows):
+                if before is not None and before != (sort_key, head):
+                    raise RecordError(
+                        f"run {run_id} goes on from row {before[0]}, but {sort_key} rows are known",
+                        sort_key=sort_key + 1,
+                    )
+                head = verify(rows, head)
+                for row in rows:
+                    sort_key = row.sort_key
+                    yield row
+
+    async def result(self, step: str, known: TaskReport) -> Payload:
+        """The step's result as the payload that its activity gave.
+
+        Raises:
+            RecordError: there is no such step, or it has not completed.
+        """
+        if step not in known.steps:
+            raise RecordError(f"there is no step {step!r} in task {self._id!r}; there are {', '.join(known.steps)}")
+        line = known.steps[step]
+        if line.state is not State.COMPLETE:
+            raise RecordError(f"step {step!r} of task {self._id!r} is {line.state}: it has no result")
+        for run_id in reversed(await self._runs()):
+            async for payload in self._results(run_id, f"{step}:{line.execution}"):
+                return payload
+        raise RecordError(f"the run in which step {step!r} of task {self._id!r} completed is not kept any more")
+
+    async def _inline(self, run_id: str | None) -> str | None:
+        async for event in self._events(run_id, closing=True):
+            if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
+                payloads = event.workflow_execution_completed_event_attributes.result.payloads
+                return _record_in(await self._decode(payloads[0]))
+            if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
+                failure = event.workflow_execution_failed_event_attributes.failure
+                error = await self._client.data_converter.decode_failure(failure)
+                details = error.details if isinstance(error, ApplicationError) else ()
+                return _record_in(details[0] if details else None)
+        return None
+
+    async def _markers(self, run_id: str | None) -> list[dict[str, Any]]:
+        return [plain async for name, plain in self._local_results(run_id) if name == RECORD]
+
+    async def _local_results(self, run_id: str | None) -> AsyncIterator[tuple[str, Any]]:
+        async for event in self._events(run_id):
+            if event.event_type != EventType.EVENT_TYPE_MARKER_RECORDED:
+                continue
+            details = event.marker_recorded_event_attributes.details
+            if "data" in details and "result" in details:
+                name = read_raw(RawValue(details["data"].payloads[0])).get("activity_type")
+                if name in (RECORD, PREPARE):
+                    yield name, await self._decode(details["result"].payloads[0])
+
+    async def _run_rows(self, run_id: str, open_rows: Pages) -> AsyncIterator[tuple[tuple[int, str] | None, list[Row]]]:
+        if await self._is_closed(run_id):
+            record = await self.record(run_id)
+            yield record.before, list(record.rows)
+            return
+        first = True
+        async for page in open_rows():
+            before = (page["before"][0], page["before"][1]) if first else None
+            yield before, [Row.of(plain) for plain in page["rows"]]
+            first = False
+
+    async def _is_closed(self, run_id: str) -> bool:
+        return any([event.event_type in CLOSED async for event in self._events(run_id, closing=True)])
+
+    async def _runs(self) -> list[str]:
+        """The ids of the task's runs, oldest first."""
+        found: list[str] = []
+        run_id = await self._latest()
+        while run_id:
+            found.insert(0, run_id)
+            run_id = (
+                await self._started(run_id)
+            ).workflow_execution_started_event_attributes.continued_execution_run_id
+        return found
+
+    async def _latest(self) -> str:
+        return (await self._client.get_workflow_handle(self._id).describe()).run_id
+
+    async def _started(self, run_id: str) -> HistoryEvent:
+        try:
+            async for event in self._events(run_id, page_size=1):
+                return event
+        except RPCError as error:
+            if error.status != RPCStatusCode.NOT_FOUND:
+                raise
+        raise RecordError(f"run {run_id} of task {self._id!r} is not kept any more")
+
+    async def _genesis(self, run_id: str) -> str:
+        payloads = (await self._started(run_id)).workflow_execution_started_event_attributes.input.payloads
+        context = content_of(
+            (await self._client.data_converter.decode(payloads, [RawValue] * len(payloads)))[0].payload
+        )
+        if len(payloads) > 1 and (plain := await self._decode(payloads[1])):
+            start = StartInput.model_validate(plain)
+            return genesis(self._id, start.digest, salted(bytes.fromhex(start.key), context.data))
+        prepared = await self._prepared(run_id)
+        return genesis(self._id, prepared.start.digest, prepared.context_digest)
+
+    async def _prepared(self, run_id: str) -> Prepared:
+        async for name, plain in self._local_results(run_id):
+            if name == PREPARE:
+                return Prepared.model_validate(plain)
+        raise RecordError(f"task {self._id!r} was never prepared: no worker has taken it yet")
+
+    async def _results(self, run_id: str, activity_id: str) -> AsyncIterator[Payload]:
+        scheduled = -1
+        async for event in self._events(run_id):
+            if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
+                if event.activity_task_scheduled_event_attributes.activity_id == activity_id:
+                    scheduled = event.event_id
+            elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
+                ended = event.activity_task_completed_event_attributes
+                if ended.scheduled_event_id == scheduled:
+                    decoded: list[RawValue] = await self._client.data_converter.decode(
+                        ended.result.payloads, [RawValue]
+                    )
+                    yield decoded[0].payload
+
+    async def _events(
+        self, run_id: str | None, *, closing: bool = False, page_size: int | None = None
+    ) -> AsyncIterator[HistoryEvent]:
+        kind = WorkflowHistoryEventFilterType.CLOSE_EVENT if closing else WorkflowHistoryEventFilterType.ALL_EVENT
+        handle = self._client.get_workflow_handle(self._id, run_id=run_id)
+        async for event in handle.fetch_history_events(event_filter_type=kind, page_size=page_size):
+            yield event
+
+    async def _decode(self, payload: Payload) -> Any:
+        return read_raw((await self._client.data_converter.decode([payload], [RawValue]))[0])
+
+
+def _record_in(plain: Any) -> str | None:
+    return plain.get("record") if isinstance(plain, dict) else None
+
+
+def _joined(markers: list[dict[str, Any]]) -> str | None:
+    """The last record that is whole. A later one takes the place of an earlier."""
+    found: str | None = None
+    for last in dict.fromkeys(marker["last"] for marker in markers):
+        parts = {marker["part"]: marker["data"] for marker in markers if marker["last"] == last}
+        count = next(marker["parts"] for marker in markers if marker["last"] == last)
+        if len(parts) == count:
+            found = "".join(parts[number] for number in range(count))
+    return found

@@ -1,0 +1,91 @@
+"""The border at which requests arrive: JSON in, a typed request through the core's one door, an answer out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+from temporalio.exceptions import ApplicationError
+
+from tasker_temporal.core.engine import Engine
+from tasker_temporal.core.messages import Ask, Refused, Request
+from tasker_temporal.errors import RequestRefused
+
+ROWS_SHOWN = 100
+"""An answer lists at most so many of the rows that followed; the audit has them all."""
+
+_request: TypeAdapter[Ask] = TypeAdapter(Request)
+
+
+def parse(name: str | None, plain: Any) -> Ask:
+    """Read a request. `name` is the one that the update's own name says.
+
+    Raises:
+        ApplicationError: of type `RequestInvalid`, naming every field that is wrong.
+    """
+    if not isinstance(plain, Mapping):
+        raise _invalid('a request is a JSON object, as {"actor": "ann", "reason": "customer called"}')
+    try:
+        return _request.validate_python({**plain, "request": name} if name is not None else plain)
+    except ValidationError as error:
+        problems = error.errors(include_input=False, include_url=False, include_context=False)
+        lines = (
+            f"{'.'.join(str(part) for part in problem['loc'][1:] or ('request',))}: {problem['msg']}"
+            for problem in problems
+        )
+        raise _invalid("; ".join(lines)) from error
+
+
+def _invalid(message: str) -> ApplicationError:
+    return ApplicationError(message, type="RequestInvalid", non_retryable=True)
+
+
+def refusal(error: RequestRefused) -> ApplicationError:
+    details = {"rule": error.rule, "legal": list(error.legal)}
+    return ApplicationError(str(error), details, type="RequestRefused", non_retryable=True)
+
+
+def check(engine: Engine, asked: Ask, now: datetime) -> None:
+    """Refuse now what would be refused, before it costs an event."""
+    if asked.request_id is None or engine.answer(asked.request_id) is None:
+        try:
+            engine.plan(asked, now)
+        except RequestRefused as error:
+            raise refusal(error) from error
+
+
+def plan(engine: Engine, plain: Any, now: datetime) -> list[dict[str, Any]]:
+    """The rows that the request would write."""
+    try:
+        return [row.plain() for row in engine.plan(parse(None, plain), now)]
+    except RequestRefused as error:
+        raise refusal(error) from error
+
+
+def ask(engine: Engine, asked: Ask, feed: Callable[[Ask], None]) -> dict[str, Any]:
+    """Apply the request; the answer has the sort_keys of the first and last row that followed, and the rows."""
+    first = engine.task.sort_key + 1
+    known = None if asked.request_id is None else engine.answer(asked.request_id)
+    if known is None:
+        try:
+            feed(asked)
+        except RequestRefused as error:
+            raise refusal(error) from error
+    begin, end = known or (first, engine.task.sort_key)
+    rows = [row.plain() for row in engine.task.rows if begin <= row.sort_key <= end]
+    return {"first": begin, "last": end, "rows": rows[:ROWS_SHOWN]}
+
+
+def tell(engine: Engine, plain: Any, feed: Callable[[Ask], None]) -> Refused | None:
+    """Apply a request that came by signal; if it is refused, the fact that says so."""
+    try:
+        asked = parse(None, plain)
+    except ApplicationError as error:
+        return Refused(error.message)
+    try:
+        feed(asked)
+    except RequestRefused as error:
+        return Refused(error.rule, asked.actor, asked.reason)
+    return None
