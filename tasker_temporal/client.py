@@ -12,12 +12,14 @@ from temporalio.client import (
     Client,
     WorkflowFailureError,
     WorkflowHandle,
+    WorkflowQueryFailedError,
     WorkflowQueryRejectedError,
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
 from temporalio.common import QueryRejectCondition, RawValue
 from temporalio.exceptions import ApplicationError, CancelledError
+from temporalio.service import RPCError, RPCStatusCode
 
 from tasker_temporal.core.report import TaskReport
 from tasker_temporal.core.rows import Row
@@ -30,6 +32,7 @@ from tasker_temporal.errors import (
     TaskCancelled,
     TaskFailed,
     TaskLost,
+    UnknownTask,
     UnknownTemplate,
 )
 from tasker_temporal.local_activities import KEY_BYTES, check_context
@@ -103,7 +106,7 @@ async def start_task(
     task_id = id or f"{name}-{uuid.uuid4()}"
     summary = name if known is None else f"{name} {known.version}"
     handle = await client.start_workflow(name, args=arguments, id=task_id, task_queue=queue, static_summary=summary)
-    return TaskHandle(client, handle.id, run_id=handle.result_run_id)
+    return TaskHandle(client, handle.id)
 
 
 def _registered(client: Client, name: str) -> TaskTemplate[Any] | None:
@@ -131,12 +134,11 @@ class TaskHandle:
 
     Args:
         client: Connected with the plugin, or at least with the data converter that the task was started with.
-        id: The task's id.
-        run_id: One run of it; the latest unless said.
+        id: The task's id. If it was used again, the handle is that of the latest task.
     """
 
-    def __init__(self, client: Client, id: str, *, run_id: str | None = None) -> None:
-        self.client, self.id, self.run_id = client, id, run_id
+    def __init__(self, client: Client, id: str) -> None:
+        self.client, self.id = client, id
 
     @property
     def workflow(self) -> WorkflowHandle[Any, Any]:
@@ -251,21 +253,35 @@ class TaskHandle:
             raise _refused(error.cause) from error
         except WorkflowUpdateRPCTimeoutOrCancelledError as error:
             raise RequestUnanswered(request["request_id"], PATIENCE.total_seconds()) from error
+        except RPCError as error:
+            raise self._not_open(error) from error
         found: dict[str, Any] = read_raw(answer)
         return found
 
+    def _not_open(self, error: RPCError) -> Exception:
+        if error.status != RPCStatusCode.NOT_FOUND:
+            return error
+        if "already completed" in error.message:
+            return RequestRefused(f"task {self.id!r} is over: only an open task takes requests")
+        return UnknownTask(f"there is no task {self.id!r} in namespace {self.client.namespace!r}")
+
     async def _query(self, name: str, *arguments: Any) -> Any:
-        answer = await self.workflow.query(
-            name,
-            args=[raw(argument) for argument in arguments],
-            result_type=RawValue,
-            reject_condition=QueryRejectCondition.NOT_OPEN,
-            rpc_timeout=PATIENCE,
-        )
+        try:
+            answer = await self.workflow.query(
+                name,
+                args=[raw(argument) for argument in arguments],
+                result_type=RawValue,
+                reject_condition=QueryRejectCondition.NOT_OPEN,
+                rpc_timeout=PATIENCE,
+            )
+        except WorkflowQueryFailedError as error:
+            raise RequestRefused(str(error)) from error
+        except RPCError as error:
+            raise self._not_open(error) from error
         return read_raw(answer)
 
     def _reader(self) -> Reader:
-        return Reader(self.client, self.id, self.run_id)
+        return Reader(self.client, self.id)
 
 
 def _name(step: DeclaredStep[..., Any, Any] | str) -> str:

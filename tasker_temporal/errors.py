@@ -5,6 +5,7 @@ Every exception of the package, divided by what the catcher does next:
   - TemplateError            mend the declaration: it is not a graph of steps with fitting types
   - ContextInvalid           mend the context: it does not validate against the template's model
   - UnknownTemplate          register the template, or name one that is
+  - UnknownTask              look for another id, or in another namespace
   - RequestRefused           the request broke a rule; the task is unchanged
   - RequestUnanswered        nobody answered in time; the request may still be applied
   - EventError               mend the publisher: an event nobody registered, or a payload of the wrong shape
@@ -56,6 +57,10 @@ def _place(problem: Mapping[str, Any]) -> str:
 
 class UnknownTemplate(TaskerError):
     """No template of that name is registered, and nothing else says where its tasks would run."""
+
+
+class UnknownTask(TaskerError):
+    """No task of that id is kept in the client's namespace."""
 
 
 class RequestRefused(TaskerError):

@@ -16,11 +16,12 @@ from temporalio.common import RawValue
 from tasker_temporal.core.rows import salted
 from tasker_temporal.declare import TaskTemplate
 from tasker_temporal.errors import ContextInvalid
-from tasker_temporal.wire import Prepared, StartInput, raw
+from tasker_temporal.wire import Prepared, StartInput, raw, read_raw
 
 PREPARE: Final = "tasker.prepare"
 RECORD: Final = "tasker.record"
 WHO_CANCELLED: Final = "tasker.who_cancelled"
+CANCEL: Final = "tasker.cancel"
 
 KEY_BYTES = 32
 
@@ -92,6 +93,14 @@ async def who_cancelled() -> RawValue:
     return raw({})
 
 
+@activity.defn(name=CANCEL)
+async def cancel(reason: RawValue) -> None:
+    """`tasker.cancel`: asks Temporal to cancel this run. A workflow cannot ask for its own cancellation itself."""
+    info = activity.info()
+    run = activity.client().get_workflow_handle(info.workflow_id or "", run_id=info.workflow_run_id)
+    await run.cancel(reason=read_raw(reason))
+
+
 def local_activities(templates: Mapping[str, TaskTemplate[Any]]) -> Sequence[Callable[..., Any]]:
     """All of them, for a worker that has these templates by name."""
-    return [prepare(templates), record, who_cancelled]
+    return [prepare(templates), record, who_cancelled, cancel]

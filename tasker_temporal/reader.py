@@ -39,8 +39,8 @@ CLOSED = frozenset(
 class Reader:
     """Reads one task."""
 
-    def __init__(self, client: Client, id: str, run_id: str | None = None) -> None:
-        self._client, self._id, self._run_id = client, id, run_id
+    def __init__(self, client: Client, id: str) -> None:
+        self._client, self._id = client, id
 
     async def record(self, run_id: str | None = None) -> Record:
         """The record of one closed run, the latest unless said, its chain verified.
@@ -48,12 +48,10 @@ class Reader:
         Raises:
             RecordError: the run left none, or it does not verify.
         """
-        wanted = run_id or self._run_id
-        packed = await self._inline(wanted) or _joined(await self._markers(wanted))
+        packed = await self._inline(run_id) or _joined(await self._markers(run_id))
         if packed is None:
-            raise RecordError(
-                f"run {wanted or 'latest'} of task {self._id!r} left no record: it is open, or was ended from outside"
-            )
+            which = f"run {run_id}" if run_id else "the latest run"
+            raise RecordError(f"{which} of task {self._id!r} left no record: it is open, or was ended from outside")
         return read(packed)
 
     async def rows(self, open_rows: Pages) -> AsyncIterator[Row]:

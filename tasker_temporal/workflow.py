@@ -42,7 +42,7 @@ from tasker_temporal.core.messages import (
 from tasker_temporal.core.snapshot import restore, snapshot
 from tasker_temporal.core.task import Task
 from tasker_temporal.errors import RequestRefused
-from tasker_temporal.local_activities import PREPARE, RECORD, WHO_CANCELLED
+from tasker_temporal.local_activities import CANCEL, PREPARE, RECORD, WHO_CANCELLED
 from tasker_temporal.record import CHUNK, INLINE_LIMIT, outcome, written
 from tasker_temporal.wire import (
     BACKSTOP,
@@ -135,7 +135,8 @@ class TaskWorkflow:
         if start.previous_run:
             self._feed(RunContinued(start.previous_run))
         else:
-            self._feed(Start(start.actor, start.reason, problems))
+            early = None if workflow.cancellation_reason() is None else await self._who_cancelled()
+            self._feed(Start(start.actor, start.reason, problems, early))
         self._begun = True
 
     async def _local(self, name: str, *arguments: RawValue) -> RawValue:
@@ -220,12 +221,15 @@ class TaskWorkflow:
         """The engine knows already if a request came first, as from `TaskHandle.cancel`."""
         await workflow.wait_condition(lambda: self._begun)
         if self.engine.task.cancelling is None and self.engine.task.is_open:
-            found = read_raw(await self._local(WHO_CANCELLED))
-            reason = found.get("reason") or workflow.cancellation_reason() or "cancelled without a reason"
-            request = CancelTask(actor=found.get("actor") or "unknown", reason=reason)
+            actor, reason = await self._who_cancelled()
             # It may have ended, or somebody's request may have come, while its author was looked for.
             with suppress(RequestRefused):
-                self._feed(request)
+                self._feed(CancelTask(actor=actor, reason=reason))
+
+    async def _who_cancelled(self) -> tuple[str, str]:
+        found = read_raw(await self._local(WHO_CANCELLED))
+        reason = found.get("reason") or workflow.cancellation_reason() or "cancelled without a reason"
+        return found.get("actor") or "unknown", reason
 
     # How it ends, or goes on in a new run.
 
@@ -282,8 +286,8 @@ class TaskWorkflow:
 
     async def _ask_for_native_cancellation(self) -> None:
         """Only a run that Temporal was asked to cancel can end as Canceled, and a request by itself does not ask it."""
-        info = workflow.info()
-        await workflow.get_external_workflow_handle(info.workflow_id, run_id=info.run_id).cancel()
+        actor, reason = self.engine.task.cancelled_by
+        await self._local(CANCEL, raw(f"{actor}: {reason}"))
         await workflow.wait_condition(lambda: workflow.cancellation_reason() is not None)
 
     def _end(self) -> Any:
@@ -357,9 +361,10 @@ class TaskWorkflow:
         return raw(requests.ask(self.engine, asked, self._feed))
 
     @workflow.signal(description='Any request, unanswered: {"request": "cancel", "actor": ..., "reason": ...}.')
-    async def transition(self, request: Any = None) -> None:
+    async def transition(self, request: Any = None, *extra: Any) -> None:
+        """A signal that cannot be taken would stop the task, so this one takes whatever comes."""
         await workflow.wait_condition(lambda: self._begun)
-        refused = requests.tell(self.engine, request, self._feed)
+        refused = requests.tell(self.engine, [request, *extra] if extra else request, self._feed)
         if refused is not None:
             self._feed(refused)
 

@@ -68,6 +68,7 @@ def _require_open(task: Task) -> None:
 
 def _start(fact: Start, task: Task) -> Iterator[Message]:
     task.problems = fact.problems
+    task.cancelled_by = fact.cancelled_by or task.cancelled_by
     yield TransitionTo(None, State.PENDING, actor=fact.actor, reason=fact.reason)
 
 

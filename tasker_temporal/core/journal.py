@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
-
-_ABSENT: Any = object()
 
 
 class Journal:
@@ -20,7 +19,7 @@ class Journal:
 
     def __init__(self) -> None:
         self._looks: dict[object, dict[str, Any]] = {}
-        self._undo: list[tuple[Callable[..., Any], Any, Any, Any]] = []
+        self._undo: list[Callable[[], object]] = []
 
     def keep(self, thing: object) -> None:
         """From here on the thing's attributes may be set. A list or a dict among them must be replaced, not changed."""
@@ -29,19 +28,20 @@ class Journal:
 
     def put(self, target: dict[Any, Any], key: object, value: object) -> None:
         """Set an item of a dict."""
-        self._undo.append((_restore, target, key, target.get(key, _ABSENT)))
+        undo = partial(target.__setitem__, key, target[key]) if key in target else partial(target.pop, key)
+        self._undo.append(undo)
         target[key] = value
 
     def drop(self, target: dict[Any, Any], key: object) -> None:
         """Delete an item of a dict. Undone, it stands last: whoever iterates such a dict must sort it."""
-        self._undo.append((_restore, target, key, target.pop(key)))
+        self._undo.append(partial(target.__setitem__, key, target.pop(key)))
 
     def append(self, target: list[Any] | deque[Any], value: object) -> None:
-        self._undo.append((_pop, target, None, None))
         target.append(value)
+        self._undo.append(target.pop)
 
     def popleft(self, target: deque[Any]) -> None:
-        self._undo.append((_appendleft, target, target.popleft(), None))
+        self._undo.append(partial(target.appendleft, target.popleft()))
 
     def commit(self) -> None:
         """Keep what was done."""
@@ -51,23 +51,7 @@ class Journal:
     def rollback(self) -> None:
         """Take back everything since the last commit, newest first."""
         while self._undo:
-            function, target, key, value = self._undo.pop()
-            function(target, key, value)
+            self._undo.pop()()
         while self._looks:
             thing, look = self._looks.popitem()
             vars(thing).update(look)
-
-
-def _restore(target: dict[Any, Any], key: object, value: object) -> None:
-    if value is _ABSENT:
-        del target[key]
-    else:
-        target[key] = value
-
-
-def _pop(target: list[Any] | deque[Any], key: None, value: None) -> None:
-    target.pop()
-
-
-def _appendleft(target: deque[Any], key: object, value: None) -> None:
-    target.appendleft(key)

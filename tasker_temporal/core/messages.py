@@ -88,11 +88,15 @@ class Answer(NamedTuple):
 
 
 class Start(NamedTuple):
-    """The task begins. `problems` are the context's validation errors; with any, the task ends in `error`."""
+    """The task begins. `problems` are the context's validation errors; with any, the task ends in `error`.
+
+    `cancelled_by` has the actor and the reason if somebody cancelled the task before it began: then no step starts.
+    """
 
     actor: str = AUTOMATIC
     reason: str = ""
     problems: tuple[Mapping[str, Any], ...] = ()
+    cancelled_by: tuple[str, str] | None = None
 
 
 class StepSucceeded(NamedTuple):

@@ -21,6 +21,9 @@ from tasker_temporal.core.template import StepTemplate, Template
 INTERPRETER: Final = 1
 """The number of the rules by which a run is interpreted. A run keeps its number until it continues as new."""
 
+NOBODY: Final = (AUTOMATIC, "")
+"""The actor and the reason of a cancellation that nobody asked for."""
+
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 What = tuple[Kind, str, str | None, str | None, str]
@@ -95,7 +98,7 @@ class Task:
         self.in_flight = self.bytes_in_flight = self.backing_off = self.exhausted = 0
         self.timers: dict[str, Timer] = {}
         self.cancelling: int | None = None
-        self.cancelled_by = (AUTOMATIC, "")
+        self.cancelled_by = NOBODY
         self.draining = False
         self.problems: tuple[Mapping[str, Any], ...] = ()
         self.started_at: datetime | None = None

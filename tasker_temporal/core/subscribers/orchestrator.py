@@ -6,17 +6,20 @@ from collections.abc import Iterator
 
 from tasker_temporal.core.events import Event, StepTransitioned, TaskTransitioned
 from tasker_temporal.core.machine import State
-from tasker_temporal.core.messages import Announce, Message, TransitionTo
-from tasker_temporal.core.task import Task
+from tasker_temporal.core.messages import Announce, Message, Note, TransitionTo
+from tasker_temporal.core.task import NOBODY, Task
 
 
 def initialize_steps(event: Event[TaskTransitioned], task: Task) -> Iterator[Message]:
-    """Every step begins as pending; then the task starts, or ends at once if its context is not valid."""
+    """Every step begins as pending; then the task starts, unless its context is not valid or it was cancelled before."""
     for name in task.steps:
         yield TransitionTo(name, State.PENDING)
     if task.problems:
         errors = [{"loc": list(problem["loc"]), "type": problem["type"]} for problem in task.problems]
         yield TransitionTo(None, State.ERROR, {"validation_errors": errors})
+    elif task.cancelled_by != NOBODY:
+        actor, reason = task.cancelled_by
+        yield Note("task.cancel_requested", actor=actor, reason=reason)
     else:
         yield TransitionTo(None, State.IN_PROGRESS)
 
