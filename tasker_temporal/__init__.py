@@ -1,6 +1,6 @@
 """Durable tasks on Temporal: declare a graph of steps, and write one plain function for each."""
 
-from tasker_temporal.client import TaskHandle, start_task
+from tasker_temporal.client import start_task
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.report import StepReport, TaskReport
 from tasker_temporal.core.rows import Row
@@ -16,6 +16,7 @@ from tasker_temporal.errors import (
     TaskFailed,
     TemplateError,
 )
+from tasker_temporal.handle import TaskHandle
 from tasker_temporal.plugin import TaskerPlugin
 from tasker_temporal.step_context import StepContext
 

@@ -1,20 +1,12 @@
-"""A step handler becomes a Temporal activity: arguments in, result out, time kept, errors translated.
-
-Business failures leave the activity as non-retryable, because the core decides on every attempt; only a lost worker is
-retried by Temporal itself.
-"""
+"""A step handler becomes a Temporal activity: its arguments are decoded, its result is checked and encoded."""
 
 from __future__ import annotations
 
 import asyncio
-import contextvars
 import inspect
-import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
-from contextlib import suppress
-from datetime import timedelta
-from functools import cached_property, partial
+from functools import cached_property
 from typing import Any
 
 from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, ValidationError
@@ -22,14 +14,11 @@ from pydantic.errors import PydanticUserError
 from temporalio import activity
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
-from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
+from tasker_temporal.attempt import Attempt, StepFailure, failure, translated
 from tasker_temporal.core.template import PAYLOAD_LIMIT
 from tasker_temporal.declare import DeclaredStep
-from tasker_temporal.errors import PermanentError, RetryableError
-from tasker_temporal.retry_after import seconds_of
 from tasker_temporal.signature import Binding
-from tasker_temporal.step_context import StepContext, StopRequested
 from tasker_temporal.wire import StepCall, read_raw
 
 
@@ -95,117 +84,6 @@ def _convert(value: Any, wanted: Any) -> Any:
     if isinstance(value, RawValue):
         return activity.payload_converter().from_payload(value.payload, wanted)
     return TypeAdapter(wanted).validate_python(value)
-
-
-class Attempt:
-    """One execution of one handler."""
-
-    def __init__(self, call: StepCall, step: DeclaredStep[..., Any, Any], executor: Executor) -> None:
-        self._call, self._step, self._executor = call, step, executor
-        self._stop = threading.Event()
-        self._loop = asyncio.get_running_loop()
-        self._details: tuple[Any, ...] = tuple(activity.info().heartbeat_details)
-
-    async def run(self, given: dict[str, Any]) -> Any:
-        """Call the handler, and hold it to its timeout."""
-        arguments = given | {
-            binding.name: self._context()
-            for binding in self._step.signature.bindings
-            if binding.source == "step_context"
-        }
-        handler = partial(_call, self._step.function, arguments)
-        try:
-            async with asyncio.timeout(self._call.timeout) as clock:
-                return await (handler() if self._step.is_async else self._in_thread(handler))
-        except TimeoutError as error:
-            if not clock.expired():
-                raise
-            message = f"attempt {self._call.attempt} was not over within {timedelta(seconds=self._call.timeout)}"
-            raise failure("StepTimeout", message, retryable=True) from error
-
-    async def _in_thread(self, handler: Callable[[], Any]) -> Any:
-        """A thread cannot be stopped. Told to stop, it may end by itself, and its outcome is then the true one."""
-        context = contextvars.copy_context()
-        running = self._loop.run_in_executor(self._executor, context.run, handler)
-        try:
-            return await asyncio.shield(running)
-        except asyncio.CancelledError:
-            self._stop.set()
-            if not activity.is_cancelled():
-                raise
-            with suppress(StopRequested):
-                return await running
-            raise
-
-    def _context(self) -> StepContext:
-        call = self._call
-        return StepContext(
-            task_id=call.task_id,
-            step=call.step,
-            attempt=call.attempt,
-            attempts_left=max(call.attempts - call.attempt, 0),
-            execution=call.execution,
-            idempotency_key=f"{call.task_id}/{call.step}/{call.round}",
-            config=call.config,
-            heartbeat_details=self._details,
-            tell=self._tell if self._step.is_async else self._tell_from_thread,
-        )
-
-    def _tell(self, *details: Any) -> None:
-        self._details = details
-        activity.heartbeat(*details)
-
-    def _tell_from_thread(self, *details: Any) -> None:
-        if self._stop.is_set():
-            raise StopRequested(f"step {self._call.step!r} was told to stop")
-        self._loop.call_soon_threadsafe(self._tell, *details)
-
-    def told(self, error: StepFailure) -> StepFailure:
-        """An attempt that another follows is no incident: one line instead of the SDK's stack trace."""
-        call = self._call
-        if call.attempt < call.attempts and error.details[0]["retryable"]:
-            said = (call.step, call.attempt, call.attempts, error)
-            self._context().logger.warning("step %s: attempt %d of %d failed: %s", *said)
-            return StepFailure(
-                error.message,
-                *error.details,
-                type=error.type,
-                non_retryable=True,
-                category=ApplicationErrorCategory.BENIGN,
-            )
-        return error
-
-    async def beat(self) -> None:
-        """Say that the worker lives, three times in each heartbeat timeout, with what the handler last told."""
-        while True:
-            activity.heartbeat(*self._details)
-            await asyncio.sleep(self._call.heartbeat_timeout / 3)
-
-
-def _call(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
-    """Positional-only parameters have names too, but cannot be given by them."""
-    parameters = inspect.signature(function).parameters
-    fixed = [arguments.pop(name) for name, p in parameters.items() if p.kind is p.POSITIONAL_ONLY and name in arguments]
-    return function(*fixed, **arguments)
-
-
-class StepFailure(ApplicationError):
-    """A business failure on the wire. To the server it is always final: the core decides on another attempt."""
-
-
-def failure(type: str, message: str, *, retryable: bool = False, retry_after: float | None = None) -> StepFailure:
-    """`retry_after` is in seconds."""
-    return StepFailure(message, {"retryable": retryable, "retry_after": retry_after}, type=type, non_retryable=True)
-
-
-def translated(error: Exception) -> StepFailure:
-    """What a handler raised, on the wire. Whatever is not said to be permanent can be retried."""
-    if isinstance(error, ApplicationError):
-        delay = seconds_of(error.next_retry_delay)
-        kind = error.type or "ApplicationError"
-        return failure(kind, error.message, retryable=not error.non_retryable, retry_after=delay)
-    after = seconds_of(error.retry_after) if isinstance(error, RetryableError) else None
-    return failure(type(error).__name__, str(error), retryable=not isinstance(error, PermanentError), retry_after=after)
 
 
 def _explain(error: Exception) -> str:

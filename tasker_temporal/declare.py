@@ -9,11 +9,9 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping
 from datetime import timedelta
 from typing import Any, Generic, Literal, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, cast, overload
 
-from pydantic import ValidationError
-
-from tasker_temporal.core.template import Argument, Limits, Retry, StepTemplate, Template, mistakes
-from tasker_temporal.errors import TemplateError
-from tasker_temporal.signature import MISSING, Binding, ResultOf, Signature, accepts, is_async, read, type_name
+from tasker_temporal.compile import compile_template
+from tasker_temporal.core.template import Limits, Retry, Template
+from tasker_temporal.signature import ResultOf, Signature, is_async, read
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
@@ -181,7 +179,7 @@ class TaskTemplate(Generic[C]):
             TemplateError: something in the declaration is wrong; the message has every mistake.
         """
         if self._compiled is None:
-            self._compiled = compile_template(self)
+            self._compiled = compile_template(self.name, self.context, self.declared, self.options)
         return self._compiled
 
     @property
@@ -209,86 +207,3 @@ def _names_of_caller() -> Mapping[str, Any]:
     """Annotations may name what is local to the function that declares the step, as in tests."""
     frame = sys._getframe(2)
     return {} if frame.f_locals is frame.f_globals else dict(frame.f_locals)
-
-
-def compile_template(template: TaskTemplate[Any]) -> Template:
-    """Turn the declaration into data, or raise one `TemplateError` with all its mistakes."""
-    found: list[str] = []
-    steps = [step for declared in template.declared if (step := _compile_step(declared, found)) is not None]
-    try:
-        compiled = Template(
-            name=template.name, context=type_name(template.context), steps=tuple(steps), **template.options
-        )
-    except ValidationError as error:
-        raise TemplateError(template.name, [*found, *_said(error)]) from error
-    found += mistakes(compiled) if len(steps) == len(template.declared) else []
-    if found:
-        raise TemplateError(template.name, found)
-    return compiled
-
-
-def _compile_step(step: DeclaredStep[..., Any, Any], found: list[str]) -> StepTemplate | None:
-    said = [*step.signature.mistakes, *_type_mistakes(step), *_stranger_mistakes(step)]
-    found += [f"step {step.name!r}: {mistake}" for mistake in said]
-    options: dict[str, Any] = {**step.options, "after": tuple(d.name for d in _after(step) if _is_step(d))}
-    options["formerly"] = tuple(options.get("formerly", ()))
-    try:
-        return StepTemplate(
-            name=step.name, arguments=_arguments(step), result=type_name(step.signature.result), **options
-        )
-    except ValidationError as error:
-        found += [f"step {step.name!r}: {problem}" for problem in _said(error)]
-        return None
-
-
-def _arguments(step: DeclaredStep[..., Any, Any]) -> tuple[Argument, ...]:
-    return tuple(
-        Argument(
-            name=binding.name,
-            step=getattr(binding.step, "name", None),
-            optional=binding.optional and _is_result(binding),
-        )
-        for binding in step.signature.bindings
-        if binding.source != "step_context"
-    )
-
-
-def _is_result(binding: Binding) -> bool:
-    return binding.source == "result"
-
-
-def _after(step: DeclaredStep[..., Any, Any]) -> tuple[Any, ...]:
-    after = step.options.get("after", ())
-    return tuple(after) if isinstance(after, (list, tuple, set, frozenset)) else (after,)
-
-
-def _is_step(value: Any) -> bool:
-    return isinstance(value, DeclaredStep)
-
-
-def _stranger_mistakes(step: DeclaredStep[..., Any, Any]) -> list[str]:
-    named = [*_after(step), *(binding.step for binding in step.signature.bindings if _is_result(binding))]
-    found = [f"it names {value!r}: expected a declared step, not its name" for value in named if not _is_step(value)]
-    others = [value for value in named if _is_step(value) and value.template is not step.template]
-    return [*found, *(f"it names {other!r}: expected a step of the same template" for other in others)]
-
-
-def _type_mistakes(step: DeclaredStep[..., Any, Any]) -> list[str]:
-    return [mistake for binding in step.signature.bindings if (mistake := _type_mistake(step, binding)) is not None]
-
-
-def _type_mistake(step: DeclaredStep[..., Any, Any], binding: Binding) -> str | None:
-    if binding.source == "step_context" or (_is_result(binding) and not _is_step(binding.step)):
-        return None
-    given = binding.step.signature.result if _is_result(binding) else step.template.context
-    if given is MISSING or accepts(binding.type, given):
-        return None
-    source = f"the result of {binding.step.name!r}" if _is_result(binding) else "the context"
-    return f"its parameter {binding.name!r} expects {type_name(binding.type)}, but {source} is {type_name(given)}"
-
-
-def _said(error: ValidationError) -> list[str]:
-    return [
-        f"its {'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
-        for problem in error.errors(include_input=False, include_url=False)
-    ]

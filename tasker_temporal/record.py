@@ -1,8 +1,8 @@
 """The written record: what a run leaves behind, so that it can be read and verified without a worker or a replay.
 
-A run that completes or fails carries its record in its result or failure. One that is cancelled or continues as new, and
-one whose record is too large, leaves it in markers. A record holds the run's rows without their digests, which the chain
-gives back, the digest of the last of them, and the task's snapshot.
+A run that completes or fails carries its record in its result or failure. One that is cancelled or continues as new,
+and one whose record is too large, leaves it in markers. A record holds the run's rows without their digests, which the
+chain gives back, the digest of the last of them, and the task's snapshot.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ def ask(engine: Engine, asked: Ask, feed: Callable[[Ask], None]) -> dict[str, An
     return {"first": begin, "last": end, "rows": rows[:ROWS_SHOWN]}
 
 
-def tell(engine: Engine, plain: Any, feed: Callable[[Ask], None]) -> Refused | None:
+def tell(plain: Any, feed: Callable[[Ask], None]) -> Refused | None:
     """Apply a request that came by signal; if it is refused, the fact that says so."""
     try:
         asked = parse(None, plain)

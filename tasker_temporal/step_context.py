@@ -22,7 +22,7 @@ def _ignore(*details: Any) -> None:
 
 @dataclass(frozen=True, kw_only=True)
 class StepContext:
-    """Declare a parameter of this type, and the handler is given one. A test builds it by hand: every field has a default.
+    """Declare a parameter of this type, and the handler is given one. For tests, every field has a default.
 
     Attributes:
         attempt: Counted from 1.

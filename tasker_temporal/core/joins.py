@@ -58,17 +58,10 @@ def count(step: Step, over: Step) -> None:
 def leave_queue(task: Task, step: Step) -> None:
     """The step no longer waits to be started. What is stale goes when it comes to the front."""
     step.viable = False
-    for queue, is_live in ((task.viable, _is_viable), (task.never, _is_pending)):
-        while queue and not is_live(task.steps[queue[0]]):
-            task.journal.popleft(queue)
-
-
-def _is_viable(step: Step) -> bool:
-    return step.viable
-
-
-def _is_pending(step: Step) -> bool:
-    return step.state is State.PENDING
+    while task.viable and not task.steps[task.viable[0]].viable:
+        task.journal.popleft(task.viable)
+    while task.never and task.steps[task.never[0]].state is not State.PENDING:
+        task.journal.popleft(task.never)
 
 
 def startable(task: Task) -> tuple[str, ...]:

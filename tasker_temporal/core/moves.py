@@ -89,20 +89,14 @@ def _metadata(task: Task, step: Step, wish: TransitionTo) -> Mapping[str, Any]:
 
 def _settle(task: Task, step: Step, wish: TransitionTo) -> None:
     old, step.state = step.state, wish.state
-    task.counts = _counted(task.counts, old, wish.state)
+    task.counts[wish.state] += 1
+    if old is not None:
+        task.counts[old] -= 1
     if old in LEAVE:
         LEAVE[old](task, step)
     ENTER[wish.state](task, step, wish)
     if old is State.PENDING:
         leave_queue(task, step)
-
-
-def _counted(counts: dict[State, int], old: State | None, new: State) -> dict[State, int]:
-    counts = counts.copy()
-    counts[new] += 1
-    if old is not None:
-        counts[old] -= 1
-    return counts
 
 
 # What a state means when it is left.

@@ -132,8 +132,9 @@ class Task:
         return sum(self.counts[state] for state in DONE) == len(self.steps)
 
     def tick(self, now: datetime) -> None:
-        """Everything from here on happens at `now`, and may change the task's own attributes."""
+        """Everything from here on happens at `now`, and may change the task's own attributes and `counts`."""
         self.journal.keep(self)
+        self.counts = self.counts.copy()
         self.now, self.at = now, now.isoformat()
 
     def changing(self, name: str) -> Step:
@@ -144,7 +145,8 @@ class Task:
 
     def write(self, what: What, by: By, metadata: Mapping[str, Any]) -> Row:
         """Append one row to the audit and chain it."""
-        row = sealed(self.head, (self.sort_key + 1, *what, *by, metadata, self.at))
+        sort_key, digest = (self.rows[-1].sort_key, self.rows[-1].digest) if self.rows else self.before
+        row = sealed(digest, (sort_key + 1, *what, *by, metadata, self.at))
         self.journal.append(self.rows, row)
         return row
 

@@ -11,7 +11,7 @@ from tasker_temporal.core.task import NOBODY, Task
 
 
 def initialize_steps(event: Event[TaskTransitioned], task: Task) -> Iterator[Message]:
-    """Every step begins as pending; then the task starts, unless its context is not valid or it was cancelled before."""
+    """Every step begins as pending; then the task starts, unless its context is wrong or it was cancelled before."""
     for name in task.steps:
         yield TransitionTo(name, State.PENDING)
     if task.problems:

@@ -1,0 +1,104 @@
+"""Turns a declaration into the template as data, and finds every mistake in it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+
+from tasker_temporal.core.template import Argument, StepTemplate, Template, mistakes
+from tasker_temporal.errors import TemplateError
+from tasker_temporal.signature import MISSING, Binding, Signature, accepts, type_name
+
+
+class Declared(Protocol):
+    """What is asked of a declared step."""
+
+    name: str
+    template: Any
+    options: Any
+
+    @property
+    def signature(self) -> Signature: ...
+
+
+def compile_template(name: str, context: Any, declared: Sequence[Declared], options: Any) -> Template:
+    """Turn the declaration into data, or raise one `TemplateError` with all its mistakes."""
+    found: list[str] = []
+    steps = [known for step in declared if (known := _compile_step(step, found)) is not None]
+    try:
+        compiled = Template(name=name, context=type_name(context), steps=tuple(steps), **options)
+    except ValidationError as error:
+        raise TemplateError(name, [*found, *_said(error)]) from error
+    found += mistakes(compiled) if len(steps) == len(declared) else []
+    if found:
+        raise TemplateError(name, found)
+    return compiled
+
+
+def _compile_step(step: Declared, found: list[str]) -> StepTemplate | None:
+    said = [*step.signature.mistakes, *_type_mistakes(step), *_stranger_mistakes(step)]
+    found += [f"step {step.name!r}: {mistake}" for mistake in said]
+    options: dict[str, Any] = {**step.options, "after": tuple(d.name for d in _after(step) if _is_step(d))}
+    options["formerly"] = tuple(options.get("formerly", ()))
+    try:
+        return StepTemplate(
+            name=step.name, arguments=_arguments(step), result=type_name(step.signature.result), **options
+        )
+    except ValidationError as error:
+        found += [f"step {step.name!r}: {problem}" for problem in _said(error)]
+        return None
+
+
+def _arguments(step: Declared) -> tuple[Argument, ...]:
+    return tuple(
+        Argument(
+            name=binding.name,
+            step=getattr(binding.step, "name", None),
+            optional=binding.optional and _is_result(binding),
+        )
+        for binding in step.signature.bindings
+        if binding.source != "step_context"
+    )
+
+
+def _is_result(binding: Binding) -> bool:
+    return binding.source == "result"
+
+
+def _after(step: Declared) -> tuple[Any, ...]:
+    after = step.options.get("after", ())
+    return tuple(after) if isinstance(after, (list, tuple, set, frozenset)) else (after,)
+
+
+def _is_step(value: Any) -> bool:
+    return hasattr(value, "signature") and hasattr(value, "template")
+
+
+def _stranger_mistakes(step: Declared) -> list[str]:
+    named = [*_after(step), *(binding.step for binding in step.signature.bindings if _is_result(binding))]
+    found = [f"it names {value!r}: expected a declared step, not its name" for value in named if not _is_step(value)]
+    others = [value for value in named if _is_step(value) and value.template is not step.template]
+    return [*found, *(f"it names {other!r}: expected a step of the same template" for other in others)]
+
+
+def _type_mistakes(step: Declared) -> list[str]:
+    return [mistake for binding in step.signature.bindings if (mistake := _type_mistake(step, binding)) is not None]
+
+
+def _type_mistake(step: Declared, binding: Binding) -> str | None:
+    if binding.source == "step_context" or (_is_result(binding) and not _is_step(binding.step)):
+        return None
+    given = binding.step.signature.result if _is_result(binding) else step.template.context
+    if given is MISSING or accepts(binding.type, given):
+        return None
+    source = f"the result of {binding.step.name!r}" if _is_result(binding) else "the context"
+    return f"its parameter {binding.name!r} expects {type_name(binding.type)}, but {source} is {type_name(given)}"
+
+
+def _said(error: ValidationError) -> list[str]:
+    return [
+        f"its {'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+        for problem in error.errors(include_input=False, include_url=False)
+    ]

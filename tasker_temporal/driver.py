@@ -1,0 +1,170 @@
+"""Carries out the core's commands with Temporal's means, and feeds back what came of them. It holds no rule.
+
+Everything happens in callbacks of activities, timers and messages, each of which feeds one message to the engine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RawValue, RetryPolicy
+
+from tasker_temporal import outcomes, views
+from tasker_temporal.core.engine import Engine
+from tasker_temporal.core.machine import State
+from tasker_temporal.core.messages import (
+    Ask,
+    CloseTask,
+    Command,
+    Drain,
+    Fact,
+    RunStep,
+    StartTimer,
+    StepStopped,
+    StopStep,
+    StopTimer,
+    Timer,
+    TimerFired,
+    seconds_until,
+)
+from tasker_temporal.core.task import Task
+from tasker_temporal.wire import BACKSTOP, step_call
+
+LOST_WORKER_ATTEMPTS = 3
+"""How often Temporal itself starts an execution whose worker was lost."""
+
+LOCAL_TIMEOUT = timedelta(seconds=30)
+
+
+class Driver:
+    """Drives one engine inside one workflow run.
+
+    Attributes:
+        closed: The state in which the task ended; None while it is open.
+        broken: A bug. The workflow raises it, so that its task stops, visibly, and nothing is lost.
+    """
+
+    def __init__(self) -> None:
+        self.prepared: Engine | None = None
+        self.closed: State | None = None
+        self.broken: Exception | None = None
+        self._running: dict[tuple[str, int], workflow.ActivityHandle[RawValue]] = {}
+        self._timers: dict[str, asyncio.Task[None]] = {}
+        self._errands: list[asyncio.Task[None]] = []
+
+    @property
+    def engine(self) -> Engine:
+        assert self.prepared is not None
+        return self.prepared
+
+    @property
+    def task(self) -> Task:
+        return self.engine.task
+
+    @property
+    def is_idle(self) -> bool:
+        """No handler runs."""
+        return not self._running
+
+    def feed(self, message: Ask | Fact) -> None:
+        """Give the engine one message, and carry out what it orders."""
+        for command in self.engine.apply(message, workflow.now()):
+            self._perform(command)
+        self._watch_history()
+
+    def go(self, errand: Coroutine[Any, Any, None], name: str) -> None:
+        """Run something beside the main coroutine, which only waits."""
+
+        async def run() -> None:
+            try:
+                await errand
+            except Exception as error:
+                self.broken = error
+
+        self._errands.append(asyncio.create_task(run(), name=name))
+
+    def drain(self) -> None:
+        """Start nothing new, so that the run can continue as new."""
+        if not self.task.draining:
+            info = workflow.info()
+            self.feed(Drain(info.get_current_history_length(), info.get_current_history_size()))
+
+    def _watch_history(self) -> None:
+        limits, info = self.task.template.limits, workflow.info()
+        long = info.get_current_history_length() >= limits.drain_events
+        if self.task.is_open and (long or info.get_current_history_size() >= limits.drain_bytes):
+            self.drain()
+
+    def _feed_safely(self, message: Fact) -> None:
+        try:
+            self.feed(message)
+        except Exception as error:
+            self.broken = error
+
+    def _perform(self, command: Command) -> None:
+        match command:
+            case RunStep():
+                self._run_step(command)
+            case StopStep(step, execution):
+                self._stop_step(step, execution)
+            case StartTimer(timer):
+                self._timers[timer.id] = asyncio.create_task(self._wait(timer), name=f"timer: {timer.id}")
+            case StopTimer(timer_id):
+                self._timers.pop(timer_id).cancel()
+            case CloseTask(state):
+                self.closed = state
+
+    def _run_step(self, command: RunStep) -> None:
+        template = self.task.steps[command.step].template
+        attempts = LOST_WORKER_ATTEMPTS if template.retryable else 1
+        handle = workflow.start_activity(
+            self.task.template.activity_type(command.step),
+            args=step_call(self.task, template, command.attempt, command.execution),
+            activity_id=f"{command.step}:{command.execution}",
+            task_queue=template.task_queue,
+            result_type=RawValue,
+            start_to_close_timeout=template.timeout + BACKSTOP,
+            heartbeat_timeout=template.heartbeat_timeout,
+            retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=attempts),
+            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+            summary=f"attempt {command.attempt}/{template.max_attempts}",
+        )
+        self._running[command.step, command.execution] = handle
+        handle.add_done_callback(partial(self._ended, command))
+
+    def _ended(self, command: RunStep, handle: asyncio.Task[RawValue]) -> None:
+        """A handle that is itself cancelled was dropped with the worker's cache, and tells nothing."""
+        del self._running[command.step, command.execution]
+        if not handle.cancelled():
+            handler = self.task.template.activity_type(command.step)
+            self._feed_safely(outcomes.fact(command, handle, handler))
+
+    def _stop_step(self, step: str, execution: int) -> None:
+        if (handle := self._running.get((step, execution))) is not None:
+            handle.cancel()
+        else:
+            stopped = partial(self._feed_safely, StepStopped(step, execution))
+            asyncio.get_running_loop().call_soon(stopped)
+
+    async def _wait(self, timer: Timer) -> None:
+        await workflow.sleep(seconds_until(timer.due, workflow.now()), summary=views.timer_summary(timer))
+        del self._timers[timer.id]
+        self._feed_safely(TimerFired(timer.id))
+
+
+async def local(name: str, *arguments: RawValue) -> RawValue:
+    """Run one of the library's local activities."""
+    result: RawValue = await workflow.start_local_activity(
+        name,
+        args=arguments,
+        result_type=RawValue,
+        start_to_close_timeout=LOCAL_TIMEOUT,
+        cancellation_type=workflow.ActivityCancellationType.ABANDON,
+        summary=name,
+    )
+    return result

@@ -1,0 +1,180 @@
+"""The life of one run of a task: how it begins, is cancelled, ends, or goes on in a new run.
+
+The main coroutine only waits; what it waits for is done beside it, in errands and in the driver's callbacks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any
+
+from temporalio import workflow
+from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError
+
+from tasker_temporal import views
+from tasker_temporal.core.engine import Engine
+from tasker_temporal.core.machine import State
+from tasker_temporal.core.messages import CancelTask, RunContinued, Start
+from tasker_temporal.core.snapshot import restore, snapshot
+from tasker_temporal.core.task import Task
+from tasker_temporal.driver import Driver, local
+from tasker_temporal.errors import RequestRefused
+from tasker_temporal.local_activities import CANCEL, PREPARE, RECORD, WHO_CANCELLED
+from tasker_temporal.record import CHUNK, INLINE_LIMIT, outcome, written
+from tasker_temporal.wire import Prepared, StartInput, chunks, content_of, raw, read_raw, unpack, unpacked_template
+
+
+class Life:
+    """One run, from its first message to its written record.
+
+    Attributes:
+        has_begun: The engine has had its first message.
+    """
+
+    def __init__(self, context: Any, start: Any) -> None:
+        self._context = _as_raw(context)
+        plain = None if start is None else read_raw(_as_raw(start))
+        self._start = None if plain is None else StartInput.model_validate(plain)
+        self.driver = Driver()
+        if self._start is not None:
+            self.driver.prepared = Engine(self._task(self._start))
+        self.has_begun = self._may_end = self._recording = False
+        self._recorded = -1
+        self._packed: tuple[int, str] = (-1, "")
+
+    def _task(self, start: StartInput) -> Task:
+        context = content_of(self._context.payload)
+        if start.snapshot:
+            return restore(unpack(start.snapshot), context)
+        template = unpacked_template(start.template)
+        return Task(workflow.info().workflow_id, template, context, bytes.fromhex(start.key))
+
+    async def live(self) -> Any:
+        """The whole run."""
+        driver = self.driver
+        driver.go(self._begin(), "begin")
+        while not self._may_end:
+            try:
+                await workflow.wait_condition(self._has_news)
+            except asyncio.CancelledError:
+                driver.go(self._be_cancelled(), "who cancelled?")
+                continue
+            if driver.broken is not None:
+                raise driver.broken
+            if self._is_recorded():
+                self._may_end = True
+            else:
+                self._recording = True
+                driver.go(self._record(), "written record")
+        return self._end() if driver.closed is not None else self._continue_as_new()
+
+    def _has_news(self) -> bool:
+        driver = self.driver
+        return driver.broken is not None or (not self._recording and (driver.closed is not None or self._must_leave()))
+
+    async def _begin(self) -> None:
+        problems: tuple[dict[str, Any], ...] = ()
+        if self._start is None:
+            prepared = Prepared.model_validate(read_raw(await local(PREPARE, self._context)))
+            self._start, problems = prepared.start, prepared.problems
+            self.driver.prepared = Engine(self._task(self._start))
+        start = self._start
+        if start.previous_run:
+            self.driver.feed(RunContinued(start.previous_run))
+        else:
+            early = None if workflow.cancellation_reason() is None else await _who_cancelled()
+            self.driver.feed(Start(start.actor, start.reason, problems, early))
+        self.has_begun = True
+
+    async def begun(self) -> Driver:
+        """Requests that come before the task has begun wait for it."""
+        await workflow.wait_condition(lambda: self.has_begun)
+        return self.driver
+
+    async def _be_cancelled(self) -> None:
+        """Temporal was asked to cancel the run. The engine may know already: then it was a request that led to it."""
+        task = (await self.begun()).task
+        if task.cancelling is None and task.is_open:
+            actor, reason = await _who_cancelled()
+            # It may have ended, or somebody's request may have come, while its author was looked for.
+            with suppress(RequestRefused):
+                self.driver.feed(CancelTask(actor=actor, reason=reason))
+
+    # How it ends, or goes on in a new run.
+
+    def _must_leave(self) -> bool:
+        driver = self.driver
+        if not self.has_begun or not driver.is_idle or not driver.task.is_open:
+            return False
+        return driver.task.draining or workflow.info().is_continue_as_new_suggested()
+
+    def _is_recorded(self) -> bool:
+        """Nothing happened since the record was written. One that fits travels with the result, and needs no marker."""
+        if not workflow.all_handlers_finished():
+            return False
+        return self._fits_result() or (self._recorded == self.driver.task.sort_key and self._is_cancelled_natively())
+
+    def _fits_result(self) -> bool:
+        return self.driver.closed in (State.COMPLETE, State.ERROR) and len(self._pack()) <= INLINE_LIMIT
+
+    def _is_cancelled_natively(self) -> bool:
+        return self.driver.closed is not State.CANCELLED or workflow.cancellation_reason() is not None
+
+    def _pack(self) -> str:
+        if self._packed[0] != self.driver.task.sort_key:
+            self._packed = self.driver.task.sort_key, written(self.driver.task)
+        return self._packed[1]
+
+    async def _record(self) -> None:
+        """Leave the record in markers. Rows may come meanwhile: then a later record takes the place of this one."""
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        if self.driver.closed is None:
+            self.driver.drain()
+        if not self._fits_result():
+            await self._write_markers()
+        if not self._is_cancelled_natively():
+            await self._ask_for_native_cancellation()
+        self._recording = False
+
+    async def _write_markers(self) -> None:
+        last = self.driver.task.sort_key
+        parts = chunks(self._pack(), CHUNK)
+        for number, data in enumerate(parts):
+            await local(RECORD, raw({"part": number, "parts": len(parts), "last": last, "data": data}))
+            if number % 2:
+                await workflow.sleep(timedelta(milliseconds=1), summary="the record is long")
+        self._recorded = last
+
+    async def _ask_for_native_cancellation(self) -> None:
+        """Only a run that Temporal was asked to cancel can end as Canceled, and a request by itself does not ask it."""
+        actor, reason = self.driver.task.cancelled_by
+        await local(CANCEL, raw(f"{actor}: {reason}"))
+        await workflow.wait_condition(lambda: workflow.cancellation_reason() is not None)
+
+    def _end(self) -> Any:
+        task = self.driver.task
+        if task.state is State.CANCELLED:
+            raise asyncio.CancelledError("the task was cancelled")
+        result = outcome(task, self._pack() if self._fits_result() else None)
+        if task.state is State.COMPLETE:
+            return raw(result)
+        raise ApplicationError(views.failure_message(task), result, type="TaskFailed", non_retryable=True)
+
+    def _continue_as_new(self) -> Any:
+        task, info = self.driver.task, workflow.info()
+        start = StartInput.later(task, snapshot(task), info.run_id)
+        workflow.continue_as_new(args=[self._context, start.raw()])
+
+
+def _as_raw(value: Any) -> RawValue:
+    """The SDK decodes without types if another number of arguments comes than `run` has."""
+    return value if isinstance(value, RawValue) else RawValue(workflow.payload_converter().to_payload(value))
+
+
+async def _who_cancelled() -> tuple[str, str]:
+    found = read_raw(await local(WHO_CANCELLED))
+    reason = found.get("reason") or workflow.cancellation_reason() or "cancelled without a reason"
+    return found.get("actor") or "unknown", reason
