@@ -120,7 +120,7 @@ def details(task: Task) -> str:
     names = _most_telling(task)
     rows = "\n".join(_row(known, name) for name in names)
     folded = f"\n\n… and {len(task.steps) - len(names)} more" if len(names) < len(task.steps) else ""
-    return f"{head}\n\n| step | state | attempt | since | note |\n|---|---|---|---|---|\n{rows}{folded}"
+    return f"{head}\n\n{_line('step', 'state', 'attempt', 'since', 'note')}\n|---|---|---|---|---|\n{rows}{folded}"
 
 
 def _most_telling(task: Task) -> list[str]:
@@ -142,7 +142,12 @@ def _row(known: TaskReport, name: str) -> str:
     if step.last_error is not None and step.state is State.ERROR:
         note = f"{step.last_error.type}: {_cell(step.last_error.message)} {note}".strip()
     since = _clock(step.ended_at or step.started_at)
-    return f"| {name} | {ICONS[step.state]} {step.state} | {step.attempt or ''} | {since} | {note} |"
+    return _line(name, f"{ICONS[step.state]} {step.state}", str(step.attempt or ""), since, note)
+
+
+def _line(*cells: str) -> str:
+    """The UI's tables have no space between columns, so each cell brings its own."""
+    return "".join(f"| {cell}\u00a0\u00a0\u00a0 " for cell in cells) + "|"
 
 
 def _clock(at: datetime | None) -> str:

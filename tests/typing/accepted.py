@@ -1,0 +1,90 @@
+"""What users write, and type checkers must accept."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, assert_type
+
+from pydantic import BaseModel
+from temporalio.client import Client
+
+from tasker_temporal import (
+    Retry,
+    StepContext,
+    TaskerPlugin,
+    TaskHandle,
+    TaskReport,
+    TaskTemplate,
+    result_of,
+    start_task,
+)
+
+
+class Order(BaseModel):
+    id: str
+
+
+class Cart(BaseModel):
+    items: int
+
+
+@dataclass
+class Payment:
+    amount: int
+
+
+process_order = TaskTemplate("shop.process_order", version="2.1.0", context=Order, task_queue="orders")
+
+
+@process_order.step
+async def validate(order: Order) -> Cart:
+    return Cart(items=len(order.id))
+
+
+@process_order.step(retry=Retry(attempts=5, base_delay=timedelta(seconds=2)), timeout=timedelta(seconds=30))
+async def charge(order: Order, cart: Cart = result_of(validate)) -> Payment:
+    return Payment(cart.items)
+
+
+@process_order.step
+def reserve(cart: Annotated[Cart, result_of(validate)], context: StepContext) -> int:
+    context.logger.info("reserving")
+    context.heartbeat(1)
+    return cart.items
+
+
+@process_order.step(after=[reserve, charge], description="To the door")
+async def ship(order: Order, payment: Payment | None = result_of(charge), *, places: int = result_of(reserve)) -> None:
+    """A parameter that accepts None takes any result of a type that it accepts."""
+
+
+def audit(order: Order, prefix: str = "audit") -> str:
+    return prefix + order.id
+
+
+class Mailer:
+    async def __call__(self, order: Order) -> bool:
+        return True
+
+
+audited = process_order.add_step("audit", audit, after=[ship])
+mailed = process_order.add_step("mail", Mailer(), after=[audited])
+again = process_order.add_step("again", functools.partial(audit, prefix="again"), after=[mailed])
+untyped = TaskTemplate("shop.untyped")
+
+
+async def use(client: Client, order: Order) -> None:
+    task = await start_task(client, process_order, order)
+    assert_type(task, TaskHandle)
+    assert_type(await task.result(), TaskReport)
+    assert_type(await task.result_of(charge), Payment)
+    assert_type(await task.result_of(reserve), int)
+    assert_type(await task.result_of(audited), str)
+    assert_type(await task.result_of(mailed), bool)
+    await start_task(client, "shop.process_order", {"id": "1"}, id="order-1", task_queue="orders")
+    await start_task(client, untyped, {"anything": "goes"})
+    assert_type(await charge(order, Cart(items=1)), Payment)
+    assert_type(reserve(Cart(items=1), StepContext()), int)
+    TaskerPlugin(process_order, untyped)

@@ -1,0 +1,41 @@
+"""What users might write, and type checkers must reject: an error that is not found fails the check."""
+
+from __future__ import annotations
+
+from temporalio.client import Client
+
+from tasker_temporal import Retry, TaskTemplate, result_of, start_task
+from tests.typing.accepted import Cart, Order, Payment, charge, process_order, reserve, validate
+
+
+@process_order.step
+async def wrong_result(payment: Payment = result_of(validate)) -> None: ...  # type: ignore[assignment]  # pyright: ignore[reportArgumentType]
+
+
+@process_order.step
+def not_optional(places: str = result_of(reserve)) -> None: ...  # type: ignore[assignment]  # pyright: ignore[reportArgumentType]
+
+
+@process_order.step(after=["validate"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+async def by_name(order: Order) -> None: ...
+
+
+@process_order.step(tiemout=3)  # type: ignore[call-overload, untyped-decorator]  # pyright: ignore[reportCallIssue, reportUntypedFunctionDecorator]
+async def unknown_option(order: Order) -> None: ...
+
+
+@process_order.step(retry=5)  # type: ignore[call-overload, untyped-decorator]  # pyright: ignore[reportArgumentType]
+async def wrong_option(order: Order) -> None: ...
+
+
+wrong_retry = Retry(atempts=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+wrong_policy = TaskTemplate("shop.x", on_failure="halt")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+
+
+async def use(client: Client, order: Order) -> None:
+    await start_task(client, process_order, Cart(items=1))  # type: ignore[misc]  # pyright: ignore[reportCallIssue, reportArgumentType]
+    task = await start_task(client, process_order, order)
+    wrong: str = await task.result_of(charge)  # type: ignore[arg-type]  # pyright: ignore[reportAssignmentType]
+    await charge(order, Payment(1))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await task.cancel(actor="ann")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    print(wrong)
