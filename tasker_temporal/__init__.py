@@ -1,6 +1,6 @@
 """Durable tasks on Temporal: declare a graph of steps, and write one plain function for each."""
 
-from tasker_temporal.client import start_task
+from tasker_temporal.client import schedule_action, start_task
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.report import StepReport, TaskReport
 from tasker_temporal.core.rows import Row
@@ -11,6 +11,7 @@ from tasker_temporal.errors import (
     PermanentError,
     RequestRefused,
     RetryableError,
+    TaskAlreadyStarted,
     TaskCancelled,
     TaskerError,
     TaskFailed,
@@ -31,6 +32,7 @@ __all__ = [
     "State",
     "StepContext",
     "StepReport",
+    "TaskAlreadyStarted",
     "TaskCancelled",
     "TaskFailed",
     "TaskHandle",
@@ -40,5 +42,6 @@ __all__ = [
     "TaskerPlugin",
     "TemplateError",
     "result_of",
+    "schedule_action",
     "start_task",
 ]

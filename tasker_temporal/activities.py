@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import inspect
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
@@ -14,12 +13,13 @@ from pydantic.errors import PydanticUserError
 from temporalio import activity
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
+from temporalio.converter import PayloadConverter
 
 from tasker_temporal.attempt import Attempt, StepFailure, failure, translated
 from tasker_temporal.core.template import PAYLOAD_LIMIT
 from tasker_temporal.declare import DeclaredStep
 from tasker_temporal.signature import Binding
-from tasker_temporal.wire import StepCall, read_raw
+from tasker_temporal.wire import StepCall
 
 
 class StepActivity:
@@ -31,23 +31,26 @@ class StepActivity:
 
     async def __call__(self, first: Any, values: Sequence[Any]) -> RawValue:
         """Run the handler within its timeout, heartbeating for it."""
-        call = StepCall.model_validate(read_raw(first) if isinstance(first, RawValue) else first)
+        call = StepCall.read(first)
         attempt = Attempt(call, self._step, self._executor)
-        beating = asyncio.create_task(attempt.beat(), name=f"heartbeat: {call.step}")
+        attempt.begin_beating()
         try:
             given = self._decode(call, values)
-            return RawValue(self._encode(await attempt.run(given)))
+            return RawValue(self.encode(await attempt.run(given), activity.payload_converter()))
         except StepFailure as error:
             raise attempt.told(error) from error.__cause__
         except Exception as error:
             raise attempt.told(translated(error)) from error
         finally:
-            beating.cancel()
+            attempt.end_beating()
 
     def _decode(self, call: StepCall, values: Sequence[Any]) -> dict[str, Any]:
         sent = dict(zip(call.arguments, values, strict=True))
-        wanted = [binding for binding in self._step.signature.bindings if binding.source != "step_context"]
-        return {binding.name: self._argument(binding, sent) for binding in wanted}
+        return {binding.name: self._argument(binding, sent) for binding in self._wanted}
+
+    @cached_property
+    def _wanted(self) -> list[Binding]:
+        return [binding for binding in self._step.signature.bindings if binding.source != "step_context"]
 
     def _argument(self, binding: Binding, sent: dict[str, Any]) -> Any:
         if binding.name not in sent:
@@ -58,10 +61,14 @@ class StepActivity:
         except Exception as error:
             raise failure("StepInputInvalid", f"its parameter {binding.name!r}: {_explain(error)}") from error
 
-    def _encode(self, result: Any) -> Payload:
+    def encode(self, result: Any, converter: PayloadConverter) -> Payload:
+        """What the handler returned, checked against its type and its size.
+
+        Raises:
+            StepFailure: it is not of the type that the handler says it returns, or it is too large.
+        """
         try:
-            checked = self._result_type.validate_python(result)
-            payload = activity.payload_converter().to_payload(checked)
+            payload = converter.to_payload(self._result_type.validate_python(result))
         except Exception as error:
             message = f"it returned {type(result).__name__}, not {self._step.signature.result}: {_explain(error)}"
             raise failure("StepResultInvalid", message) from error
@@ -102,7 +109,7 @@ def step_activity(step: DeclaredStep[..., Any, Any], name: str, executor: Execut
     async def run(*arguments: Any) -> RawValue:
         return await runner(arguments[0], arguments[1:])
 
-    vars(run)["__annotations__"] = {f"argument_{n}": RawValue for n in range(_count(step))}
+    run.__annotations__ = {f"argument_{n}": RawValue for n in range(_count(step))} | {"return": RawValue}
     vars(run)["__signature__"] = _raw_signature(step)
     return activity.defn(name=name)(run)
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import suppress
 from datetime import timedelta
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 from temporalio import activity
@@ -34,6 +34,7 @@ class Attempt:
         self._call, self._step, self._executor = call, step, executor
         self._stop = threading.Event()
         self._loop = asyncio.get_running_loop()
+        self._beating: asyncio.TimerHandle | None = None
         self._details: tuple[Any, ...] = tuple(activity.info().heartbeat_details)
 
     async def run(self, given: dict[str, Any]) -> Any:
@@ -43,15 +44,14 @@ class Attempt:
             for binding in self._step.signature.bindings
             if binding.source == "step_context"
         }
-        handler = partial(_call, self._step.function, arguments)
+        handler = partial(_call, self._step, arguments)
         try:
             async with asyncio.timeout(self._call.timeout) as clock:
                 return await (handler() if self._step.is_async else self._in_thread(handler))
         except TimeoutError as error:
             if not clock.expired():
                 raise
-            message = f"attempt {self._call.attempt} was not over within {timedelta(seconds=self._call.timeout)}"
-            raise failure("StepTimeout", message, retryable=True) from error
+            raise timed_out(self._call.attempt, timedelta(seconds=self._call.timeout)) from error
 
     async def _in_thread(self, handler: Callable[[], Any]) -> Any:
         """A thread cannot be stopped. Told to stop, it may end by itself, and its outcome is then the true one."""
@@ -105,18 +105,32 @@ class Attempt:
             )
         return error
 
-    async def beat(self) -> None:
-        """Say that the worker lives, three times in each heartbeat timeout, with what the handler last told."""
-        while True:
-            activity.heartbeat(*self._details)
-            await asyncio.sleep(self._call.heartbeat_timeout / 3)
+    def begin_beating(self) -> None:
+        """Say that the worker lives, three times in each heartbeat timeout, with what the handler last told.
+
+        A timer and no task, because most handlers are over before the first beat.
+        """
+        self._beating = self._loop.call_later(self._call.heartbeat_timeout / 3, self._beat)
+
+    def _beat(self) -> None:
+        activity.heartbeat(*self._details)
+        self.begin_beating()
+
+    def end_beating(self) -> None:
+        if self._beating is not None:
+            self._beating.cancel()
 
 
-def _call(function: Callable[..., Any], arguments: dict[str, Any]) -> Any:
+def _call(step: DeclaredStep[..., Any, Any], arguments: dict[str, Any]) -> Any:
     """Positional-only parameters have names too, but cannot be given by them."""
-    parameters = inspect.signature(function).parameters
-    fixed = [arguments.pop(name) for name, p in parameters.items() if p.kind is p.POSITIONAL_ONLY and name in arguments]
-    return function(*fixed, **arguments)
+    fixed = [arguments.pop(name) for name in _positional_only(step) if name in arguments]
+    return step.function(*fixed, **arguments)
+
+
+@lru_cache(maxsize=4096)
+def _positional_only(step: DeclaredStep[..., Any, Any]) -> tuple[str, ...]:
+    parameters = inspect.signature(step.function).parameters
+    return tuple(name for name, parameter in parameters.items() if parameter.kind is parameter.POSITIONAL_ONLY)
 
 
 class StepFailure(ApplicationError):
@@ -126,6 +140,10 @@ class StepFailure(ApplicationError):
 def failure(type: str, message: str, *, retryable: bool = False, retry_after: float | None = None) -> StepFailure:
     """`retry_after` is in seconds."""
     return StepFailure(message, {"retryable": retryable, "retry_after": retry_after}, type=type, non_retryable=True)
+
+
+def timed_out(attempt: int, timeout: timedelta) -> StepFailure:
+    return failure("StepTimeout", f"attempt {attempt} was not over within {timeout}", retryable=True)
 
 
 def translated(error: Exception) -> StepFailure:

@@ -1,17 +1,24 @@
-"""Starts tasks."""
+"""Starts tasks: once for each identity, at once or later, by template or by name."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import secrets
 import uuid
-from typing import Any, TypeVar, overload
+from collections.abc import Mapping
+from contextlib import suppress
+from datetime import timedelta
+from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
 
-from temporalio.client import Client
-from temporalio.common import RawValue
+from temporalio.client import Client, ScheduleActionStartWorkflow
+from temporalio.common import Priority, RawValue, TypedSearchAttributes, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+from temporalio.converter import PayloadConverter
+from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from tasker_temporal.core.template import PAYLOAD_LIMIT
 from tasker_temporal.declare import TaskTemplate
-from tasker_temporal.errors import ContextInvalid, UnknownTemplate
+from tasker_temporal.errors import ContextInvalid, TaskAlreadyStarted, UnknownTemplate
 from tasker_temporal.handle import TaskHandle
 from tasker_temporal.local_activities import KEY_BYTES, check_context
 from tasker_temporal.plugin import TaskerPlugin
@@ -20,83 +27,158 @@ from tasker_temporal.wire import StartInput
 C = TypeVar("C")
 
 
+class StartOptions(TypedDict, total=False):
+    """How a task is started.
+
+    Keys:
+        id: The task's id, which is the workflow's.
+        identity: Without an `id`: `unique` (as it comes) draws one; `strict` makes it of the template's name, its
+            version and the context, so that the same order is never processed twice.
+        on_duplicate: If there is a task of this id: `raise` `TaskAlreadyStarted` (as it comes), or `return` its handle.
+        id_reuse_policy: Whether the id of a task that is over may be used again; as it comes, it may not.
+        task_queue: Where its workflow runs and, unless a step says otherwise, its handlers; the template's own unless
+            said.
+        actor: Who starts it, for the audit; the client's identity unless said.
+        reason: Why, for the audit.
+        start_delay: How long the task waits before it begins.
+        priority: Temporal's priority and fairness, for its workflow and its handlers.
+        memo: Kept with the task, shown in lists.
+        search_attributes: Those of your own that the cluster knows.
+    """
+
+    id: str
+    identity: Literal["unique", "strict"]
+    on_duplicate: Literal["raise", "return"]
+    id_reuse_policy: WorkflowIDReusePolicy
+    task_queue: str
+    actor: str
+    reason: str
+    start_delay: timedelta
+    priority: Priority
+    memo: Mapping[str, Any]
+    search_attributes: TypedSearchAttributes
+
+
 @overload
 async def start_task(
-    client: Client,
-    template: TaskTemplate[C],
-    context: C,
-    *,
-    id: str | None = None,
-    task_queue: str | None = None,
-    actor: str | None = None,
-    reason: str = "",
+    client: Client, template: TaskTemplate[C], context: C, **options: Unpack[StartOptions]
 ) -> TaskHandle: ...
 @overload
 async def start_task(
-    client: Client,
-    template: str,
-    context: Any = None,
-    *,
-    id: str | None = None,
-    task_queue: str | None = None,
-    actor: str | None = None,
-    reason: str = "",
+    client: Client, template: str, context: Any = None, **options: Unpack[StartOptions]
 ) -> TaskHandle: ...
 async def start_task(
-    client: Client,
-    template: TaskTemplate[Any] | str,
-    context: Any = None,
-    *,
-    id: str | None = None,
-    task_queue: str | None = None,
-    actor: str | None = None,
-    reason: str = "",
+    client: Client, template: TaskTemplate[Any] | str, context: Any = None, **options: Unpack[StartOptions]
 ) -> TaskHandle:
-    """Start one task.
+    """Start one task. `StartOptions` lists the options.
 
     Args:
         template: The template, or its name. A name that the client's plugin does not know needs `task_queue`: the
             worker then validates the context, and the task ends in `error` if it is not valid.
         context: What the template's `context` type can validate.
-        id: The task's id, which is the workflow's; unique unless said.
-        task_queue: Where its workflow runs and, unless a step says otherwise, its handlers; the template's own unless
-            said.
-        actor: Who starts it, for the audit; the client's identity unless said.
-        reason: Why, for the audit.
 
     Raises:
         ContextInvalid: it does not validate; nothing was started.
+        TaskAlreadyStarted: there is a task of this id, running or over; nothing was started.
         TemplateError: the template has mistakes; nothing was started.
         UnknownTemplate: nothing says where tasks of that name run.
-        temporalio.exceptions.WorkflowAlreadyStartedError: a task of this id is running.
     """
-    name = template if isinstance(template, str) else template.name
-    known = _registered(client, name) if isinstance(template, str) else template
-    queue = task_queue or (known.compiled.task_queue if known is not None else None)
+    name, known = _known(client, template)
+    checked = context if known is None else check_context(known, context)
+    arguments = _arguments(client, known, checked, options)
+    task_id = options.get("id") or _identity(client, name, known, checked, options.get("identity", "unique"))
+    try:
+        await client.start_workflow(
+            name,
+            args=arguments,
+            id=task_id,
+            task_queue=_queue(name, known, options.get("task_queue")),
+            static_summary=name if known is None else f"{name} {known.version}",
+            id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+            id_reuse_policy=options.get("id_reuse_policy", WorkflowIDReusePolicy.REJECT_DUPLICATE),
+            start_delay=options.get("start_delay"),
+            memo=options.get("memo"),
+            search_attributes=options.get("search_attributes"),
+            priority=options.get("priority", Priority.default),
+        )
+    except WorkflowAlreadyStartedError as error:
+        if options.get("on_duplicate", "raise") == "raise":
+            raise TaskAlreadyStarted(task_id) from error
+    return TaskHandle(client, task_id)
+
+
+def schedule_action(
+    client: Client,
+    template: TaskTemplate[C] | str,
+    context: C | Any = None,
+    *,
+    id: str | None = None,
+    task_queue: str | None = None,
+) -> ScheduleActionStartWorkflow:
+    """What a Temporal schedule does to start tasks: `client.create_schedule(id, Schedule(action=..., spec=...))`.
+
+    Each task takes the template that its worker has when it begins. `id` is the prefix of the tasks' ids; Temporal adds
+    the time.
+
+    Raises:
+        ContextInvalid: the context does not validate.
+        UnknownTemplate: nothing says where tasks of that name run.
+    """
+    name, known = _known(client, template)
+    checked = context if known is None else check_context(known, context)
+    payload = client.data_converter.payload_converter.to_payload(checked)
+    queue = _queue(name, known, task_queue)
+    return ScheduleActionStartWorkflow(name, args=[RawValue(payload)], id=id or name, task_queue=queue)
+
+
+def _known(client: Client, template: TaskTemplate[Any] | str) -> tuple[str, TaskTemplate[Any] | None]:
+    if not isinstance(template, str):
+        return template.name, template
+    plugins = (plugin for plugin in client.config(active_config=True)["plugins"] if isinstance(plugin, TaskerPlugin))
+    return template, next((p.templates[template] for p in plugins if template in p.templates), None)
+
+
+def _queue(name: str, known: TaskTemplate[Any] | None, asked: str | None) -> str:
+    queue = asked or (known.compiled.task_queue if known is not None else None)
     if queue is None:
         raise UnknownTemplate(f"nothing says where tasks of {name!r} run: pass task_queue=, or give its template one")
-    arguments = _arguments(client, known, context, actor or client.identity, reason)
-    task_id = id or f"{name}-{uuid.uuid4()}"
-    summary = name if known is None else f"{name} {known.version}"
-    handle = await client.start_workflow(name, args=arguments, id=task_id, task_queue=queue, static_summary=summary)
-    return TaskHandle(client, handle.id)
+    return queue
 
 
-def _registered(client: Client, name: str) -> TaskTemplate[Any] | None:
-    plugins = (plugin for plugin in client.config(active_config=True)["plugins"] if isinstance(plugin, TaskerPlugin))
-    return next((plugin.templates[name] for plugin in plugins if name in plugin.templates), None)
+def _identity(client: Client, name: str, known: TaskTemplate[Any] | None, context: Any, identity: str) -> str:
+    """A strict identity hashes the context as JSON with sorted keys, so their order does not matter."""
+    if identity == "unique":
+        return f"{name}-{uuid.uuid4()}"
+    version = "" if known is None else known.version
+    data = client.data_converter.payload_converter.to_payload(context).data
+    with suppress(ValueError):  # What is not JSON is its own canonical form.
+        data = json.dumps(json.loads(data), sort_keys=True, separators=(",", ":")).encode()
+    digest = hashlib.sha256(b"\n".join([name.encode(), version.encode(), data]))
+    return f"{name}-{digest.hexdigest()[:32]}"
 
 
 def _arguments(
-    client: Client, template: TaskTemplate[Any] | None, context: Any, actor: str, reason: str
+    client: Client, template: TaskTemplate[Any] | None, context: Any, options: StartOptions
 ) -> list[RawValue]:
     converter = client.data_converter.payload_converter
     if template is None:
         return [RawValue(converter.to_payload(context))]
-    payload = converter.to_payload(check_context(template, context))
-    start = StartInput.first(template.compiled, secrets.token_bytes(KEY_BYTES), actor, reason).raw()
-    size = payload.ByteSize() + start.payload.ByteSize()
+    actor = options.get("actor") or client.identity
+    start = StartInput.first(template.compiled, secrets.token_bytes(KEY_BYTES), actor, options.get("reason", ""))
+    return start_arguments(converter, template, context, start)
+
+
+def start_arguments(
+    converter: PayloadConverter, template: TaskTemplate[Any], checked: Any, start: StartInput
+) -> list[RawValue]:
+    """The workflow's arguments: the checked context, and what the library adds.
+
+    Raises:
+        ContextInvalid: the context is too large.
+    """
+    payload, added = converter.to_payload(checked), start.raw()
+    size = payload.ByteSize() + added.payload.ByteSize()
     if size > PAYLOAD_LIMIT:
         msg = f"with the template it takes {size} bytes: at most {PAYLOAD_LIMIT} can be sent"
         raise ContextInvalid(template.name, [{"loc": [], "type": "too_large", "msg": msg}])
-    return [RawValue(payload), start]
+    return [RawValue(payload), added]

@@ -105,6 +105,10 @@ class DevServer:
         """Connect to it. `kwargs` are those of `Client.connect`: plugins, data_converter, ..."""
         return await Client.connect(self.target, **{"namespace": self.namespace, **kwargs})
 
+    async def ended(self) -> int:
+        """Wait until it has ended, and give its exit code: 0 if it is not running."""
+        return await self._process.wait() if self._process else 0
+
     async def __aenter__(self) -> Self:
         command = await asyncio.to_thread(self._command, find_server())
         with self._output() as output:

@@ -138,9 +138,9 @@ class Driver:
         handle.add_done_callback(partial(self._ended, command))
 
     def _ended(self, command: RunStep, handle: asyncio.Task[RawValue]) -> None:
-        """A handle that is itself cancelled was dropped with the worker's cache, and tells nothing."""
+        """A handle that left the worker's cache is cancelled itself, or ends with no `Exception`: it tells nothing."""
         del self._running[command.step, command.execution]
-        if not handle.cancelled():
+        if not handle.cancelled() and isinstance(handle.exception(), Exception | None):
             handler = self.task.template.activity_type(command.step)
             self._feed_safely(outcomes.fact(command, handle, handler))
 

@@ -5,6 +5,7 @@ Every exception of the package, divided by what the catcher does next:
   - TemplateError            mend the declaration: it is not a graph of steps with fitting types
   - ContextInvalid           mend the context: it does not validate against the template's model
   - UnknownTemplate          register the template, or name one that is
+  - TaskAlreadyStarted       use the task that is there, or another id
   - UnknownTask              look for another id, or in another namespace
   - RequestRefused           the request broke a rule; the task is unchanged
   - RequestUnanswered        nobody answered in time; the request may still be applied
@@ -16,6 +17,7 @@ Every exception of the package, divided by what the catcher does next:
     · TaskLost               terminated or timed out: it could not write its own end
   - ServerNotFound           install the embedded server
   - ServerFailed             the embedded server did not start
+  - ScriptError              mend the test: what it scripted does not fit the task
 * StepError                  raised by step handlers to say what to do next
   - RetryableError           try again, perhaps after `retry_after`
   - PermanentError           do not try again
@@ -57,6 +59,14 @@ def _place(problem: Mapping[str, Any]) -> str:
 
 class UnknownTemplate(TaskerError):
     """No template of that name is registered, and nothing else says where its tasks would run."""
+
+
+class TaskAlreadyStarted(TaskerError):
+    """There is a task of this id, running or over. `task_id` names it."""
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(f"there is a task {task_id!r} already: nothing was started")
+        self.task_id = task_id
 
 
 class UnknownTask(TaskerError):
@@ -125,6 +135,10 @@ class ServerNotFound(TaskerError):
 
 class ServerFailed(TaskerError):
     """The embedded server ended before it served, or did not serve in time."""
+
+
+class ScriptError(TaskerError):
+    """A test scripted what cannot happen, or too little."""
 
 
 class StepError(Exception):

@@ -9,6 +9,7 @@ from typing import Any, TypeVar, overload
 
 from temporalio.client import (
     Client,
+    WorkflowExecutionStatus,
     WorkflowFailureError,
     WorkflowHandle,
     WorkflowQueryFailedError,
@@ -63,11 +64,14 @@ class TaskHandle:
             TaskFailed: it ended in `error`.
             TaskCancelled: it was cancelled.
             TaskLost: the run was terminated or timed out.
+            UnknownTask: there is none of this id.
         """
         try:
             await self.workflow.result()
         except WorkflowFailureError as error:
             raise await self._ended(error.cause) from error
+        except RPCError as error:
+            raise self._not_open(error) from error
         return await self.report()
 
     async def _ended(self, cause: BaseException) -> Exception:
@@ -89,13 +93,20 @@ class TaskHandle:
 
         Raises:
             RecordError: a record is missing or does not verify.
+            UnknownTask: there is none of this id.
         """
-        return [row async for row in self._reader().rows(self._open_rows)]
+        try:
+            return [row async for row in self._reader().rows(self._open_rows)]
+        except WorkflowQueryRejectedError:
+            # The run was open when its record was looked for, and was over when it was asked.
+            return await self.audit()
+        except RPCError as error:
+            raise self._not_open(error) from error
 
-    async def _open_rows(self) -> AsyncIterator[dict[str, Any]]:
+    async def _open_rows(self, run_id: str) -> AsyncIterator[dict[str, Any]]:
         after: int | None = 0
         while after is not None:
-            page = await self._query("audit", {"after": after})
+            page = await self._query("audit", {"after": after}, run_id=run_id)
             yield page
             after = page["next"]
 
@@ -151,8 +162,10 @@ class TaskHandle:
         Raises:
             RequestRefused: it would be refused.
         """
-        found: list[dict[str, Any]] = await self._query("plan", request)
-        return [Row.of(plain) for plain in found]
+        found = await self._query("plan", request)
+        if "refused" in found:
+            raise RequestRefused(found["refused"], found["legal"])
+        return [Row.of(plain) for plain in found["rows"]]
 
     async def _ask(self, name: str, request: dict[str, Any]) -> dict[str, Any]:
         request["request_id"] = request["request_id"] or str(uuid.uuid4())
@@ -176,15 +189,21 @@ class TaskHandle:
             return RequestRefused(f"task {self.id!r} is over: only an open task takes requests")
         return UnknownTask(f"there is no task {self.id!r} in namespace {self.client.namespace!r}")
 
-    async def _query(self, name: str, *arguments: Any) -> Any:
+    async def _query(self, name: str, *arguments: Any, run_id: str | None = None) -> Any:
+        handle = self.client.get_workflow_handle(self.id, run_id=run_id)
         try:
-            answer = await self.workflow.query(
+            answer = await handle.query(
                 name,
                 args=[raw(argument) for argument in arguments],
                 result_type=RawValue,
                 reject_condition=QueryRejectCondition.NOT_OPEN,
                 rpc_timeout=PATIENCE,
             )
+        except WorkflowQueryRejectedError as error:
+            # The latest run when it was asked, it went on in a new one before it answered.
+            if run_id is None and error.status is WorkflowExecutionStatus.CONTINUED_AS_NEW:
+                return await self._query(name, *arguments)
+            raise
         except WorkflowQueryFailedError as error:
             raise RequestRefused(str(error)) from error
         except RPCError as error:

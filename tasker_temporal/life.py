@@ -103,11 +103,15 @@ class Life:
             with suppress(RequestRefused):
                 self.driver.feed(CancelTask(actor=actor, reason=reason))
 
+    def _asks_who_cancelled(self) -> bool:
+        """Temporal does not hand a cancellation on to the next run, so there is none before the engine knows of it."""
+        return workflow.cancellation_reason() is not None and self.driver.task.cancelling is None
+
     # How it ends, or goes on in a new run.
 
     def _must_leave(self) -> bool:
         driver = self.driver
-        if not self.has_begun or not driver.is_idle or not driver.task.is_open:
+        if not self.has_begun or not driver.is_idle or not driver.task.is_open or self._asks_who_cancelled():
             return False
         return driver.task.draining or workflow.info().is_continue_as_new_suggested()
 

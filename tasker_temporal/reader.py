@@ -8,7 +8,7 @@ from typing import Any
 from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
-from temporalio.client import Client, WorkflowHistoryEventFilterType
+from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHistoryEventFilterType
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
@@ -21,19 +21,8 @@ from tasker_temporal.local_activities import PREPARE, RECORD
 from tasker_temporal.record import Record, read
 from tasker_temporal.wire import Prepared, StartInput, content_of, read_raw
 
-Pages = Callable[[], AsyncIterator[dict[str, Any]]]
-"""Asks an open run for its rows."""
-
-CLOSED = frozenset(
-    {
-        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED,
-        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED,
-        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CANCELED,
-        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_CONTINUED_AS_NEW,
-        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TERMINATED,
-        EventType.EVENT_TYPE_WORKFLOW_EXECUTION_TIMED_OUT,
-    }
-)
+Pages = Callable[[str], AsyncIterator[dict[str, Any]]]
+"""Asks the open run of that id for its rows."""
 
 
 class Reader:
@@ -118,13 +107,15 @@ class Reader:
             yield record.before, list(record.rows)
             return
         first = True
-        async for page in open_rows():
+        async for page in open_rows(run_id):
             before = (page["before"][0], page["before"][1]) if first else None
             yield before, [Row.of(plain) for plain in page["rows"]]
             first = False
 
     async def _is_closed(self, run_id: str) -> bool:
-        return any([event.event_type in CLOSED async for event in self._events(run_id, closing=True)])
+        """Asked for the closing event of an open run, the server would wait 20 seconds for it."""
+        described = await self._client.get_workflow_handle(self._id, run_id=run_id).describe()
+        return described.status is not WorkflowExecutionStatus.RUNNING
 
     async def _runs(self) -> list[str]:
         """The ids of the task's runs, oldest first."""
@@ -151,11 +142,10 @@ class Reader:
 
     async def _genesis(self, run_id: str) -> str:
         payloads = (await self._started(run_id)).workflow_execution_started_event_attributes.input.payloads
-        context = content_of(
-            (await self._client.data_converter.decode(payloads, [RawValue] * len(payloads)))[0].payload
-        )
         if len(payloads) > 1 and (plain := await self._decode(payloads[1])):
             start = StartInput.model_validate(plain)
+            decoded: list[RawValue] = await self._client.data_converter.decode(payloads[:1], [RawValue])
+            context = content_of(decoded[0].payload)
             return genesis(self._id, start.digest, salted(bytes.fromhex(start.key), context.data))
         prepared = await self._prepared(run_id)
         return genesis(self._id, prepared.start.digest, prepared.context_digest)

@@ -56,12 +56,17 @@ def check(engine: Engine, asked: Ask, now: datetime) -> None:
             raise refusal(error) from error
 
 
-def plan(engine: Engine, plain: Any, now: datetime) -> list[dict[str, Any]]:
-    """The rows that the request would write."""
+def plan(engine: Engine, plain: Any, now: datetime) -> dict[str, Any]:
+    """The `rows` that the request would write; or what it is `refused` by, and what is `legal`.
+
+    A refusal is an answer: of a failed query nothing reaches the caller but its text, and that may be encoded.
+    """
     try:
-        return [row.plain() for row in engine.plan(parse(None, plain), now)]
+        return {"rows": [row.plain() for row in engine.plan(parse(None, plain), now)]}
     except RequestRefused as error:
-        raise refusal(error) from error
+        return {"refused": error.rule, "legal": list(error.legal)}
+    except ApplicationError as error:
+        return {"refused": error.message, "legal": []}
 
 
 def ask(engine: Engine, asked: Ask, feed: Callable[[Ask], None]) -> dict[str, Any]:

@@ -125,5 +125,7 @@ def workflow_class(name: str) -> type[TaskWorkflow]:
     title = "".join(part.capitalize() for part in name.replace("-", "_").replace(".", "_").split("_")) + "Workflow"
     run.__qualname__, init.__qualname__ = f"{title}.run", f"{title}.__init__"
     init.__name__ = "__init__"
+    # The SDK counts an annotated `self` as an argument, and then hands over decoded values instead of raw ones.
+    del run.__annotations__["self"], init.__annotations__["self"]
     body = {"run": workflow.run(run), "__init__": workflow.init(init), "__module__": __name__, "__qualname__": title}
     return workflow.defn(name=name, sandboxed=False)(type(title, (TaskWorkflow,), body))

@@ -24,9 +24,12 @@ from tasker_temporal.core.messages import (
 from tasker_temporal.core.moves import move, note
 from tasker_temporal.core.rows import Row
 from tasker_temporal.core.subscribers import SUBSCRIPTIONS, Subscriptions
-from tasker_temporal.core.task import Task
+from tasker_temporal.core.task import Step, Task
 
 ANSWERS_KEPT = 1000
+
+SAID = (TransitionTo, Note, Announce)
+"""What becomes an event. All else that a subscriber yields is a command."""
 
 Observer = Callable[[Event[Payload]], object]
 
@@ -68,19 +71,21 @@ class Engine:
         Raises:
             RequestRefused: the request broke a rule; the task is unchanged.
         """
-        if isinstance(message, Ask) and message.request_id in self.task.answers:
+        request_id = message.request_id if isinstance(message, Ask) else None
+        if request_id in self.task.answers:
             return []
         first = self.task.sort_key + 1
         try:
             commands = self._run(message, now)
-            if isinstance(message, Ask) and message.request_id is not None:
-                self._remember(message.request_id, Answer(first, self.task.sort_key))
+            if request_id is not None:
+                self._remember(request_id, Answer(first, self.task.sort_key))
         except BaseException:
             self._published.clear()
             self.task.journal.rollback()
             raise
         self.task.journal.commit()
-        self._tell()
+        if self._observe is not None:
+            self._tell(self._observe)
         return commands
 
     def plan(self, request: Ask, now: datetime) -> list[Row]:
@@ -111,7 +116,7 @@ class Engine:
             said = next(messages, None)
             if said is None:
                 stack.pop()
-            elif isinstance(said, (TransitionTo, Note, Announce)):
+            elif isinstance(said, SAID):
                 event = self._record(said, cause)
                 for subscriber in reversed(self._subscriptions.get(event.name, ())):
                     stack.append((subscriber(event, self.task), event.cause))
@@ -121,32 +126,30 @@ class Engine:
 
     def _record(self, said: TransitionTo | Note | Announce, cause: int | None) -> Event[Payload]:
         if isinstance(said, Announce):
-            return self._publish(said.event, dict(said.fields), cause or self.task.sort_key)
-        led_by = cause if said.cause is None else said.cause
-        return self._note(said, led_by) if isinstance(said, Note) else self._move(said, led_by)
-
-    def _move(self, wish: TransitionTo, cause: int | None) -> Event[Payload]:
-        step = None if wish.step is None else self.task.steps[wish.step]
-        fields: dict[str, Any] = {"from_state": (step or self.task).state, "to_state": wish.state}
-        row = move(self.task, wish, wish.actor or AUTOMATIC, cause)
-        if step is not None:
-            fields["step"], fields["execution"] = step.name, step.execution
-        return self._publish_row(row, fields)
-
-    def _note(self, said: Note, cause: int | None) -> Event[Payload]:
-        row = note(self.task, said._replace(cause=cause))
-        return self._publish_row(row, {} if said.step is None else {"step": said.step})
-
-    def _publish_row(self, row: Row, fields: dict[str, Any]) -> Event[Payload]:
-        fields["sort_key"], fields["metadata"] = row.sort_key, row.metadata
-        return self._publish(row.event, fields, row.sort_key)
-
-    def _publish(self, name: str, fields: dict[str, Any], cause: int) -> Event[Payload]:
-        fields["task_id"] = self.task.id
-        event = self._events.event(name, fields, cause)
+            fields = {"task_id": self.task.id, **said.fields}
+            event = self._events.event(said.event, fields, cause or self.task.sort_key)
+        else:
+            by = cause if said.cause is None else said.cause
+            event = self._noted(said, by) if isinstance(said, Note) else self._moved(said, by)
         if self._observe is not None:
             self._published.append(event)
         return event
+
+    def _moved(self, wish: TransitionTo, cause: int | None) -> Event[Payload]:
+        thing = self.task if wish.step is None else self.task.steps[wish.step]
+        fields: dict[str, Any] = {"task_id": self.task.id, "from_state": thing.state, "to_state": wish.state}
+        row = move(self.task, wish, wish.actor or AUTOMATIC, cause)
+        fields["sort_key"], fields["metadata"] = row.sort_key, row.metadata
+        if isinstance(thing, Step):
+            fields["step"], fields["execution"] = thing.name, thing.execution
+        return self._events.event(row.event, fields, row.sort_key)
+
+    def _noted(self, said: Note, cause: int | None) -> Event[Payload]:
+        row = note(self.task, said._replace(cause=cause))
+        fields: dict[str, Any] = {"task_id": self.task.id, "sort_key": row.sort_key, "metadata": row.metadata}
+        if said.step is not None and not said.refused:
+            fields["step"] = said.step
+        return self._events.event(row.event, fields, row.sort_key)
 
     def _keep(self, command: Command) -> Command:
         """Timers are part of the task, so that a snapshot has them."""
@@ -162,11 +165,10 @@ class Engine:
             journal.drop(answers, min(answers, key=lambda known: answers[known]))
         journal.put(answers, request_id, tuple(answer))
 
-    def _tell(self) -> None:
+    def _tell(self, observe: Observer) -> None:
         published, self._published = self._published, []
-        if self._observe is not None:
-            for event in published:
-                self._observe(event)
+        for event in published:
+            observe(event)
 
 
 __all__ = ["Engine", "Observer", "RowWritten"]

@@ -111,19 +111,17 @@ class EventRegistry:
         Raises:
             EventError: `name` is not registered, or `fields` are not of its shape.
         """
+        validate = self._validate.get(name)
+        if validate is None:
+            raise EventError(f"event {name!r} is not registered")
         try:
-            return Event(name, self._validate[name](fields), cause)
-        except KeyError:
-            raise EventError(f"event {name!r} is not registered") from None
+            return Event(name, validate(fields), cause)
         except ValidationError as error:
             raise EventError(f"event {name!r}: {error}") from error
 
     def payload(self, name: str) -> type[Payload]:
-        """The shape of the event `name`."""
-        try:
-            return self._payloads[name]
-        except KeyError:
-            raise EventError(f"event {name!r} is not registered") from None
+        """The shape of the registered event `name`."""
+        return self._payloads[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._payloads)

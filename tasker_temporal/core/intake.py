@@ -27,6 +27,7 @@ from tasker_temporal.core.messages import (
     TimerFired,
     TransitionTo,
 )
+from tasker_temporal.core.rows import step_of
 from tasker_temporal.core.task import Step, Task
 from tasker_temporal.errors import RequestRefused
 
@@ -162,7 +163,7 @@ def _continued(fact: RunContinued, task: Task) -> Iterator[Message]:
 
 def _refused(fact: Refused, task: Task) -> Iterator[Message]:
     metadata = {"rule": fact.rule, "name": fact.name} if fact.name else {"rule": fact.rule}
-    yield Note("workflow.request_refused", None, metadata, fact.actor, fact.reason, refused=True)
+    yield Note("workflow.request_refused", step_of(fact.entity), metadata, fact.actor, fact.reason, refused=True)
 
 
 DOORS: Final[Mapping[type, Door]] = {

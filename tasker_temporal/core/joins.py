@@ -39,7 +39,8 @@ def join(task: Task, step: Step) -> None:
 def count_down(task: Task, over: Step) -> None:
     """Tell the dependents that `over` is over."""
     for name in task.template.dependents[over.name]:
-        step = task.changing(name)
+        step = task.steps[name]
+        task.journal.keep(step)
         count(step, over)
         if not step.waiting and step.state is State.PENDING:
             join(task, step)
@@ -56,7 +57,7 @@ def count(step: Step, over: Step) -> None:
 
 
 def leave_queue(task: Task, step: Step) -> None:
-    """The step no longer waits to be started. What is stale goes when it comes to the front."""
+    """The step no longer waits to be started. What is stale goes when it comes to the front, so the front is never."""
     step.viable = False
     while task.viable and not task.steps[task.viable[0]].viable:
         task.journal.popleft(task.viable)
@@ -82,4 +83,4 @@ def startable(task: Task) -> tuple[str, ...]:
 
 def doomed(task: Task) -> str | None:
     """The first pending step that can never run."""
-    return next((name for name in task.never if task.steps[name].state is State.PENDING), None)
+    return task.never[0] if task.never else None

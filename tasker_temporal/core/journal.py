@@ -26,6 +26,10 @@ class Journal:
         if thing not in self._looks:
             self._looks[thing] = vars(thing).copy()
 
+    def keep_length(self, target: list[Any]) -> None:
+        """From here on the list may be appended to."""
+        self._undo.append(partial(_cut, target, len(target)))
+
     def put(self, target: dict[Any, Any], key: object, value: object) -> None:
         """Set an item of a dict."""
         undo = partial(target.__setitem__, key, target[key]) if key in target else partial(target.pop, key)
@@ -36,7 +40,7 @@ class Journal:
         """Delete an item of a dict. Undone, it stands last: whoever iterates such a dict must sort it."""
         self._undo.append(partial(target.__setitem__, key, target.pop(key)))
 
-    def append(self, target: list[Any] | deque[Any], value: object) -> None:
+    def append(self, target: deque[Any], value: object) -> None:
         target.append(value)
         self._undo.append(target.pop)
 
@@ -55,3 +59,7 @@ class Journal:
         while self._looks:
             thing, look = self._looks.popitem()
             vars(thing).update(look)
+
+
+def _cut(target: list[Any], length: int) -> None:
+    del target[length:]

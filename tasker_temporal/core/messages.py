@@ -219,7 +219,7 @@ class RunStep(NamedTuple):
 
 
 class StopStep(NamedTuple):
-    """Tell the running execution to stop."""
+    """Tell the execution to stop. Its outcome must follow as a fact: `StepStopped` if it does not run any more."""
 
     step: str
     execution: int

@@ -10,10 +10,21 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from tasker_temporal.core.joins import count_down, join, leave_queue
-from tasker_temporal.core.machine import OPEN, STEP_TABLE, TASK_TABLE, State
+from tasker_temporal.core.machine import OPEN, STEP_TABLE, TASK_TABLE, State, Table
 from tasker_temporal.core.messages import Failure, Note, TransitionTo
 from tasker_temporal.core.rows import TASK, Row, entity_of
-from tasker_temporal.core.task import Step, Task, What
+from tasker_temporal.core.task import By, Step, Task, What
+
+Moves = Mapping[tuple[State | None, State], tuple[str | None, str, str]]
+
+
+def _said(table: Table) -> Moves:
+    """What a row says of each move. Its states are plain text, which is hashed several times faster than an enum."""
+    return {(old, new): (None if old is None else str(old), str(new), event) for (old, new), event in table.items()}
+
+
+TASK_MOVES: Final = _said(TASK_TABLE)
+STEP_MOVES: Final = _said(STEP_TABLE)
 
 ATTEMPTED: Final = frozenset({State.IN_PROGRESS, State.COMPLETE, State.ERROR})
 """The rows of a step that enters one of these say which attempt it was."""
@@ -29,24 +40,29 @@ def move(task: Task, wish: TransitionTo, actor: str, cause: int | None) -> Row:
     Raises:
         IllegalMove: nothing has changed.
     """
-    return _move_task(task, wish, actor, cause) if wish.step is None else _move_step(task, wish, actor, cause)
+    if wish.step is None:
+        return _move_task(task, wish, (actor, wish.reason, cause))
+    return _move_step(task, task.steps[wish.step], wish, (actor, wish.reason, cause))
 
 
 def note(task: Task, note: Note) -> Row:
     """Write a row that is no transition."""
-    entity = entity_of(note.step)
-    what: What = ("refused" if note.refused else "noted", entity, None, None, note.event)
+    what: What = ("refused" if note.refused else "noted", entity_of(note.step), None, None, note.event)
     row = task.write(what, (note.actor, note.reason, note.cause), note.metadata)
     if note.event in EFFECTS:
         EFFECTS[note.event](task, note, row)
+    if note.event in STEP_EFFECTS and note.step is not None:
+        step = task.steps[note.step]
+        task.journal.keep(step)
+        STEP_EFFECTS[note.event](task, step)
     return row
 
 
-def _move_task(task: Task, wish: TransitionTo, actor: str, cause: int | None) -> Row:
-    state, event = task.state, TASK_TABLE.get((task.state, wish.state))
-    if event is None or (wish.state is State.COMPLETE and not task.all_done):
-        raise IllegalMove(f"the task cannot go from {state} to {wish.state}")
-    row = task.write(_what(TASK, state, wish.state, event), (actor, wish.reason, cause), wish.metadata)
+def _move_task(task: Task, wish: TransitionTo, by: By) -> Row:
+    said = TASK_MOVES.get((task.state, wish.state))
+    if said is None or (wish.state is State.COMPLETE and not task.all_done):
+        raise IllegalMove(f"the task cannot go from {task.state} to {wish.state}")
+    row = task.write(("transition", TASK, *said), by, wish.metadata)
     task.state = wish.state
     if wish.state is State.IN_PROGRESS:
         task.started_at = task.now
@@ -55,25 +71,18 @@ def _move_task(task: Task, wish: TransitionTo, actor: str, cause: int | None) ->
     return row
 
 
-def _move_step(task: Task, wish: TransitionTo, actor: str, cause: int | None) -> Row:
-    assert wish.step is not None
-    step = task.changing(wish.step)
-    state, event = step.state, STEP_TABLE.get((step.state, wish.state))
-    if event is None or (wish.state is State.IN_PROGRESS and not (task.may_start and step.viable)):
-        raise IllegalMove(f"{step.entity} cannot go from {state} to {wish.state}")
+def _move_step(task: Task, step: Step, wish: TransitionTo, by: By) -> Row:
+    said = STEP_MOVES.get((step.state, wish.state))
+    if said is None or (wish.state is State.IN_PROGRESS and not (task.may_start and step.viable)):
+        raise IllegalMove(f"{step.entity} cannot go from {step.state} to {wish.state}")
+    task.journal.keep(step)
     if wish.state is State.IN_PROGRESS:
         step.attempt += 1
         step.execution += 1
-    metadata = _metadata(task, step, wish)
-    row = task.write(_what(step.entity, state, wish.state, event), (actor, wish.reason, cause), metadata)
+    row = task.write(("transition", step.entity, *said), by, _metadata(task, step, wish))
     step.row = row.sort_key
     _settle(task, step, wish)
     return row
-
-
-def _what(entity: str, old: State | None, new: State, event: str) -> What:
-    """States are written as plain text, which is hashed several times faster."""
-    return ("transition", entity, None if old is None else str(old), str(new), event)
 
 
 def _metadata(task: Task, step: Step, wish: TransitionTo) -> Mapping[str, Any]:
@@ -193,25 +202,27 @@ def _drain(task: Task, note: Note, row: Row) -> None:
     task.draining = True
 
 
-def _end_retries(task: Task, note: Note, row: Row) -> None:
-    step = task.changing(note.step or "")
+EFFECTS: Final[Mapping[str, Callable[[Task, Note, Row], None]]] = {
+    "task.cancel_requested": _begin_cancelling,
+    "workflow.drain_requested": _drain,
+}
+
+
+def _end_retries(task: Task, step: Step) -> None:
     _forget_failure(task, step)
     _judge(task, step, "deadline")
 
 
-def _miss_handler(task: Task, note: Note, row: Row) -> None:
-    step = task.changing(note.step or "")
+def _miss_handler(task: Task, step: Step) -> None:
     if step.missing_since is None:
         step.missing_since = task.now
 
 
-def _redispatch(task: Task, note: Note, row: Row) -> None:
-    task.changing(note.step or "").execution += 1
+def _redispatch(task: Task, step: Step) -> None:
+    step.execution += 1
 
 
-EFFECTS: Final[Mapping[str, Callable[[Task, Note, Row], None]]] = {
-    "task.cancel_requested": _begin_cancelling,
-    "workflow.drain_requested": _drain,
+STEP_EFFECTS: Final[Mapping[str, Callable[[Task, Step], None]]] = {
     "step.deadline_exceeded": _end_retries,
     "step.handler_missing": _miss_handler,
     "step.redispatched": _redispatch,

@@ -47,7 +47,7 @@ class Row(NamedTuple):
     @property
     def step(self) -> str | None:
         """The step that the row is about, None for the task itself."""
-        return None if self.entity == TASK else self.entity.removeprefix("step:")
+        return step_of(self.entity)
 
     def plain(self) -> dict[str, Any]:
         """The row as JSON: the shape that is exported, archived and hashed (without `digest`)."""
@@ -77,6 +77,10 @@ def entity_of(step: str | None) -> str:
     return TASK if step is None else f"step:{step}"
 
 
+def step_of(entity: str) -> str | None:
+    return None if entity == TASK else entity.removeprefix("step:")
+
+
 def salted(key: bytes, data: bytes) -> str:
     """SHA-256 of `data` salted with the task's key: erasing the key makes the digest say nothing about the data."""
     return hashlib.sha256(key + data).hexdigest()
@@ -89,23 +93,27 @@ def genesis(task_id: str, template_digest: str, context_digest: str) -> str:
 
 def chained(previous: str, row: Row) -> str:
     """The digest of `row`, which follows the row whose digest is `previous`."""
-    return _digest(previous, (*row[:9], _sorted(row.metadata), row.at))
+    return _digest(previous, (*row[:9], ordered(row.metadata), row.at))
 
 
 def sealed(previous: str, bare: tuple[Any, ...]) -> Row:
-    """The row made of `bare`, its values up to `at`, and of the digest that chains it to `previous`."""
-    values = (*bare[:9], _sorted(bare[9]), bare[10])
-    return Row._make((*values, _digest(previous, values)))
+    """The row made of `bare`, its values up to `at` with ordered metadata, and chained to the digest `previous`."""
+    return Row._make((*bare, _digest(previous, bare)))
 
 
-def _digest(previous: str, values: tuple[Any, ...]) -> str:
-    return hashlib.sha256(b"%b\n%b" % (previous.encode(), to_json(values))).hexdigest()
+def _digest(previous: str, bare: tuple[Any, ...]) -> str:
+    return hashlib.sha256(b"%b\n%b" % (previous.encode(), to_json(bare))).hexdigest()
 
 
-def _sorted(value: Any) -> Any:
+def ordered(value: Any) -> Any:
+    """A copy of the value in which the keys of every dict are sorted."""
     if isinstance(value, dict):
-        return {key: _sorted(item) if isinstance(item := value[key], (dict, list)) else item for key in sorted(value)}
-    return [_sorted(item) for item in value] if isinstance(value, list) else value
+        made = {}
+        for key in sorted(value):
+            item = value[key]
+            made[key] = ordered(item) if isinstance(item, (dict, list)) else item
+        return made
+    return [ordered(item) for item in value] if isinstance(value, list) else value
 
 
 def verify(rows: Iterable[Row], start: str) -> str:

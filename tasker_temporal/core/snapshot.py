@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from tasker_temporal.core.joins import answer, count
-from tasker_temporal.core.machine import OVER, State
+from tasker_temporal.core.machine import DONE, OVER, State
 from tasker_temporal.core.messages import JSON, Content, Failure, Timer
 from tasker_temporal.core.task import INTERPRETER, Step, Task
 from tasker_temporal.core.template import Template
@@ -101,7 +101,8 @@ def _restore_step(task: Task, step: Step, plain: Mapping[str, Any]) -> None:
         setattr(step, name, plain.get(name, default))
     for name in _TIMES:
         setattr(step, name, _read_time(plain.get(name)))
-    step.state = State(plain.get("state", State.PENDING))
+    state = plain.get("state", State.PENDING)
+    step.state = None if state is None else State(state)
     step.failure = Failure(*plain["failure"]) if "failure" in plain else None
     step.final = plain.get("final")
     if "result" in plain:
@@ -126,7 +127,7 @@ def _count(task: Task) -> None:
         if step.state is None:
             continue
         for dependency in map(task.steps.__getitem__, step.template.dependencies):
-            if dependency.state in OVER:
+            if dependency.state in DONE:
                 count(step, dependency)
         task.counts[step.state] += 1
         if step.state is State.IN_PROGRESS:

@@ -15,7 +15,7 @@ from typing import Any, Final
 from tasker_temporal.core.journal import Journal
 from tasker_temporal.core.machine import DONE, OPEN, State
 from tasker_temporal.core.messages import AUTOMATIC, Content, Failure, Timer
-from tasker_temporal.core.rows import Kind, Row, entity_of, genesis, salted, sealed
+from tasker_temporal.core.rows import Kind, Row, entity_of, genesis, ordered, salted, sealed
 from tasker_temporal.core.template import StepTemplate, Template
 
 INTERPRETER: Final = 1
@@ -87,7 +87,8 @@ class Task:
         self.template = template
         self.context = context
         self.key = key
-        self.steps = {step.name: Step(step, context.size) for step in template.steps}
+        size = context.size
+        self.steps = {step.name: Step(step, size) for step in template.steps}
         self.journal = Journal()
         self.rows: list[Row] = []
         self.before = (0, genesis(id, template.digest, salted(key, context.data)))
@@ -132,22 +133,17 @@ class Task:
         return sum(self.counts[state] for state in DONE) == len(self.steps)
 
     def tick(self, now: datetime) -> None:
-        """Everything from here on happens at `now`, and may change the task's own attributes and `counts`."""
+        """Everything from here on happens at `now`, and may change the task's own attributes, `counts`, and `rows`."""
         self.journal.keep(self)
+        self.journal.keep_length(self.rows)
         self.counts = self.counts.copy()
         self.now, self.at = now, now.isoformat()
 
-    def changing(self, name: str) -> Step:
-        """The step, whose attributes may be set from here on."""
-        step = self.steps[name]
-        self.journal.keep(step)
-        return step
-
     def write(self, what: What, by: By, metadata: Mapping[str, Any]) -> Row:
         """Append one row to the audit and chain it."""
-        sort_key, digest = (self.rows[-1].sort_key, self.rows[-1].digest) if self.rows else self.before
-        row = sealed(digest, (sort_key + 1, *what, *by, metadata, self.at))
-        self.journal.append(self.rows, row)
+        sort_key, head = (self.rows[-1].sort_key, self.rows[-1].digest) if self.rows else self.before
+        row = sealed(head, (sort_key + 1, *what, *by, ordered(metadata), self.at))
+        self.rows.append(row)
         return row
 
     def trace(self, data: bytes) -> dict[str, Any]:

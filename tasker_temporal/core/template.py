@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import sys
 from datetime import timedelta
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
@@ -48,11 +49,11 @@ class Retry(Frozen):
         The design document's formula: `min(base_delay * multiplier ** max(attempt, 2), max_delay) * jitter`. With full
         jitter the last factor lies in [0, 1) and is drawn from `seed` alone, so that a replay waits the same time.
         """
-        ceiling = self.max_delay.total_seconds()
         try:
-            seconds = min(self.base_delay.total_seconds() * self.multiplier ** max(attempt, 2), ceiling)
+            growth = self.multiplier ** max(attempt, 2)
         except OverflowError:
-            seconds = ceiling
+            growth = sys.float_info.max
+        seconds = min(self.base_delay.total_seconds() * growth, self.max_delay.total_seconds())
         return timedelta(seconds=seconds * (_fraction(seed) if self.jitter == "full" else 1.0))
 
 

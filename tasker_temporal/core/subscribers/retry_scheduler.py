@@ -34,7 +34,8 @@ def schedule_retry(event: Event[StepNamed], task: Task) -> Iterator[Message]:
 def _delay(task: Task, step: Step) -> timedelta:
     retry, failure = step.template.retry, step.failure
     if failure is not None and failure.retry_after is not None:
-        return min(timedelta(seconds=max(failure.retry_after, 0.0)), retry.max_retry_after)
+        # In this order NaN becomes 0, and infinity the cap.
+        return timedelta(seconds=min(max(0.0, failure.retry_after), retry.max_retry_after.total_seconds()))
     return retry.delay(step.attempt, f"{task.id}/{step.name}/{step.attempt}")
 
 
@@ -46,7 +47,9 @@ def await_handler(event: Event[StepNoted], task: Task) -> Iterator[Message]:
     step, grace = task.steps[event.payload.step], task.template.handler_grace
     assert step.missing_since is not None
     waited = task.now - step.missing_since
-    if waited >= grace:
+    if task.cancelling is not None:
+        yield TransitionTo(step.name, State.CANCELLED)
+    elif waited >= grace:
         handler = event.payload.metadata["handler"]
         failure = Failure("HandlerMissing", f"no worker had the handler {handler!r} for {grace}", retryable=False)
         yield TransitionTo(step.name, State.ERROR, failure=failure)

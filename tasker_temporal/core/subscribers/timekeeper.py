@@ -10,10 +10,12 @@ from tasker_temporal.core.task import Step, Task
 
 
 def start_deadline(event: Event[StepTransitioned], task: Task) -> Iterator[Message]:
+    """One that passed while the step waited for a place begins again with its attempt, and is overdue at once."""
     step = task.steps[event.payload.step]
-    timer = _deadline(step)
-    if step.template.deadline is not None and timer not in task.timers:
-        due = task.now + step.template.deadline
+    deadline = step.template.deadline
+    if deadline is not None and (timer := _deadline(step)) not in task.timers:
+        assert step.started_at is not None
+        due = step.started_at + deadline
         yield StartTimer(Timer(timer, "deadline", step.name, due, event.cause))
 
 

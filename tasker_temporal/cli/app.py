@@ -1,0 +1,70 @@
+"""Finds what `--app MODULE:ATTRIBUTE` names."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import traceback
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from tasker_temporal.cli.process import WrongUse
+from tasker_temporal.declare import TaskTemplate
+from tasker_temporal.errors import TemplateError
+from tasker_temporal.plugin import TaskerPlugin
+
+
+def load_app(app: str, folder: Path) -> TaskerPlugin:
+    """The plugin that `app` names, or one made of the templates that it names.
+
+    Args:
+        app: As in `shop.orders:fulfill_order`.
+        folder: Modules are looked for here first.
+
+    Raises:
+        WrongUse: it does not import, or is something else.
+        TemplateError: a template has mistakes.
+    """
+    name, _, attribute = app.partition(":")
+    if not name or not attribute:
+        raise WrongUse(f"--app {app!r}: expected MODULE:ATTRIBUTE, as in shop.orders:fulfill_order")
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    module = _imported(name, folder)
+    if not hasattr(module, attribute):
+        raise WrongUse(f"module {name!r} has no attribute {attribute!r}; {_known(module)}")
+    return _plugin(app, getattr(module, attribute))
+
+
+def _imported(name: str, folder: Path) -> ModuleType:
+    try:
+        return importlib.import_module(name)
+    except TemplateError:
+        raise
+    except Exception as error:
+        if isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}."):
+            raise WrongUse(f"there is no module {error.name!r} in {folder}, nor is one installed") from error
+        raise WrongUse(f"module {name!r} does not import: {type(error).__name__}: {error}{_place(error)}") from error
+
+
+def _place(error: Exception) -> str:
+    """Where it was raised; a syntax error says so itself."""
+    last = traceback.extract_tb(error.__traceback__)[-1]
+    return "" if isinstance(error, SyntaxError) else f" ({last.filename}, line {last.lineno})"
+
+
+def _known(module: ModuleType) -> str:
+    names = [name for name, value in vars(module).items() if isinstance(value, (TaskTemplate, TaskerPlugin))]
+    return f"templates in it: {', '.join(names) or 'none'}"
+
+
+def _plugin(app: str, found: Any) -> TaskerPlugin:
+    if isinstance(found, TaskerPlugin):
+        return found
+    templates = list(found) if isinstance(found, (list, tuple)) else [found]
+    strange = [template for template in templates if not isinstance(template, TaskTemplate)]
+    if strange or not templates:
+        what = f"a {type(strange[0]).__name__}" if strange else "empty"
+        raise WrongUse(f"--app {app!r} is {what}: expected a TaskTemplate, a list of them, or a TaskerPlugin")
+    return TaskerPlugin(*templates)

@@ -1,0 +1,75 @@
+"""How the command's processes end: told by a signal, with an exit code, and without the interpreter's own farewell."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any, NoReturn
+
+import click
+
+from tasker_temporal.errors import TaskerError
+
+CLEAN, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+"""The exit codes."""
+
+
+class WrongUse(click.ClickException):
+    """The user must do something else first; the message says what."""
+
+    exit_code = WRONG_USE
+
+
+def run(main: Coroutine[Any, Any, int]) -> NoReturn:
+    """Run `main` to its end, and leave with the code that it returns."""
+    leave(_code_of(main))
+
+
+def _code_of(main: Coroutine[Any, Any, int]) -> int:
+    try:
+        return asyncio.run(main)
+    except (WrongUse, TaskerError) as error:
+        click.echo(f"Error: {error}", err=True)
+        return WRONG_USE
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        return INTERRUPTED
+    except Exception:
+        traceback.print_exc()
+        return FAILED
+
+
+def leave(code: int) -> NoReturn:
+    """End this process now, with everything flushed.
+
+    The SDK's runtime has threads of its own that may abort the process while the interpreter takes itself apart, and a
+    handler that ignores its cancellation would hold it for ever. So the interpreter is not asked: what was registered
+    to run at exit (exporters of telemetry, logging) runs here.
+    """
+    with suppress(Exception):
+        atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code)
+
+
+def told_to_stop() -> asyncio.Event:
+    """Is set by the first SIGTERM or SIGINT; the second one does what it does in any program."""
+    loop, told = asyncio.get_running_loop(), asyncio.Event()
+
+    def tell() -> None:
+        told.set()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # Windows has no such handlers; there Ctrl-C interrupts the loop.
+        with suppress(NotImplementedError):
+            loop.add_signal_handler(number, tell)
+    return told

@@ -1,0 +1,95 @@
+"""What is drawn: nodes, edges and a title, whatever the format."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal, NamedTuple
+
+from tasker_temporal.core.machine import STEP_TABLE, TASK_TABLE, State, Table
+from tasker_temporal.core.report import StepReport, TaskReport
+from tasker_temporal.core.template import StepTemplate, Template
+
+EdgeKind = Literal["result", "after", "move"]
+
+NEW = "new"
+"""What stands in a machine's picture for having no state yet."""
+
+NAMED = 2
+"""So many dependencies that are waited for are named; more are counted."""
+
+
+class Node(NamedTuple):
+    """A step, or a state of a machine. `name` is unique in its graph, `label` is what people read."""
+
+    name: str
+    label: str
+    state: State | None = None
+    """None in a picture of a template."""
+    note: str = ""
+    """What else there is to know about the run: `attempt 2, ConnectionError`, `waits for charge`."""
+
+
+class Edge(NamedTuple):
+    """From a step to one that waits for it, or from a state to one that can follow.
+
+    A `result` is handed over (drawn solid), `after` is order only (dashed), a `move` is one of a machine (solid).
+    """
+
+    source: str
+    target: str
+    kind: EdgeKind
+    label: str = ""
+    """The event that the move publishes."""
+
+
+class Graph(NamedTuple):
+    """Something to draw. Both ends of every edge are names of nodes."""
+
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+    title: str
+
+
+def graph_of(template: Template, report: TaskReport | None = None) -> Graph:
+    """The steps of a template in declared order; with a report of one of its tasks, also where each of them stands."""
+    reports = {} if report is None else report.steps
+    nodes = tuple(_node(step.name, reports.get(step.name)) for step in template.steps)
+    edges = tuple(edge for step in template.steps for edge in _edges(step))
+    title = f"{template.name} {template.version}"
+    return Graph(nodes, edges, title if report is None else f"{title}, task {report.task_id}: {report.state}")
+
+
+def machine_of(entity: Literal["task", "step"]) -> Graph:
+    """The states of a task or of a step as its table has them, each move with the event that it publishes."""
+    table = TASK_TABLE if entity == "task" else STEP_TABLE
+    states = dict.fromkeys(state for move in table for state in move)
+    nodes = tuple(Node(str(state or NEW), str(state or NEW), state) for state in states)
+    return Graph(nodes, tuple(_moves(table)), f"The states of a {entity}")
+
+
+def _moves(table: Table) -> Iterator[Edge]:
+    for (source, target), event in table.items():
+        yield Edge(str(source or NEW), str(target), "move", event)
+
+
+def _edges(step: StepTemplate) -> Iterator[Edge]:
+    for dependency in step.dependencies:
+        yield Edge(dependency, step.name, "result" if dependency in step.takes else "after")
+
+
+def _node(name: str, report: StepReport | None) -> Node:
+    return Node(name, name) if report is None else Node(name, name, report.state, _note(report))
+
+
+def _note(report: StepReport) -> str:
+    parts = []
+    if report.attempt > 1 or report.state is State.ERROR:
+        parts.append(f"attempt {report.attempt}")
+    if report.last_error is not None and report.state not in (State.COMPLETE, State.SKIPPED):
+        parts.append(report.last_error.type)
+    if report.next_attempt_at is not None:
+        parts.append(f"again at {report.next_attempt_at:%H:%M:%S} UTC")
+    if report.waits_for:
+        count = len(report.waits_for)
+        parts.append("waits for " + (" and ".join(report.waits_for) if count <= NAMED else f"{count} steps"))
+    return ", ".join(parts)

@@ -1,0 +1,24 @@
+"""Each behaviour is the same in memory and on a server; what a server fed the core gives the same audit in memory."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.conformance.case import Case, paths
+from tests.conformance.cases import CASES
+from tests.conformance.conftest import Played
+from tests.conformance.stages import in_memory
+
+EACH = [pytest.param(case, id=case.name, marks=pytest.mark.timeout(case.seconds + 60)) for case in CASES]
+
+
+@pytest.mark.parametrize("case", EACH)
+async def test_in_memory(case: Case) -> None:
+    case.check(await in_memory(case))
+
+
+@pytest.mark.parametrize("case", EACH)
+async def test_on_the_server(case: Case, played: Played) -> None:
+    seen = await played[case.name]
+    case.check(seen)
+    assert paths(seen.audit) == paths((await in_memory(case)).audit)
