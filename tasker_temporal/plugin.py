@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
+from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import DataConverter, DefaultPayloadConverter
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import (
@@ -23,7 +24,6 @@ from tasker_temporal.activities import step_activity
 from tasker_temporal.declare import DeclaredStep, TaskTemplate
 from tasker_temporal.errors import TemplateError, UnknownTemplate
 from tasker_temporal.local_activities import local_activities
-from tasker_temporal.wire import PydanticConverter
 from tasker_temporal.workflow import TaskWorkflow, workflow_class
 
 HEARTBEAT_THROTTLE = timedelta(seconds=10)
@@ -102,7 +102,7 @@ def _with_pydantic(converter: DataConverter | None) -> DataConverter:
     configured = converter or DataConverter.default
     if configured.payload_converter_class is not DefaultPayloadConverter:
         return configured
-    return replace(configured, payload_converter_class=PydanticConverter)
+    return replace(configured, payload_converter_class=PydanticPayloadConverter)
 
 
 class CurrentDetails(Interceptor):

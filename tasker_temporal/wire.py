@@ -10,22 +10,15 @@ from __future__ import annotations
 import base64
 import json
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from functools import cached_property, lru_cache
-from typing import Any, Self
+from functools import lru_cache
+from typing import Any
 
-from pydantic import Field, TypeAdapter
+from pydantic import Field
 from pydantic_core import to_json
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
-from temporalio.converter import (
-    CompositePayloadConverter,
-    DefaultPayloadConverter,
-    EncodingPayloadConverter,
-    JSONPlainPayloadConverter,
-    SerializationContext,
-)
 
 from tasker_temporal.core.messages import AUTOMATIC, JSON, Content
 from tasker_temporal.core.task import INTERPRETER, Task
@@ -36,53 +29,6 @@ NOTHING = Content(b"", (("encoding", b"binary/null"),))
 
 BACKSTOP = timedelta(seconds=10)
 """How much longer than a handler's own timeout Temporal waits for its activity."""
-
-
-class PydanticJson(EncodingPayloadConverter):
-    """JSON as `temporalio.contrib.pydantic` writes and reads it, its type adapters kept once there is one."""
-
-    @property
-    def encoding(self) -> str:
-        return "json/plain"
-
-    def to_payload(self, value: Any) -> Payload:
-        return _payload(to_json(value), JSON)
-
-    def from_payload(self, payload: Payload, type_hint: Any = None) -> Any:
-        return self._adapter(Any if type_hint is None else type_hint).validate_json(payload.data)
-
-    def _adapter(self, hint: Any) -> TypeAdapter[Any]:
-        try:
-            hash(hint)
-        except TypeError:
-            return TypeAdapter(hint)
-        return self._adapters(hint)
-
-    @cached_property
-    def _adapters(self) -> Callable[[Any], TypeAdapter[Any]]:
-        return lru_cache(maxsize=1024)(TypeAdapter)
-
-
-class PydanticConverter(CompositePayloadConverter):
-    """What `temporalio.contrib.pydantic` has, for less.
-
-    The SDK makes a new converter twice in each activation, and asks it for one of a context with each payload. To make
-    contrib's takes six times as long, and together that was 4 % of a worker's CPU time on short chains.
-    """
-
-    def __init__(self) -> None:
-        self.converters = {**OTHER_ENCODINGS, b"json/plain": PydanticJson()}
-
-    def with_context(self, context: SerializationContext) -> Self:
-        return self
-
-
-OTHER_ENCODINGS = {
-    converter.encoding.encode(): converter
-    for converter in DefaultPayloadConverter.default_encoding_payload_converters
-    if not isinstance(converter, JSONPlainPayloadConverter)
-}
-"""None, bytes and protobuf."""
 
 
 def content_of(payload: Payload) -> Content:
