@@ -132,13 +132,18 @@ def _positional_only(step: DeclaredStep[..., Any, Any]) -> tuple[str, ...]:
     return tuple(name for name, parameter in parameters.items() if parameter.kind is parameter.POSITIONAL_ONLY)
 
 
+MESSAGE_LIMIT = 10_000
+"""Characters."""
+
+
 class StepFailure(ApplicationError):
     """A business failure on the wire. To the server it is always final: the core decides on another attempt."""
 
 
 def failure(type: str, message: str, *, retryable: bool = False, retry_after: float | None = None) -> StepFailure:
-    """`retry_after` is in seconds."""
-    return StepFailure(message, {"retryable": retryable, "retry_after": retry_after}, type=type, non_retryable=True)
+    """`retry_after` is in seconds. The message is kept in reports and snapshots, so it is cut if it is very long."""
+    said = message if len(message) <= MESSAGE_LIMIT else f"{message[:MESSAGE_LIMIT]} … ({len(message)} characters)"
+    return StepFailure(said, {"retryable": retryable, "retry_after": retry_after}, type=type, non_retryable=True)
 
 
 def timed_out(attempt: int, timeout: timedelta) -> StepFailure:

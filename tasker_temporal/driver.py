@@ -32,16 +32,26 @@ from tasker_temporal.core.messages import (
     TimerFired,
     seconds_until,
 )
+from tasker_temporal.core.snapshot import snapshot
 from tasker_temporal.core.task import Task
-from tasker_temporal.wire import BACKSTOP, step_call
+from tasker_temporal.core.template import PAYLOAD_LIMIT
+from tasker_temporal.wire import BACKSTOP, pack, step_call
 
 LOST_WORKER_ATTEMPTS = 3
 """How often Temporal itself starts an execution whose worker was lost."""
 
 AGAIN, ONCE = (
-    RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=attempts)
+    RetryPolicy(
+        initial_interval=timedelta(seconds=1),
+        maximum_attempts=attempts,
+        # What the SDK says of a handler that the worker does not have: the core waits for one that has it.
+        non_retryable_error_types=["NotFoundError"],
+    )
     for attempts in (LOST_WORKER_ATTEMPTS, 1)
 )
+
+LOOK_AGAIN_EVENTS, LOOK_AGAIN_BYTES = 1_000, 1_000_000
+"""How much a history grows before its run is looked at again, if its snapshot was too large to continue as new."""
 
 LOCAL_TIMEOUT = timedelta(seconds=30)
 
@@ -61,6 +71,8 @@ class Driver:
         self._running: dict[tuple[str, int], workflow.ActivityHandle[RawValue]] = {}
         self._timers: dict[str, asyncio.Task[None]] = {}
         self._errands: list[asyncio.Task[None]] = []
+        self._measured = (-1, True)
+        self._postponed: tuple[int, int] | None = None
 
     @property
     def engine(self) -> Engine:
@@ -99,11 +111,27 @@ class Driver:
             info = workflow.info()
             self.feed(Drain(info.get_current_history_length(), info.get_current_history_size()))
 
+    def fits_new_run(self) -> bool:
+        """The snapshot is small enough to be handed to a new run, beside the context."""
+        if self._measured[0] != self.task.sort_key:
+            size = len(pack(snapshot(self.task))) + self.task.context.size
+            self._measured = self.task.sort_key, size <= PAYLOAD_LIMIT
+        return self._measured[1]
+
     def _watch_history(self) -> None:
-        limits, info = self.task.template.limits, workflow.info()
-        long = info.get_current_history_length() >= limits.drain_events
-        if self.task.is_open and (long or info.get_current_history_size() >= limits.drain_bytes):
+        """A run that cannot continue as new goes on, while the server lets it."""
+        info, (events, size) = workflow.info(), self._drain_at()
+        length, weight = info.get_current_history_length(), info.get_current_history_size()
+        if not self.task.is_open or (length < events and weight < size):
+            return
+        if self.fits_new_run():
             self.drain()
+        else:
+            self._postponed = length + LOOK_AGAIN_EVENTS, weight + LOOK_AGAIN_BYTES
+
+    def _drain_at(self) -> tuple[int, int]:
+        limits = self.task.template.limits
+        return self._postponed or (limits.drain_events, limits.drain_bytes)
 
     def _feed_safely(self, message: Fact) -> None:
         try:

@@ -113,7 +113,7 @@ class Life:
         driver = self.driver
         if not self.has_begun or not driver.is_idle or not driver.task.is_open or self._asks_who_cancelled():
             return False
-        return driver.task.draining or workflow.info().is_continue_as_new_suggested()
+        return driver.task.draining or (workflow.info().is_continue_as_new_suggested() and driver.fits_new_run())
 
     def _is_recorded(self) -> bool:
         """Nothing happened since the record was written. One that fits travels with the result, and needs no marker."""
@@ -169,6 +169,10 @@ class Life:
 
     def _continue_as_new(self) -> Any:
         task, info = self.driver.task, workflow.info()
+        if not self.driver.fits_new_run():
+            # The server would refuse the command again and again.
+            message = "the results that steps still wait for are too large to be handed to a new run"
+            raise ApplicationError(message, type="StateTooLarge", non_retryable=True)
         start = StartInput.later(task, snapshot(task), info.run_id)
         workflow.continue_as_new(args=[self._context, start.raw()])
 
