@@ -122,7 +122,7 @@ class Driver:
         """A run that cannot continue as new goes on, while the server lets it."""
         info, (events, size) = workflow.info(), self._drain_at()
         length, weight = info.get_current_history_length(), info.get_current_history_size()
-        if not self.task.is_open or (length < events and weight < size):
+        if not self.task.is_open or self.task.draining or (length < events and weight < size):
             return
         if self.fits_new_run():
             self.drain()
