@@ -1,0 +1,245 @@
+"""
+Prints into the pages what the code itself knows best: tables, events, errors, options.
+
+Rule 1: a page asks with a comment, `<!-- generated: NAME ARGUMENTS -->`, and gets what `PARTS[NAME]` returns.
+Rule 2: nothing here holds a fact. Every cell is read from a table, a model or a docstring.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Final, Literal
+
+import click
+from pydantic import BaseModel
+from temporalio import workflow
+
+import tasker_temporal
+from tasker_temporal import errors
+from tasker_temporal.cli import tasker
+from tasker_temporal.client import StartOptions
+from tasker_temporal.core import messages, report, template, waiting
+from tasker_temporal.core.events import EVENTS, RowWritten
+from tasker_temporal.core.machine import STEP_TABLE, TASK_TABLE, State, Table
+from tasker_temporal.core.subscribers import SUBSCRIPTIONS, Subscriber
+from tasker_temporal.declare import StepOptions, TemplateOptions
+from tasker_temporal.graph import FORMATS, machine_of
+from tasker_temporal.workflow import workflow_class
+
+TABLES: Final[Mapping[str, Table]] = {"task": TASK_TABLE, "step": STEP_TABLE}
+
+MODELS: Final[Mapping[str, type[BaseModel]]] = {
+    model.__name__: model
+    for model in (
+        template.Retry,
+        template.Limits,
+        report.TaskReport,
+        report.StepReport,
+        report.ErrorReport,
+        waiting.Wait,
+        messages.CancelTask,
+        messages.SkipStep,
+    )
+}
+
+OPTIONS: Final[Mapping[str, Any]] = {
+    "step": (StepOptions, StepOptions.__doc__, template.StepTemplate.model_fields),
+    "template": (TemplateOptions, tasker_temporal.TaskTemplate.__doc__, template.Template.model_fields),
+    "start": (StartOptions, StartOptions.__doc__, {}),
+}
+"""Their types, what is said of them, and where their defaults are, if not in the text."""
+
+
+def transitions(entity: str) -> str:
+    """Every legal move of a task or a step, and the event that it publishes."""
+    rows = ((_code(old or "(none)"), _code(new), _code(event)) for (old, new), event in TABLES[entity].items())
+    return table(("from", "to", "event"), rows)
+
+
+def states() -> str:
+    """Every state, and whether tasks, steps, or both can be in it."""
+    reached = {entity: {to for _, to in found} for entity, found in TABLES.items()}
+    rows = ((_code(state), *("yes" if state in reached[entity] else "no" for entity in TABLES)) for state in State)
+    return table(("state", "a task", "a step"), rows)
+
+
+def subscriptions() -> str:
+    """Who listens to what."""
+    rows = ((_code(event), "<br>".join(map(_listener, heard))) for event, heard in SUBSCRIPTIONS.items())
+    return table(("event", "subscribers, in this order"), rows)
+
+
+def _listener(subscriber: Subscriber) -> str:
+    module = subscriber.__module__.rpartition(".")[2]
+    return f"{_code(subscriber.__name__)} in {_code(module)}"
+
+
+def events() -> str:
+    """Every event that can be published."""
+    return table(("event", "a row of the audit", "payload", "heard by"), map(_event, EVENTS))
+
+
+def _event(name: str) -> Sequence[str]:
+    payload = EVENTS.payload(name)
+    heard = ", ".join(_code(subscriber.__name__) for subscriber in SUBSCRIPTIONS.get(name, ()))
+    return _code(name), "yes" if issubclass(payload, RowWritten) else "no", _code(payload.__name__), heard or "nobody"
+
+
+def payloads() -> str:
+    """The fields of each payload, and what is said of it."""
+    rows = (
+        (_code(shape.__name__), _fields(shape), _line(vars(shape).get("__doc__")))
+        for shape in dict.fromkeys(EVENTS.payload(name) for name in EVENTS)
+    )
+    return table(("payload", "fields", ""), rows)
+
+
+def _fields(shape: type[BaseModel]) -> str:
+    return "<br>".join(f"{_code(name)}: {_type(info.annotation)}" for name, info in shape.model_fields.items())
+
+
+def picture(entity: Literal["task", "step"]) -> str:
+    """A machine, drawn from its table."""
+    return f"<div>{FORMATS['svg'](machine_of(entity))}</div>"
+
+
+def error_tree() -> str:
+    """The tree at the top of `errors`, with what each class says of itself."""
+    found = re.findall(r"^ *[*·-] (\w+) *(.*)$", inspect.getdoc(errors) or "", re.MULTILINE)
+    return table(("error", "is a", "what to do", "when"), (_error(getattr(errors, name), hint) for name, hint in found))
+
+
+def _error(error: type[Exception], hint: str) -> Sequence[str]:
+    return _code(error.__name__), _code(error.__bases__[0].__name__), hint, _line(error.__doc__)
+
+
+def options(whose: str) -> str:
+    """The options of a step, a template or a start, with their types."""
+    typed, doc, fields = OPTIONS[whose]
+    said = _entries(inspect.cleandoc(doc), ("Args", "Keys"))
+    rows = [
+        (_code(name), _type(hint), said.get(name, ""), _default(fields[name]) if name in fields else "")
+        for name, hint in typed.__annotations__.items()
+    ]
+    return (
+        table(("option", "type", "", "default"), rows)
+        if fields
+        else table(("option", "type", ""), (row[:3] for row in rows))
+    )
+
+
+def _entries(doc: str, sections: Sequence[str]) -> dict[str, str]:
+    """The entries of a docstring's section."""
+    body = next((doc.partition(f"\n{name}:\n")[2] for name in sections if f"\n{name}:\n" in doc), "")
+    body = re.split(r"\n\S", body)[0]
+    found = re.findall(r"^    (\w+): (.*(?:\n {8}.*)*)", body, re.MULTILINE)
+    return {name: " ".join(text.split()) for name, text in found}
+
+
+def model(name: str) -> str:
+    """The fields of a model, with their defaults."""
+    said = _field_docs(MODELS[name])
+    rows = (
+        (_code(field), _type(info.annotation), _default(info), said.get(field, ""))
+        for field, info in MODELS[name].model_fields.items()
+    )
+    return table(("field", "type", "default", ""), rows)
+
+
+def _default(info: Any) -> str:
+    default = info.get_default(call_default_factory=True)
+    if isinstance(default, BaseModel):
+        return _code(f"{type(default).__name__}()")
+    return "" if info.is_required() or default in (None, "", (), {}) else _code(default)
+
+
+def _field_docs(shape: type[BaseModel]) -> dict[str, str]:
+    """The docstrings that stand under the fields."""
+    found: dict[str, str] = {}
+    for owner in reversed(shape.__mro__[:-1]):
+        if issubclass(owner, BaseModel) and owner is not BaseModel:
+            text = inspect.getsource(owner)
+            found |= dict(re.findall(r'^    (\w+):[^\n]*\n    """(.*?)"""', text, re.MULTILINE | re.DOTALL))
+    return {name: " ".join(said.split()) for name, said in found.items()}
+
+
+def doors(kind: str) -> str:
+    """The queries, updates or signals of a task's workflow."""
+    defined = workflow._Definition.must_from_class(workflow_class("doors"))
+    handlers: Iterable[Any] = getattr(defined, kind).values()
+    rows = ((_code(handler.name or "(any other name)"), handler.description) for handler in handlers)
+    return table(("name", ""), rows)
+
+
+def commands() -> str:
+    """Every subcommand of `tasker`, with its options."""
+    return "\n\n".join(_command(name, command) for name, command in sorted(tasker.commands.items()))
+
+
+def _command(name: str, command: click.Command) -> str:
+    context = click.Context(command, info_name=f"tasker {name}")
+    options = [found for parameter in command.params if (found := parameter.get_help_record(context)) is not None]
+    rows = ((_code(option), said) for option, said in options)
+    said = inspect.cleandoc(command.help or "")
+    return f"## tasker {name}\n\n{said}\n\n{table(('option', ''), rows)}"
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A table in Markdown."""
+
+    def lines() -> Iterator[str]:
+        yield _row(head)
+        yield _row(["---"] * len(head))
+        for row in rows:
+            yield _row(row)
+
+    return "\n".join(lines())
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
+
+
+def _code(text: object) -> str:
+    return f"`{text}`"
+
+
+def _type(hint: Any) -> str:
+    """The annotation as people write it."""
+    text = getattr(hint, "__forward_arg__", None) or inspect.formatannotation(hint)
+    plain = re.sub(r"[\w.]*\.(?=\w)", "", text)
+    return f"<code>{plain}</code>".replace("[", "&#91;")
+
+
+def _line(text: str | None) -> str:
+    """The first paragraph of a docstring."""
+    return " ".join((text or "").partition("\n\n")[0].split())
+
+
+PARTS: Final[Mapping[str, Callable[..., str]]] = {
+    "states": states,
+    "transitions": transitions,
+    "subscriptions": subscriptions,
+    "picture": picture,
+    "events": events,
+    "payloads": payloads,
+    "errors": error_tree,
+    "options": options,
+    "model": model,
+    "doors": doors,
+    "commands": commands,
+}
+
+_ASKED = re.compile(r"<!-- generated: (?P<name>\w+)(?P<arguments>[ \w]*) -->")
+
+
+def generated(markdown: str) -> str:
+    """The page with all that it asks for."""
+    return _ASKED.sub(lambda asked: PARTS[asked["name"]](*asked["arguments"].split()), markdown)
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """What MkDocs calls for each page."""
+    return generated(markdown)
