@@ -50,10 +50,11 @@ UNANSWERED = (RPCStatusCode.FAILED_PRECONDITION, RPCStatusCode.DEADLINE_EXCEEDED
 
 def _refusal(error: RPCError, client: Client, about: str) -> str:
     if error.status is RPCStatusCode.NOT_FOUND and about:
-        return f"there is no {about} in namespace {client.namespace!r}: look for it with `tasker list`"
+        verb = "tasker schedule list" if about.startswith("schedule") else "tasker list"
+        return f"there is no {about} in namespace {client.namespace!r}: look for it with `{verb}`"
     if error.status in UNANSWERED:
         return f"no worker answers for {about or 'it'} ({error.message}): start one with `tasker worker`, and ask again"
-    return f"the server refuses ({error.status.name.lower()}): {error.message}"
+    return f"the server refuses {about or 'it'} ({error.status.name.lower()}): {error.message}"
 
 
 async def connect(connection: Connection, plugin: TaskerPlugin) -> Client:
@@ -117,6 +118,8 @@ def _bytes(file: Path | None) -> bytes | None:
 
 def _short(error: Exception) -> str:
     """The SDK's message nests its causes; the innermost one tells a person something."""
+    if "InvalidContentType" in str(error):
+        return "it does not speak TLS"
     causes = re.findall(r'(?:message|error): "([^"]+)"', str(error))
     return causes[-1] if causes else str(error) or f"nothing came within {PATIENCE:g} s"
 

@@ -12,7 +12,6 @@ from tasker_temporal.cli.app import find_app
 from tasker_temporal.cli.connection import connected
 from tasker_temporal.cli.options import Connection
 from tasker_temporal.cli.process import CLEAN, WrongUse
-from tasker_temporal.core.template import Template
 from tasker_temporal.graph import FORMATS, Graph, graph_of, machine_of
 from tasker_temporal.handle import TaskHandle
 from tasker_temporal.plugin import TaskerPlugin
@@ -38,9 +37,9 @@ async def draw(name: str, form: str | None, output: Path | None, app: str | None
 
 
 async def _task_graph(name: str, plugin: TaskerPlugin | None, connection: Connection) -> Graph:
-    known = f"template or task {name!r} (the app has {', '.join(plugin.templates)}); no such task" if plugin else ""
-    async with connected(connection, about=known or f"task {name!r}") as client:
-        template: Template = (await Reader(client, name).beginning()).template
+    about = f"template or task {name!r}" if plugin else f"task {name!r}"
+    async with connected(connection, about=about) as client:
+        template = (await Reader(client, name).beginning()).template
         return graph_of(template, await TaskHandle(client, name).report())
 
 

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import click
 
-from tasker_temporal.errors import ContextInvalid, RecordError, TaskEnded, TaskerError
+from tasker_temporal.errors import ContextInvalid, RecordError, TaskEnded, TaskerError, UnknownTask
 
 CLEAN, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 """The exit codes."""
@@ -50,6 +50,8 @@ def _told(error: Exception) -> str:
     """The problems of a context fit on one line; the mistakes of a template do not."""
     if isinstance(error, ContextInvalid):
         return str(error).replace(":\n  - ", ": ", 1).replace("\n  - ", "; ") + "; nothing was started"
+    if isinstance(error, UnknownTask):
+        return f"{error}: look for it with `tasker list`"
     return str(error)
 
 

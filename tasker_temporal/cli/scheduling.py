@@ -65,7 +65,7 @@ async def create(asked: Asked, app: str | None, connection: Connection, as_json:
     plugin = find_app(app, Path.cwd())
     queue = queue_of(asked.template, plugin, asked.task_queue)
     context = read_context(asked.context)
-    async with connected(connection, plugin) as client:
+    async with connected(connection, plugin, f"schedule {asked.id!r}") as client:
         action = schedule_action(client, asked.template, context, task_queue=queue)
         try:
             await client.create_schedule(asked.id, _schedule(asked, action))

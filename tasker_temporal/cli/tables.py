@@ -138,7 +138,7 @@ def list_table(tasks: Iterable[Mapping[str, str | None]]) -> Table:
     table = Table(box=None, padding=NARROW)
     for name in ("task", "template"):
         table.add_column(name, overflow="fold")
-    for name in ("state", "began", "ended"):
+    for name in ("state", "began (UTC)", "ended (UTC)"):
         table.add_column(name, no_wrap=True)
     for task in tasks:
         began, ended = (_moment(task[name]) for name in ("started_at", "ended_at"))
