@@ -11,9 +11,8 @@ from tasker_temporal.cli import options
 from tasker_temporal.cli.options import Connection, duration
 
 REPORT = "the report: task_id, template, version, state, counts, steps, ..."
-ROW = "sort_key, kind, entity, from, to, event, actor, reason, cause, metadata, at, digest"
-
 OUTPUT = click.Path(dir_okay=False, path_type=Path)
+ROW = "sort_key, kind, entity, from, to, event, actor, reason, cause, metadata, at, digest"
 
 
 @click.command("start")
@@ -235,9 +234,8 @@ def cancel(task: str, actor: str | None, reason: str, as_json: bool, connection:
 def watch(task: str, as_json: bool, connection: Connection) -> None:
     """Watch TASK until it is over.
 
-    On a terminal it is a live table, in a pipe one line for each transition.
-
-    Ends with code 1 if it failed or was cancelled. Ctrl-C stops the watching, not the task.
+    On a terminal it is a live table, in a pipe one line for each transition. Ends with code 1
+    if it failed or was cancelled. Ctrl-C stops the watching, not the task.
 
     \b
     Example:
