@@ -1,25 +1,69 @@
-"""Durable tasks on Temporal: declare a graph of steps, and write one plain function for each."""
+"""Durable tasks on Temporal: declare a graph of steps, and write one plain function for each.
 
-from tasker_temporal.client import schedule_action, start_task
-from tasker_temporal.core.machine import State
-from tasker_temporal.core.report import StepReport, TaskReport
-from tasker_temporal.core.rows import Row
-from tasker_temporal.core.template import Limits, Retry
-from tasker_temporal.declare import TaskTemplate, result_of
-from tasker_temporal.errors import (
-    ContextInvalid,
-    PermanentError,
-    RequestRefused,
-    RetryableError,
-    TaskAlreadyStarted,
-    TaskCancelled,
-    TaskerError,
-    TaskFailed,
-    TemplateError,
-)
-from tasker_temporal.handle import TaskHandle
-from tasker_temporal.plugin import TaskerPlugin
-from tasker_temporal.step_context import StepContext
+A public name is imported when it is first asked for, so that `tasker --help` waits for none of them.
+"""
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tasker_temporal.client import schedule_action, start_task
+    from tasker_temporal.core.machine import State
+    from tasker_temporal.core.report import StepReport, TaskReport
+    from tasker_temporal.core.rows import Row
+    from tasker_temporal.core.template import Limits, Retry
+    from tasker_temporal.declare import TaskTemplate, result_of
+    from tasker_temporal.errors import (
+        ContextInvalid,
+        PermanentError,
+        RequestRefused,
+        RetryableError,
+        TaskAlreadyStarted,
+        TaskCancelled,
+        TaskerError,
+        TaskFailed,
+        TemplateError,
+    )
+    from tasker_temporal.handle import TaskHandle
+    from tasker_temporal.plugin import TaskerPlugin
+    from tasker_temporal.step_context import StepContext
+else:
+    # Type checkers must not see `__getattr__`: they would let any name pass.
+    _HOMES = {
+        "ContextInvalid": "errors",
+        "Limits": "core.template",
+        "PermanentError": "errors",
+        "RequestRefused": "errors",
+        "Retry": "core.template",
+        "RetryableError": "errors",
+        "Row": "core.rows",
+        "State": "core.machine",
+        "StepContext": "step_context",
+        "StepReport": "core.report",
+        "TaskAlreadyStarted": "errors",
+        "TaskCancelled": "errors",
+        "TaskFailed": "errors",
+        "TaskHandle": "handle",
+        "TaskReport": "core.report",
+        "TaskTemplate": "declare",
+        "TaskerError": "errors",
+        "TaskerPlugin": "plugin",
+        "TemplateError": "errors",
+        "result_of": "declare",
+        "schedule_action": "client",
+        "start_task": "client",
+    }
+
+    def __getattr__(name):
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        from importlib import import_module
+
+        value = globals()[name] = getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+        return value
+
+    def __dir__():
+        return sorted({*globals(), *__all__})
+
 
 __all__ = [
     "ContextInvalid",

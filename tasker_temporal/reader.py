@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType
@@ -16,13 +16,32 @@ from temporalio.service import RPCError, RPCStatusCode
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.report import TaskReport
 from tasker_temporal.core.rows import Row, genesis, salted, verify
+from tasker_temporal.core.template import Template
 from tasker_temporal.errors import RecordError
 from tasker_temporal.local_activities import PREPARE, RECORD
 from tasker_temporal.record import Record, read
-from tasker_temporal.wire import Prepared, StartInput, content_of, read_raw
+from tasker_temporal.wire import Prepared, StartInput, content_of, read_raw, unpacked_template
 
 Pages = Callable[[str], AsyncIterator[dict[str, Any]]]
 """Asks the open run of that id for its rows."""
+
+
+class Beginning(NamedTuple):
+    """How a task began. `context_digest` is salted."""
+
+    task_id: str
+    start: StartInput
+    context_digest: str
+
+    @property
+    def genesis(self) -> str:
+        """What the task's first row is chained to."""
+        return genesis(self.task_id, self.start.digest, self.context_digest)
+
+    @property
+    def template(self) -> Template:
+        """The template that the task keeps for its whole life."""
+        return unpacked_template(self.start.template)
 
 
 class Reader:
@@ -46,7 +65,7 @@ class Reader:
     async def rows(self, open_rows: Pages) -> AsyncIterator[Row]:
         """Every row of the task, oldest first. The chain is verified over all runs; `open_rows` asks the open one."""
         runs = await self._runs()
-        head = await self._genesis(runs[0])
+        head = (await self._beginning(runs[0])).genesis
         sort_key = 0
         for run_id in runs:
             async for before, rows in self._run_rows(run_id, open_rows):
@@ -59,6 +78,14 @@ class Reader:
                 for row in rows:
                     sort_key = row.sort_key
                     yield row
+
+    async def beginning(self) -> Beginning:
+        """How the task's first run began.
+
+        Raises:
+            RecordError: no worker has taken it yet, or that run is not kept any more.
+        """
+        return await self._beginning((await self._runs())[0])
 
     async def result(self, step: str, known: TaskReport) -> Payload:
         """The step's result as the payload that its activity gave.
@@ -140,15 +167,15 @@ class Reader:
                 raise
         raise RecordError(f"run {run_id} of task {self._id!r} is not kept any more")
 
-    async def _genesis(self, run_id: str) -> str:
+    async def _beginning(self, run_id: str) -> Beginning:
         payloads = (await self._started(run_id)).workflow_execution_started_event_attributes.input.payloads
         if len(payloads) > 1 and (plain := await self._decode(payloads[1])):
             start = StartInput.model_validate(plain)
             decoded: list[RawValue] = await self._client.data_converter.decode(payloads[:1], [RawValue])
             context = content_of(decoded[0].payload)
-            return genesis(self._id, start.digest, salted(bytes.fromhex(start.key), context.data))
+            return Beginning(self._id, start, salted(bytes.fromhex(start.key), context.data))
         prepared = await self._prepared(run_id)
-        return genesis(self._id, prepared.start.digest, prepared.context_digest)
+        return Beginning(self._id, prepared.start, prepared.context_digest)
 
     async def _prepared(self, run_id: str) -> Prepared:
         async for name, plain in self._local_results(run_id):

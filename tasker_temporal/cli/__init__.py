@@ -1,10 +1,16 @@
-"""The `tasker` command: every subcommand and option on one page. The work is imported when it is asked for."""
+"""The `tasker` command: what runs long, and how it all begins. The work is imported when it is asked for."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import click
+
+from tasker_temporal.cli import options
+from tasker_temporal.cli.options import Connection
+from tasker_temporal.cli.schedule import schedule
+from tasker_temporal.cli.verbs import VERBS
 
 PORT, UI_PORT = 7233, 8233
 """Where Temporal's own tools look for a server and for its UI."""
@@ -12,10 +18,32 @@ PORT, UI_PORT = 7233, 8233
 A_PORT = click.IntRange(0, 65535)
 
 
+def _show_version(context: click.Context, _: click.Parameter, asked: bool) -> None:
+    if asked and not context.resilient_parsing:
+        from tasker_temporal.cli.version import version
+
+        click.echo(f"tasker, version {version()}")
+        context.exit()
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(package_name="tasker-temporal")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
+)
 def tasker() -> None:
-    """Declare a task as a graph of steps; Temporal runs it, and every move is on record."""
+    """Declare a task as a graph of steps; Temporal runs it, and every move is on record.
+
+    The connection comes from the options, else from Temporal's own environment variables (TEMPORAL_ADDRESS, ...) and
+    configuration file. Exit codes: 0 all is well, 1 the task failed or a record does not verify, 2 wrong use, or
+    nobody could be reached. NO_COLOR=1 turns colours off. Completion in bash (zsh, fish alike):
+
+    \b
+      eval "$(_TASKER_COMPLETE=bash_source tasker)"
+    """
+
+
+for verb in (*VERBS, schedule):
+    tasker.add_command(verb)
 
 
 @tasker.command("dev")
@@ -33,7 +61,12 @@ def tasker() -> None:
 @click.option("--ui-port", type=A_PORT, metavar="PORT", default=UI_PORT, show_default=True, help="Where the web UI is.")
 @click.option("--headless", is_flag=True, help="Without the web UI.")
 def run_dev(db: Path | None, port: int, ui_port: int, headless: bool) -> None:
-    """Run a Temporal server for development."""
+    """Run a Temporal server for development.
+
+    \b
+    Example:
+      tasker dev --db tasks.db
+    """
     from tasker_temporal.cli.process import run
     from tasker_temporal.cli.server import serve
 
@@ -41,7 +74,7 @@ def run_dev(db: Path | None, port: int, ui_port: int, headless: bool) -> None:
 
 
 @tasker.command("worker")
-@click.option("--app", required=True, metavar="MODULE:ATTRIBUTE", help="A template, a list of them, or a TaskerPlugin.")
+@options.app
 @click.option("--task-queue", "queues", multiple=True, help="May be repeated; else the queues the templates name.")
 @click.option(
     "--grace",
@@ -51,22 +84,20 @@ def run_dev(db: Path | None, port: int, ui_port: int, headless: bool) -> None:
     metavar="SECONDS",
     help="How long running handlers may go on after a signal to stop.",
 )
-@click.option("--address", help="HOST:PORT of the server.")
-@click.option("--namespace", help="The server's namespace.")
-@click.option("--profile", help="The profile of Temporal's configuration file.")
-def run_worker(
-    app: str, queues: tuple[str, ...], grace: float, address: str | None, namespace: str | None, profile: str | None
-) -> None:
+@options.connects
+def run_worker(app: str | None, queues: tuple[str, ...], grace: float, connection: Connection) -> None:
     """Run the steps of your templates.
 
-    The connection comes from Temporal's own environment variables (TEMPORAL_ADDRESS, ...) and configuration file; the
-    options win over both. SIGTERM or Ctrl-C stops the worker, once the handlers that run have ended.
+    SIGTERM or Ctrl-C stops it, once the handlers that run have ended.
+
+    \b
+    Example:
+      tasker worker --app shop.orders:fulfill_order
     """
-    from tasker_temporal.cli.connection import Connection
     from tasker_temporal.cli.process import run
     from tasker_temporal.cli.workers import work
 
-    run(work(app, queues, grace, Connection(address, namespace, profile)))
+    run(work(app, queues, grace, connection))
 
 
 @tasker.command("demo")
@@ -75,6 +106,10 @@ def run_demo(keep: bool) -> None:
     """Watch an example run.
 
     Thirty-two orders of a small shop, on a Temporal server of their own; some of them meet trouble.
+
+    \b
+    Example:
+      tasker demo --keep
     """
     from tasker_temporal.cli.demo.show import show
     from tasker_temporal.cli.process import run
@@ -82,6 +117,39 @@ def run_demo(keep: bool) -> None:
     run(show(keep))
 
 
+@tasker.command("new")
+@click.argument("name")
+@options.as_json("folder, files")
+def run_new(name: str, as_json: bool) -> None:
+    """Make a project in a new folder NAME.
+
+    It has a task that runs, and a test of it that passes.
+
+    \b
+    Example:
+      tasker new my_shop
+    """
+    from tasker_temporal.cli.process import run
+    from tasker_temporal.cli.project import make
+
+    run(make(name, as_json))
+
+
 def main() -> None:
     """The entry point of the command."""
-    tasker(prog_name="tasker")
+    try:
+        sys.exit(tasker.main(prog_name="tasker", standalone_mode=False))
+    except click.exceptions.NoArgsIsHelpError as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except click.ClickException as error:
+        click.echo(f"Error: {_one_line(error)}", err=True)
+        sys.exit(error.exit_code)
+    except click.Abort:
+        sys.exit(130)
+
+
+def _one_line(error: click.ClickException) -> str:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    message = " ".join(error.format_message().split())
+    return f"{message} See: {context.command_path} --help" if context else message

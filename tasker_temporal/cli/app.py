@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import tomllib
 import traceback
 from pathlib import Path
 from types import ModuleType
@@ -13,6 +14,38 @@ from tasker_temporal.cli.process import WrongUse
 from tasker_temporal.declare import TaskTemplate
 from tasker_temporal.errors import TemplateError
 from tasker_temporal.plugin import TaskerPlugin
+
+
+def needed_app(app: str | None, folder: Path) -> TaskerPlugin:
+    """The app of the option or of the folder's project.
+
+    Raises:
+        WrongUse: neither names one, or it cannot be used.
+        TemplateError: a template has mistakes.
+    """
+    found = find_app(app, folder)
+    if found is None:
+        raise WrongUse("Missing option '--app': pass MODULE:ATTRIBUTE, or set app in [tool.tasker] of ./pyproject.toml")
+    return found
+
+
+def find_app(app: str | None, folder: Path) -> TaskerPlugin | None:
+    """As `needed_app`, but None if neither names one."""
+    name = app or _declared(folder / "pyproject.toml")
+    return load_app(name, folder) if name else None
+
+
+def _declared(file: Path) -> str | None:
+    if not file.is_file():
+        return None
+    try:
+        table = tomllib.loads(file.read_text(encoding="utf-8")).get("tool", {}).get("tasker", {})
+    except ValueError as error:
+        raise WrongUse(f"file {str(file)!r} is not TOML: {error}") from error
+    app = table.get("app")
+    if app is not None and not isinstance(app, str):
+        raise WrongUse(f"app in [tool.tasker] of {str(file)!r} is {app!r}: expected a text, as 'shop.orders:fulfill'")
+    return app
 
 
 def load_app(app: str, folder: Path) -> TaskerPlugin:

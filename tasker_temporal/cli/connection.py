@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import re
-from typing import NamedTuple
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.envconfig import ClientConfig, ClientConnectConfig
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
+from tasker_temporal.cli.options import Connection
 from tasker_temporal.cli.process import WrongUse
 from tasker_temporal.plugin import TaskerPlugin
 
@@ -21,12 +25,36 @@ PATIENCE = 10.0
 """Seconds within which it must answer."""
 
 
-class Connection(NamedTuple):
-    """What the command's options say about the server."""
+@asynccontextmanager
+async def connected(
+    connection: Connection, plugin: TaskerPlugin | None = None, about: str = ""
+) -> AsyncIterator[Client]:
+    """A client for the block. What the server refuses in it is told in one line.
 
-    address: str | None = None
-    namespace: str | None = None
-    profile: str | None = None
+    Args:
+        about: What is asked after, as `task 'order-1'`.
+
+    Raises:
+        WrongUse: there is no server, no such task, or no worker that answers.
+    """
+    client = await connect(connection, plugin or TaskerPlugin())
+    try:
+        yield client
+    except RPCError as error:
+        raise WrongUse(_refusal(error, client, about)) from error
+
+
+UNANSWERED = (RPCStatusCode.FAILED_PRECONDITION, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED)
+"""How a query ends that no worker takes."""
+
+
+def _refusal(error: RPCError, client: Client, about: str) -> str:
+    if error.status is RPCStatusCode.NOT_FOUND and about:
+        verb = "tasker schedule list" if about.startswith("schedule") else "tasker list"
+        return f"there is no {about} in namespace {client.namespace!r}: look for it with `{verb}`"
+    if error.status in UNANSWERED:
+        return f"no worker answers for {about or 'it'} ({error.message}): start one with `tasker worker`, and ask again"
+    return f"the server refuses {about or 'it'} ({error.status.name.lower()}): {error.message}"
 
 
 async def connect(connection: Connection, plugin: TaskerPlugin) -> Client:
@@ -59,11 +87,39 @@ def _config(connection: Connection) -> ClientConnectConfig:
         config["target_host"] = connection.address
     if connection.namespace is not None:
         config["namespace"] = connection.namespace
+    if connection.api_key is not None:
+        config["api_key"] = connection.api_key
+    return _secured(config, connection)
+
+
+def _secured(config: ClientConnectConfig, connection: Connection) -> ClientConnectConfig:
+    """The certificates that options name take the place of those of the configuration, one by one."""
+    cert, key, authority = map(_bytes, (connection.tls_cert_path, connection.tls_key_path, connection.tls_ca_path))
+    configured = config.get("tls")
+    known = configured if isinstance(configured, TLSConfig) else TLSConfig()
+    if cert or key or authority:
+        config["tls"] = replace(
+            known,
+            client_cert=cert or known.client_cert,
+            client_private_key=key or known.client_private_key,
+            server_root_ca_cert=authority or known.server_root_ca_cert,
+        )
+    elif connection.tls:
+        config["tls"] = configured or True
     return config
+
+
+def _bytes(file: Path | None) -> bytes | None:
+    try:
+        return file.read_bytes() if file else None
+    except OSError as error:
+        raise WrongUse(f"file {str(file)!r} cannot be read: {error.strerror}") from error
 
 
 def _short(error: Exception) -> str:
     """The SDK's message nests its causes; the innermost one tells a person something."""
+    if "InvalidContentType" in str(error):
+        return "it does not speak TLS"
     causes = re.findall(r'(?:message|error): "([^"]+)"', str(error))
     return causes[-1] if causes else str(error) or f"nothing came within {PATIENCE:g} s"
 

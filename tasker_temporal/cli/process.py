@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import click
 
-from tasker_temporal.errors import TaskerError
+from tasker_temporal.errors import ContextInvalid, RecordError, TaskEnded, TaskerError, UnknownTask
 
 CLEAN, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 """The exit codes."""
@@ -35,13 +35,24 @@ def _code_of(main: Coroutine[Any, Any, int]) -> int:
     try:
         return asyncio.run(main)
     except (WrongUse, TaskerError) as error:
-        click.echo(f"Error: {error}", err=True)
-        return WRONG_USE
+        click.echo(f"Error: {_told(error)}", err=True)
+        return FAILED if isinstance(error, (TaskEnded, RecordError)) else WRONG_USE
+    except BrokenPipeError:
+        return CLEAN
     except (KeyboardInterrupt, asyncio.CancelledError):
         return INTERRUPTED
     except Exception:
         traceback.print_exc()
         return FAILED
+
+
+def _told(error: Exception) -> str:
+    """The problems of a context fit on one line; the mistakes of a template do not."""
+    if isinstance(error, ContextInvalid):
+        return str(error).replace(":\n  - ", ": ", 1).replace("\n  - ", "; ") + "; nothing was started"
+    if isinstance(error, UnknownTask):
+        return f"{error}: look for it with `tasker list`"
+    return str(error)
 
 
 def leave(code: int) -> NoReturn:

@@ -12,8 +12,9 @@ from typing import Any
 import click
 from temporalio.worker import Worker
 
-from tasker_temporal.cli.app import load_app
-from tasker_temporal.cli.connection import Connection, connect
+from tasker_temporal.cli.app import needed_app
+from tasker_temporal.cli.connection import connect
+from tasker_temporal.cli.options import Connection
 from tasker_temporal.cli.process import CLEAN, FAILED, WrongUse, told_to_stop
 from tasker_temporal.plugin import TaskerPlugin
 
@@ -23,10 +24,10 @@ AFTER_GRACE = 5.0
 LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 
-async def work(app: str, queues: Sequence[str], grace: float, connection: Connection) -> int:
+async def work(app: str | None, queues: Sequence[str], grace: float, connection: Connection) -> int:
     """Run the app's steps until a signal comes. Returns the exit code."""
     logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
-    plugin = load_app(app, Path.cwd())
+    plugin = needed_app(app, Path.cwd())
     names = tuple(dict.fromkeys(queues)) or _queues(plugin)
     client = await connect(connection, plugin)
     _tell_what_runs_elsewhere(plugin, names)

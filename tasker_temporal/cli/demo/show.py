@@ -22,9 +22,9 @@ from tasker_temporal.cli import UI_PORT
 from tasker_temporal.cli.demo.board import Board
 from tasker_temporal.cli.demo.example import load_example
 from tasker_temporal.cli.demo.orders import REFUSED, OrderRun, run_order
-from tasker_temporal.cli.demo.screen import Screen
 from tasker_temporal.cli.demo.tables import audit_table, outcome_table
 from tasker_temporal.cli.process import CLEAN, FAILED, told_to_stop
+from tasker_temporal.cli.screen import Screen
 from tasker_temporal.core.machine import State
 from tasker_temporal.declare import TaskTemplate
 from tasker_temporal.dev import IP, DevServer

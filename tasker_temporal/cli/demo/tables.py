@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 from rich.table import Table
 from rich.text import Text
 
-from tasker_temporal.cli.demo.orders import REFUSED, OrderRun
+from tasker_temporal.cli.demo.orders import OrderRun
+from tasker_temporal.cli.tables import styled
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.rows import Row
-
-STYLES: Mapping[str, str] = {
-    State.COMPLETE: "green",
-    State.ERROR: "red",
-    State.IN_PROGRESS: "cyan",
-    State.PENDING: "dim",
-    REFUSED: "yellow",
-}
 
 FITS_80_COLUMNS = (0, 1, 0, 0)
 
@@ -31,7 +24,7 @@ def outcome_table(runs: Iterable[OrderRun]) -> Table:
     table.add_column("what went wrong")
     for run in runs:
         overcome = run.outcome == State.COMPLETE
-        table.add_row(run.id, _styled(run.outcome), *_figures(run), Text(run.why, style="dim" if overcome else ""))
+        table.add_row(run.id, styled(run.outcome), *_figures(run), Text(run.why, style="dim" if overcome else ""))
     return table
 
 
@@ -59,8 +52,4 @@ def audit_table(rows: Sequence[Row]) -> Table:
 
 
 def _move(row: Row) -> Text:
-    return Text.assemble(_styled(row.from_state), " → " if row.from_state else "→ ", _styled(row.to_state))
-
-
-def _styled(state: str | None) -> Text:
-    return Text(state or "", style=STYLES.get(state or "", ""))
+    return Text.assemble(styled(row.from_state), " → " if row.from_state else "→ ", styled(row.to_state))

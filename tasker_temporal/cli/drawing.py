@@ -1,0 +1,61 @@
+"""`tasker graph`: a template, a task or a state machine as a picture."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import click
+from pydantic_core import to_json
+
+from tasker_temporal.cli.app import find_app
+from tasker_temporal.cli.connection import connected
+from tasker_temporal.cli.options import Connection
+from tasker_temporal.cli.process import CLEAN, WrongUse
+from tasker_temporal.graph import FORMATS, Graph, graph_of, machine_of
+from tasker_temporal.handle import TaskHandle
+from tasker_temporal.plugin import TaskerPlugin
+from tasker_temporal.reader import Reader
+
+SUFFIXES = {".mmd": "mermaid", ".mermaid": "mermaid", ".dot": "dot", ".gv": "dot", ".svg": "svg", ".txt": "ascii"}
+"""The format of an output file, if nothing else says it."""
+
+Machine = Literal["task", "step"]
+
+
+async def draw_machine(machine: Machine, form: str | None, output: Path | None) -> int:
+    """Draw the states of a task or of a step. Returns the exit code."""
+    return _put(machine_of(machine), form, output)
+
+
+async def draw(name: str, form: str | None, output: Path | None, app: str | None, connection: Connection) -> int:
+    """Draw the app's template of that name, else the task of that id. Returns the exit code."""
+    plugin = find_app(app, Path.cwd())
+    if plugin is not None and name in plugin.templates:
+        return _put(graph_of(plugin.templates[name].compiled), form, output)
+    return _put(await _task_graph(name, plugin, connection), form, output)
+
+
+async def _task_graph(name: str, plugin: TaskerPlugin | None, connection: Connection) -> Graph:
+    about = f"template or task {name!r}" if plugin else f"task {name!r}"
+    async with connected(connection, about=about) as client:
+        template = (await Reader(client, name).beginning()).template
+        return graph_of(template, await TaskHandle(client, name).report())
+
+
+def _put(graph: Graph, form: str | None, output: Path | None) -> int:
+    chosen = form or SUFFIXES.get(output.suffix if output else "", "ascii")
+    text = to_json(_plain(graph)).decode() if chosen == "json" else FORMATS[chosen](graph)
+    if output is None:
+        click.echo(text.rstrip("\n"))
+        return CLEAN
+    try:
+        output.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
+    except OSError as error:
+        raise WrongUse(f"file {str(output)!r} cannot be written: {error.strerror}") from error
+    return CLEAN
+
+
+def _plain(graph: Graph) -> dict[str, object]:
+    nodes, edges = ([item._asdict() for item in items] for items in (graph.nodes, graph.edges))
+    return {"title": graph.title, "nodes": nodes, "edges": edges}

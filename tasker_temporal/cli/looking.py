@@ -1,0 +1,82 @@
+"""`tasker status`, `result` and `cancel`: where one task stands, and how it ends."""
+
+from __future__ import annotations
+
+import getpass
+import socket
+
+import click
+
+from tasker_temporal.cli.connection import connected
+from tasker_temporal.cli.options import Connection
+from tasker_temporal.cli.process import CLEAN, FAILED, WrongUse
+from tasker_temporal.cli.screen import screen
+from tasker_temporal.cli.tables import SHOWN, headline, step_table
+from tasker_temporal.core.machine import State
+from tasker_temporal.core.report import TaskReport
+from tasker_temporal.errors import TaskEnded
+from tasker_temporal.handle import TaskHandle
+
+ENDED_BADLY = (State.ERROR, State.CANCELLED)
+
+
+def me() -> str:
+    """Who asks, if nothing says so: `user@host`."""
+    try:
+        return f"{getpass.getuser()}@{socket.gethostname()}"
+    except (OSError, KeyError):
+        return socket.gethostname()
+
+
+async def status(task: str, connection: Connection, as_json: bool) -> int:
+    """Print where the task stands. Returns the exit code."""
+    async with connected(connection, about=f"task {task!r}") as client:
+        report = await TaskHandle(client, task).report()
+    return show_report(report, as_json)
+
+
+def show_report(report: TaskReport, as_json: bool) -> int:
+    """Print the report. Returns 1 if the task failed or was cancelled, else 0."""
+    out = screen()
+    if as_json:
+        out.json(report.model_dump(mode="json"))
+    else:
+        out.print(headline(report), soft_wrap=True)
+        if report.steps:
+            out.print()
+            out.show(step_table(report, SHOWN if out.is_terminal else None))
+    return FAILED if report.state in ENDED_BADLY else CLEAN
+
+
+async def result(task: str, step: str | None, connection: Connection, as_json: bool) -> int:
+    """Wait for the task's end and print it; or print what one step returned. Returns the exit code."""
+    async with connected(connection, about=f"task {task!r}") as client:
+        handle = TaskHandle(client, task)
+        if step is None:
+            return await show_end(handle, as_json)
+        report = await handle.report()
+        if step not in report.steps:
+            raise WrongUse(f"there is no step {step!r} in task {task!r}: it has {', '.join(report.steps)}")
+        screen().json(await handle.result_of(step))
+    return CLEAN
+
+
+async def show_end(handle: TaskHandle, as_json: bool) -> int:
+    """Wait for the task's end, and print its last report. Returns the exit code."""
+    try:
+        return show_report(await handle.result(), as_json)
+    except TaskEnded as error:
+        if error.report is not None:
+            show_report(error.report, as_json)
+        raise
+
+
+async def cancel(task: str, actor: str | None, reason: str, connection: Connection, as_json: bool) -> int:
+    """Ask for the task's cancellation. Returns the exit code."""
+    async with connected(connection, about=f"task {task!r}") as client:
+        answer = await TaskHandle(client, task).cancel(actor=actor or me(), reason=reason)
+    if as_json:
+        screen().json(answer)
+    else:
+        click.echo(f"Task {task} is being cancelled. To follow it: tasker watch {task}")
+    return CLEAN

@@ -1,0 +1,75 @@
+"""Options that several commands share. Nothing that takes time is imported here."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+
+Command = Callable[..., None]
+
+A_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+
+
+class Connection(NamedTuple):
+    """What the command's options say about the server."""
+
+    address: str | None = None
+    namespace: str | None = None
+    profile: str | None = None
+    api_key: str | None = None
+    tls: bool = False
+    tls_cert_path: Path | None = None
+    tls_key_path: Path | None = None
+    tls_ca_path: Path | None = None
+
+
+CONNECTION = (
+    click.option("--address", metavar="HOST:PORT", help="Where the server is."),
+    click.option("--namespace", metavar="NAME", help="The server's namespace."),
+    click.option("--profile", metavar="NAME", help="A profile of Temporal's configuration file."),
+    click.option("--api-key", metavar="KEY", help="The API key; it turns TLS on."),
+    click.option("--tls", is_flag=True, help="Connect with TLS."),
+    click.option("--tls-cert-path", type=A_FILE, metavar="FILE", help="The client's certificate; turns TLS on."),
+    click.option("--tls-key-path", type=A_FILE, metavar="FILE", help="The certificate's private key."),
+    click.option("--tls-ca-path", type=A_FILE, metavar="FILE", help="The authority that the server's is checked by."),
+)
+
+
+def connects(command: Command) -> Command:
+    """Give the command the flags that Temporal's own CLI has, and hand it their values as `connection`."""
+
+    @functools.wraps(command)
+    def gathered(**values: Any) -> None:
+        command(connection=Connection(**{name: values.pop(name) for name in Connection._fields}), **values)
+
+    return functools.reduce(lambda made, option: option(made), reversed(CONNECTION), gathered)
+
+
+app = click.option(
+    "--app",
+    metavar="MODULE:ATTRIBUTE",
+    help="A template, a list of them, or a TaskerPlugin; else `app` in [tool.tasker] of ./pyproject.toml.",
+)
+
+
+def as_json(what: str) -> Callable[[Command], Command]:
+    """`--json`, with the shape of what it prints."""
+    return click.option("--json", "as_json", is_flag=True, help=f"Print JSON: {what}")
+
+
+SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def duration(text: str) -> timedelta:
+    """A time, as `90`, `90s`, `1m30s`, `1.5h` or `2d`; a bare number is seconds."""
+    told = f"{text}s" if re.fullmatch(r"\d+(\.\d+)?", text) else text
+    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", told)
+    if not parts or "".join(number + unit for number, unit in parts) != told:
+        raise click.BadParameter(f"{text!r} is no duration: expected one like 90s, 1m30s, 1.5h or 2d.")
+    return timedelta(seconds=sum(float(number) * SECONDS[unit] for number, unit in parts))

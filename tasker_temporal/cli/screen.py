@@ -1,0 +1,45 @@
+"""Where the commands print: tables and colours for people, lines without either for pipes, JSON for programs."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+from pydantic_core import to_json
+from rich.console import Console
+from rich.table import Table
+
+WIDE = 1000
+"""Columns where nobody looks: in a pipe no cell is folded."""
+
+
+class Screen(Console):
+    """The console. If its reader goes away, as `head` does, the command comes to its end in silence.
+
+    Rich would raise SystemExit, which tears down an event loop while the worker in it waits to be stopped.
+    """
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+    def show(self, table: Table) -> None:
+        """Print a table, without blanks at the ends of lines."""
+        if self.is_terminal:
+            self.print(table)
+            return
+        with self.capture() as captured:
+            self.print(table)
+        self.out("\n".join(line.rstrip() for line in captured.get().splitlines()), highlight=False)
+
+    def json(self, value: Any) -> None:
+        """Print a value as JSON: indented on a terminal, on one line elsewhere."""
+        text = to_json(value, indent=2 if self.is_terminal else None).decode()
+        self.out(text, highlight=False)
+
+
+def screen() -> Screen:
+    """The command's standard output."""
+    piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
+    return Screen(highlight=False, width=WIDE if piped else None)

@@ -1,0 +1,250 @@
+"""The verbs for one task and for lists of them: their options and help. The work is imported when it is asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from tasker_temporal.cli import options
+from tasker_temporal.cli.options import Connection, duration
+
+REPORT = "the report: task_id, template, version, state, counts, steps, ..."
+OUTPUT = click.Path(dir_okay=False, path_type=Path)
+ROW = "sort_key, kind, entity, from, to, event, actor, reason, cause, metadata, at, digest"
+
+
+@click.command("start")
+@click.argument("template")
+@click.option("--context", metavar="JSON|@FILE|-", help="What the task is about; - reads it from standard input.")
+@click.option("--id", metavar="ID", help="The task's id, which is the workflow's.")
+@click.option(
+    "--identity",
+    type=click.Choice(["unique", "strict"]),
+    help="Without --id: unique draws an id, strict makes it of template, version and context.  [default: unique]",
+)
+@click.option(
+    "--on-duplicate",
+    type=click.Choice(["raise", "return"]),
+    help="If there is a task of this id: raise ends with code 2, return takes that one.  [default: raise]",
+)
+@click.option("--task-queue", metavar="NAME", help="Where it runs; the template's own unless said.")
+@click.option("--actor", help="Who starts it, for the audit; USER@HOST unless said.")
+@click.option("--reason", help="Why, for the audit.")
+@click.option("--start-delay", type=duration, metavar="TIME", help="How long it waits before it begins: 90s, 1h30m.")
+@click.option("--wait", is_flag=True, help="Wait for its end, and print its report.")
+@options.as_json(f"task_id, template, task_queue, started; with --wait {REPORT}")
+@options.app
+@options.connects
+def start(
+    template: str,
+    context: str | None,
+    app: str | None,
+    wait: bool,
+    as_json: bool,
+    connection: Connection,
+    **given: Any,
+) -> None:
+    """Start a task of TEMPLATE, and print its id.
+
+    The context is checked against the template that the app has. Without an app the template's name and --task-queue
+    do, and the worker checks it.
+
+    \b
+    Example:
+      tasker start shop.sell --context '{"item": "book", "cents": 2500}' --wait
+    """
+    from tasker_temporal.cli.process import run
+    from tasker_temporal.cli.starting import Asked
+    from tasker_temporal.cli.starting import start as begin
+
+    run(begin(Asked(template, context, app, given, wait, as_json), connection))
+
+
+@click.command("status")
+@click.argument("task")
+@options.as_json(REPORT)
+@options.connects
+def status(task: str, as_json: bool, connection: Connection) -> None:
+    """Show where TASK stands.
+
+    Ends with code 1 if it failed or was cancelled. A task that is over is read without a worker.
+
+    \b
+    Example:
+      tasker status shop.sell-1 --json | jq .state
+    """
+    from tasker_temporal.cli.looking import status as show
+    from tasker_temporal.cli.process import run
+
+    run(show(task, connection, as_json))
+
+
+@click.command("result")
+@click.argument("task")
+@click.option("--step", metavar="NAME", help="Print what this step returned, as JSON, without waiting.")
+@options.as_json(f"{REPORT}; with --step what it returned, with and without this option")
+@options.connects
+def result(task: str, step: str | None, as_json: bool, connection: Connection) -> None:
+    """Wait for the end of TASK, and show it.
+
+    It shows the report; with --step, what that step returned.
+
+    Ends with code 1 if the task failed or was cancelled, or if the step has no result.
+
+    \b
+    Example:
+      tasker result shop.sell-1 --step ship
+    """
+    from tasker_temporal.cli.looking import result as show
+    from tasker_temporal.cli.process import run
+
+    run(show(task, step, connection, as_json))
+
+
+@click.command("audit")
+@click.argument("task", required=False)
+@click.option(
+    "--verify",
+    is_flag=False,
+    flag_value="",
+    metavar="[FILE]",
+    help="Only say whether the chain holds: of TASK, or of an exported FILE, for which no server is needed.",
+)
+@click.option("--export", type=OUTPUT, metavar="FILE", help="Write it to FILE, one line of JSON for each row.")
+@options.as_json(f"what --export writes, a first line and one for each row: {ROW}; with --verify rows, head, verified")
+@options.connects
+def audit(task: str | None, verify: str | None, export: Path | None, as_json: bool, connection: Connection) -> None:
+    """Show all that happened to TASK, and why.
+
+    The chain of digests is verified each time; a record that does not hold ends with code 1, and the first bad row is
+    named. A task that is over is read without a worker.
+
+    \b
+    Examples:
+      tasker audit shop.sell-1 --export sell-1.jsonl
+      tasker audit --verify sell-1.jsonl
+    """
+    from tasker_temporal.cli import auditing
+    from tasker_temporal.cli.process import run
+
+    if task is None and not verify:
+        raise click.UsageError("Missing argument 'TASK'.", click.get_current_context())
+    if task is None and verify:
+        run(auditing.verify_file(Path(verify), as_json))
+    elif task is not None and not verify:
+        run(auditing.audit(task, verify is not None, export, connection, as_json))
+    raise click.UsageError(f"--verify takes TASK or the file {verify!r}, not both.", click.get_current_context())
+
+
+@click.command("list")
+@click.option(
+    "--state",
+    type=click.Choice(["open", "complete", "error", "cancelled", "terminated", "timed_out"]),
+    help="Only those in this state.",
+)
+@click.option("--template", metavar="NAME", help="Only those of this template.")
+@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many.")
+@options.as_json("a list of task_id, template, state, started_at, ended_at")
+@options.app
+@options.connects
+def list_(as_json: bool, connection: Connection, **wanted: Any) -> None:
+    """List tasks, the latest first.
+
+    Temporal's visibility is asked, which knows of a task only its id, its template, when it began and ended, and how
+    its run ended: every task that is not over is `open`, whatever it waits for (`tasker status` knows that). A task
+    may appear a moment late. Without --template and without an app, workflows that are no tasks are listed too.
+
+    \b
+    Example:
+      tasker list --state error --template shop.sell
+    """
+    from tasker_temporal.cli.listing import Wanted, list_tasks
+    from tasker_temporal.cli.process import run
+
+    run(list_tasks(Wanted(**wanted), connection, as_json))
+
+
+@click.command("graph")
+@click.argument("name", metavar="TEMPLATE|TASK", required=False)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["mermaid", "dot", "svg", "ascii"]),
+    help="How it is drawn; else by the ending of --output (.mmd, .dot, .svg), else ascii.",
+)
+@click.option("--output", type=OUTPUT, metavar="FILE", help="Write it to FILE.")
+@click.option("--machine", type=click.Choice(["task", "step"]), help="Draw the states of a task or of a step instead.")
+@options.as_json("title, nodes (name, label, state, note), edges (source, target, kind, label)")
+@options.app
+@options.connects
+def graph(
+    name: str | None,
+    form: str | None,
+    output: Path | None,
+    machine: Literal["task", "step"] | None,
+    as_json: bool,
+    app: str | None,
+    connection: Connection,
+) -> None:
+    """Draw a template, or a task and its states.
+
+    The template is one of the app.
+
+    \b
+    Examples:
+      tasker graph shop.sell --output sell.svg
+      tasker graph --machine step --format mermaid
+    """
+    from tasker_temporal.cli.drawing import draw, draw_machine
+    from tasker_temporal.cli.process import run
+
+    chosen = "json" if as_json else form
+    if machine is not None:
+        run(draw_machine(machine, chosen, output))
+    if name is None:
+        raise click.UsageError("Missing argument 'TEMPLATE|TASK'.", click.get_current_context())
+    run(draw(name, chosen, output, app, connection))
+
+
+@click.command("cancel")
+@click.argument("task")
+@click.option("--actor", help="Who asks, for the audit; USER@HOST unless said.")
+@click.option("--reason", required=True, help="Why, for the audit.")
+@options.as_json("first, last and rows: what followed at once")
+@options.connects
+def cancel(task: str, actor: str | None, reason: str, as_json: bool, connection: Connection) -> None:
+    """Stop TASK. Steps that run are told to end; `tasker watch` shows when it has stopped.
+
+    \b
+    Example:
+      tasker cancel shop.sell-1 --reason 'the customer called'
+    """
+    from tasker_temporal.cli.looking import cancel as ask
+    from tasker_temporal.cli.process import run
+
+    run(ask(task, actor, reason, connection, as_json))
+
+
+@click.command("watch")
+@click.argument("task")
+@options.as_json(f"one line for each row of the audit: {ROW}")
+@options.connects
+def watch(task: str, as_json: bool, connection: Connection) -> None:
+    """Watch TASK until it is over.
+
+    On a terminal it is a live table, in a pipe one line for each transition. Ends with code 1
+    if it failed or was cancelled. Ctrl-C stops the watching, not the task.
+
+    \b
+    Example:
+      tasker watch shop.sell-1 | grep error
+    """
+    from tasker_temporal.cli.process import run
+    from tasker_temporal.cli.watching import watch as follow
+
+    run(follow(task, connection, as_json))
+
+
+VERBS: tuple[click.Command, ...] = (start, status, result, audit, list_, graph, cancel, watch)
