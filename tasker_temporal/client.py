@@ -22,7 +22,7 @@ from tasker_temporal.errors import ContextInvalid, TaskAlreadyStarted, UnknownTe
 from tasker_temporal.handle import TaskHandle
 from tasker_temporal.local_activities import KEY_BYTES, check_context
 from tasker_temporal.plugin import TaskerPlugin
-from tasker_temporal.wire import StartInput
+from tasker_temporal.wire import MEMO_ACTOR, MEMO_REASON, StartInput
 
 C = TypeVar("C")
 
@@ -97,7 +97,7 @@ async def start_task(
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
             id_reuse_policy=options.get("id_reuse_policy", WorkflowIDReusePolicy.REJECT_DUPLICATE),
             start_delay=options.get("start_delay"),
-            memo=options.get("memo"),
+            memo=_memo(client, known, options),
             search_attributes=options.get("search_attributes"),
             priority=options.get("priority", Priority.default),
         )
@@ -143,6 +143,14 @@ def _queue(name: str, known: TaskTemplate[Any] | None, asked: str | None) -> str
     if queue is None:
         raise UnknownTemplate(f"nothing says where tasks of {name!r} run: pass task_queue=, or give its template one")
     return queue
+
+
+def _memo(client: Client, known: TaskTemplate[Any] | None, options: StartOptions) -> Mapping[str, Any] | None:
+    """A task that takes its template from its worker finds there who started it, and why."""
+    if known is not None:
+        return options.get("memo")
+    starter = {MEMO_ACTOR: options.get("actor") or client.identity, MEMO_REASON: options.get("reason", "")}
+    return {**options.get("memo", {}), **starter}
 
 
 def _identity(client: Client, name: str, known: TaskTemplate[Any] | None, context: Any, identity: str) -> str:

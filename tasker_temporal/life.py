@@ -24,7 +24,18 @@ from tasker_temporal.driver import Driver, local
 from tasker_temporal.errors import RequestRefused
 from tasker_temporal.local_activities import CANCEL, PREPARE, RECORD, WHO_CANCELLED
 from tasker_temporal.record import CHUNK, INLINE_LIMIT, outcome, written
-from tasker_temporal.wire import Prepared, StartInput, chunks, content_of, raw, read_raw, unpack, unpacked_template
+from tasker_temporal.wire import (
+    MEMO_ACTOR,
+    MEMO_REASON,
+    Prepared,
+    StartInput,
+    chunks,
+    content_of,
+    raw,
+    read_raw,
+    unpack,
+    unpacked_template,
+)
 
 
 class Life:
@@ -79,7 +90,10 @@ class Life:
         problems: tuple[dict[str, Any], ...] = ()
         if self._start is None:
             prepared = Prepared.model_validate(read_raw(await local(PREPARE, self._context)))
-            self._start, problems = prepared.start, prepared.problems
+            memo = workflow.memo()
+            start = prepared.start
+            said = {"actor": memo.get(MEMO_ACTOR, start.actor), "reason": memo.get(MEMO_REASON, start.reason)}
+            self._start, problems = start.model_copy(update=said), prepared.problems
             self.driver.prepared = Engine(self._task(self._start))
         start = self._start
         if start.previous_run:

@@ -74,7 +74,7 @@ class Reader:
                         f"run {run_id} goes on from row {before[0]}, but {sort_key} rows are known",
                         sort_key=sort_key + 1,
                     )
-                head = verify(rows, head)
+                head = verify(rows, head, after=sort_key)
                 for row in rows:
                     sort_key = row.sort_key
                     yield row

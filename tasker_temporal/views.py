@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
+from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
@@ -23,8 +24,6 @@ PAGE = 500
 SHOWN = 40
 """Steps in the table of the current details."""
 
-PREPARING = {"state": State.PENDING, "preparing": True}
-
 ICONS = {
     State.PENDING: "·",
     State.IN_PROGRESS: "▶",
@@ -37,7 +36,25 @@ ICONS = {
 
 
 def report(engine: Engine | None) -> dict[str, Any]:
-    return PREPARING if engine is None else report_of(engine.task).model_dump(mode="json")
+    return (_preparing() if engine is None else report_of(engine.task)).model_dump(mode="json")
+
+
+def _preparing() -> TaskReport:
+    """A task that was started without its template, before a worker has supplied it."""
+    info = workflow.info()
+    return TaskReport(
+        task_id=info.workflow_id,
+        template=info.workflow_type,
+        version="",
+        state=State.PENDING,
+        started_at=None,
+        ended_at=None,
+        counts={},
+        completion_percentage=0.0,
+        execution_status="waiting_for_dependencies",
+        recommended_action="wait_for_dependencies",
+        health_status="healthy",
+    )
 
 
 def audit(engine: Engine, page: Any) -> dict[str, Any]:

@@ -75,6 +75,10 @@ def unpacked_template(packed: str) -> Template:
     return Template.model_validate(unpack(packed))
 
 
+MEMO_ACTOR, MEMO_REASON = "tasker.actor", "tasker.reason"
+"""Where the memo of a task that was started without a `StartInput` says who started it, and why."""
+
+
 class StartInput(Frozen):
     """The workflow's second argument. A first run has `template` and `key`, a later one `snapshot`, both packed."""
 

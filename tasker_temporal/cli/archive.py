@@ -65,7 +65,7 @@ def check(file: Path) -> Archive:
     archive = Archive(first["task_id"], first["template_digest"], first["context_digest"], rows)
     if rows and rows[0].sort_key != 1:
         raise RecordError(f"row 1 is missing: row {rows[0].sort_key} came instead", sort_key=1)
-    verify(rows, archive.genesis)
+    verify(rows, archive.genesis, after=0)
     _check_end(archive, first)
     return archive
 

@@ -116,8 +116,11 @@ def ordered(value: Any) -> Any:
     return [ordered(item) for item in value] if isinstance(value, list) else value
 
 
-def verify(rows: Iterable[Row], start: str) -> str:
+def verify(rows: Iterable[Row], start: str, after: int | None = None) -> str:
     """Check that the rows are gap-free and chained, beginning at the digest `start`.
+
+    Args:
+        after: The sort_key of the row before the first, if it is known: 0 for a whole audit.
 
     Returns:
         The last row's digest.
@@ -125,7 +128,7 @@ def verify(rows: Iterable[Row], start: str) -> str:
     Raises:
         RecordError: naming the first row that does not fit.
     """
-    previous, expected = start, None
+    previous, expected = start, None if after is None else after + 1
     for row in rows:
         if expected is not None and row.sort_key != expected:
             raise RecordError(f"row {expected} is missing: row {row.sort_key} came instead", sort_key=expected)
