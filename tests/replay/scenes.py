@@ -1,0 +1,332 @@
+"""The scenes that are recorded once and must replay for ever: each a template, and what happens to its task."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from pydantic import BaseModel
+from temporalio.client import Client
+from temporalio.worker import Worker
+
+from tasker_temporal import (
+    Limits,
+    PermanentError,
+    RequestRefused,
+    Retry,
+    RetryableError,
+    StepContext,
+    TaskerPlugin,
+    TaskHandle,
+    TaskTemplate,
+    result_of,
+    start_task,
+)
+from tests.shell.kit import Gate, until
+
+SOON = timedelta(milliseconds=900)
+"""A heartbeat timeout: the handler hears of its cancellation within a third of it."""
+
+NO_DELAY = Retry(attempts=3, base_delay=timedelta(0), jitter="none")
+
+BY: dict[str, Any] = {"actor": "ann", "reason": "the customer called"}
+
+
+@dataclass
+class Stage:
+    """Where one scene is played: a queue of its own, and one task of a fixed id."""
+
+    connect: Callable[..., Awaitable[Client]]
+    template: TaskTemplate[Any]
+
+    @property
+    def id(self) -> str:
+        return f"golden-{self.template.name.removeprefix('golden.')}"
+
+    @asynccontextmanager
+    async def working(self, template: TaskTemplate[Any] | None = None) -> AsyncIterator[None]:
+        """A worker, with the scene's own template unless another is given."""
+        client = await self.connect(plugins=[TaskerPlugin(template or self.template)])
+        async with Worker(client, task_queue=self.id, sticky_queue_schedule_to_start_timeout=SOON):
+            yield
+
+    async def start(self, context: Any = None) -> TaskHandle:
+        client = await self.connect(plugins=[TaskerPlugin(self.template)])
+        return await start_task(client, self.template, context, id=self.id, task_queue=self.id, actor="ann")
+
+    async def start_bare(self, *arguments: Any) -> TaskHandle:
+        """As Temporal's UI does it, or another language."""
+        client = await self.connect(plugins=[TaskerPlugin(self.template)])
+        await client.start_workflow(self.template.name, args=arguments, id=self.id, task_queue=self.id)
+        return TaskHandle(client, self.id)
+
+
+@dataclass
+class Scene:
+    """`play` brings the task of `template` so far that it ends by itself."""
+
+    template: TaskTemplate[Any]
+    play: Callable[[Stage], Awaitable[Any]]
+
+    @property
+    def name(self) -> str:
+        return self.template.name.removeprefix("golden.")
+
+
+async def nothing() -> None: ...
+
+
+def completed() -> Scene:
+    """A diamond, one side of which is tried twice."""
+    template = TaskTemplate("golden.completed", version="1.0.0")
+
+    @template.step
+    async def top(number: Any) -> int:
+        return int(number)
+
+    @template.step(retry=Retry(attempts=2, base_delay=timedelta(milliseconds=50), max_delay=timedelta(seconds=0.05)))
+    async def left(ctx: StepContext, number: int = result_of(top)) -> int:
+        if ctx.attempt == 1:
+            raise RetryableError("not yet")
+        return number + 1
+
+    @template.step
+    async def right(number: int = result_of(top)) -> int:
+        return number + 2
+
+    @template.step
+    def bottom(one: int = result_of(left), two: int = result_of(right)) -> int:
+        return one + two
+
+    return Scene(template, lambda stage: stage.start(1))
+
+
+def failed() -> Scene:
+    """One step fails for good, another goes on, a third never begins."""
+    template = TaskTemplate("golden.failed")
+
+    @template.step(retry=NO_DELAY)
+    async def breaks(ctx: StepContext) -> None:
+        raise RetryableError("again") if ctx.attempt == 1 else PermanentError("never")
+
+    template.add_step("goes_on", nothing)
+    template.add_step("waits", nothing, after=[breaks])
+    return Scene(template, lambda stage: stage.start())
+
+
+def _stoppable(name: str, stop: Callable[[TaskHandle], Awaitable[Any]]) -> Scene:
+    gate = Gate()
+    template = TaskTemplate(f"golden.{name}")
+    first = template.add_step("first", nothing)
+    runs = template.add_step("runs", gate.passage, after=[first], heartbeat_timeout=SOON)
+    template.add_step("waits", nothing, after=[runs])
+
+    async def play(stage: Stage) -> None:
+        task = await stage.start()
+        await gate.reached.wait()
+        await stop(task)
+
+    return Scene(template, play)
+
+
+def cancelled_by_request() -> Scene:
+    return _stoppable("cancelled_by_request", lambda task: task.cancel(**BY))
+
+
+def cancelled_natively() -> Scene:
+    return _stoppable("cancelled_natively", lambda task: task.workflow.cancel(reason="too late"))
+
+
+def continued_as_new() -> Scene:
+    """The first run drains and leaves a step that backs off, a request and a pending step to the second."""
+    gate = Gate()
+    template = TaskTemplate("golden.continued_as_new", limits=Limits(drain_events=12))
+    slow = Retry(attempts=2, base_delay=timedelta(seconds=1), max_delay=timedelta(seconds=1), jitter="none")
+
+    @template.step
+    async def first(number: Any) -> int:
+        await gate.passage()
+        return int(number)
+
+    @template.step(retry=slow)
+    async def backs_off(ctx: StepContext) -> None:
+        if ctx.attempt == 1:
+            raise RetryableError("not yet")
+
+    @template.step
+    async def second(number: int = result_of(first)) -> int:
+        return number + 1
+
+    template.add_step("skipped", nothing, after=[first])
+
+    async def play(stage: Stage) -> None:
+        task = await stage.start(1)
+        await asyncio.gather(gate.reached.wait(), until(task, "TIMER_STARTED"))
+        await task.skip("skipped", **BY, request_id="request-1")
+        gate.open()
+
+    return Scene(template, play)
+
+
+class Order(BaseModel):
+    customer: str
+
+
+def bare_start() -> Scene:
+    """Started without the library's client, so that a worker prepares it."""
+    template = TaskTemplate("golden.bare_start", context=Order)
+
+    @template.step
+    async def greet(order: Order) -> str:
+        return f"hello {order.customer}"
+
+    return Scene(template, lambda stage: stage.start_bare({"customer": "ann"}))
+
+
+def invalid_context() -> Scene:
+    template = TaskTemplate("golden.invalid_context", context=Order)
+    template.add_step("never", nothing)
+    return Scene(template, lambda stage: stage.start_bare({"customer": 7}))
+
+
+def skipped() -> Scene:
+    """What requires the result of a skipped step is skipped, what can do without it is not."""
+    gate = Gate()
+    template = TaskTemplate("golden.skipped")
+    runs = template.add_step("runs", gate.passage)
+
+    @template.step(after=[runs])
+    async def skipped() -> int:
+        return 1
+
+    @template.step
+    async def requires(number: int = result_of(skipped)) -> int:
+        return number
+
+    @template.step(after=[runs])
+    async def accepts(number: int | None = result_of(skipped)) -> str:
+        return str(number)
+
+    async def play(stage: Stage) -> None:
+        task = await stage.start()
+        await gate.reached.wait()
+        await task.skip("skipped", **BY, request_id="request-1")
+        gate.open()
+
+    return Scene(template, play)
+
+
+def deadline() -> Scene:
+    """It passes while the step waits for its next attempt."""
+    template = TaskTemplate("golden.deadline")
+    retry = Retry(attempts=5, base_delay=timedelta(hours=1), max_delay=timedelta(hours=1), jitter="none")
+
+    @template.step(retry=retry, deadline=timedelta(milliseconds=300))
+    async def late() -> None:
+        raise RetryableError("not yet")
+
+    return Scene(template, lambda stage: stage.start())
+
+
+def missing_handler() -> Scene:
+    """A release brings the handler later."""
+    template, older = TaskTemplate("golden.missing_handler"), TaskTemplate("golden.missing_handler")
+    template.add_step("new", nothing)
+    older.add_step("old", nothing)
+
+    async def play(stage: Stage) -> None:
+        task = await stage.start()
+        async with stage.working(older):
+            await until(task, "TIMER_STARTED")
+
+    return Scene(template, play)
+
+
+def fan_out() -> Scene:
+    """A hundred steps through a window of sixty-four."""
+    template = TaskTemplate("golden.fan_out")
+
+    @template.step
+    async def split() -> int:
+        return 100
+
+    async def part(number: int = result_of(split)) -> int:
+        return number
+
+    parts = [template.add_step(f"part_{number}", part) for number in range(100)]
+    template.add_step("join", nothing, after=parts)
+    return Scene(template, lambda stage: stage.start())
+
+
+def refused() -> Scene:
+    """Signals that cannot be taken are rows, updates that cannot be taken are nothing."""
+    gate = Gate()
+    template = TaskTemplate("golden.refused")
+    template.add_step("runs", gate.passage)
+
+    async def play(stage: Stage) -> None:
+        task = await stage.start()
+        await gate.reached.wait()
+        await task.workflow.signal("transition", {"request": "skip", "step": "runs", **BY})
+        await task.workflow.signal("transition", args=[1, 2])
+        await task.workflow.signal("stranger", {"any": "thing"})
+        await refused_update(task)
+        gate.open()
+
+    return Scene(template, play)
+
+
+async def refused_update(task: TaskHandle) -> None:
+    try:
+        await task.skip("runs", **BY, request_id="request-1")
+    except RequestRefused:
+        return
+    raise AssertionError("it was not refused")
+
+
+def late_outcome() -> Scene:
+    """A handler that is told to stop at its deadline ends when its step has failed already."""
+    stubborn, other = Gate(), Gate()
+    template = TaskTemplate("golden.late_outcome")
+
+    @template.step(deadline=timedelta(milliseconds=300), heartbeat_timeout=SOON)
+    async def stays() -> str:
+        try:
+            await stubborn.passage()
+        except asyncio.CancelledError:
+            return "at last"
+        return "never"
+
+    quick = template.add_step("quick", nothing)
+    template.add_step("outlives", other.passage, after=[quick])
+
+    async def play(stage: Stage) -> None:
+        task = await stage.start()
+        await asyncio.gather(other.reached.wait(), until(task, "ACTIVITY_TASK_COMPLETED", 2))
+        other.open()
+
+    return Scene(template, play)
+
+
+SCENES = {
+    scene.name: scene
+    for scene in (
+        completed(),
+        failed(),
+        cancelled_by_request(),
+        cancelled_natively(),
+        continued_as_new(),
+        bare_start(),
+        invalid_context(),
+        skipped(),
+        deadline(),
+        missing_handler(),
+        fan_out(),
+        refused(),
+        late_outcome(),
+    )
+}
