@@ -17,7 +17,8 @@ from temporalio.exceptions import ApplicationError
 from tasker_temporal import views
 from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.machine import State
-from tasker_temporal.core.messages import CancelTask, RunContinued, Start
+from tasker_temporal.core.messages import RunContinued, Start
+from tasker_temporal.core.requests import CancelTask
 from tasker_temporal.core.snapshot import restore, snapshot
 from tasker_temporal.core.task import Task
 from tasker_temporal.driver import Driver, local

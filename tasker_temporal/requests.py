@@ -10,7 +10,8 @@ from pydantic import TypeAdapter, ValidationError
 from temporalio.exceptions import ApplicationError
 
 from tasker_temporal.core.engine import Engine
-from tasker_temporal.core.messages import Ask, Refused, Request
+from tasker_temporal.core.messages import Refused
+from tasker_temporal.core.requests import Ask, Request
 from tasker_temporal.errors import RequestRefused
 
 ROWS_SHOWN = 100

@@ -132,12 +132,15 @@ EVENTS = EventRegistry(
     | dict.fromkeys(STEP_TABLE.values(), StepTransitioned)
     | {
         "task.cancel_requested": RowWritten,
+        "task.hold_ended": RowWritten,
+        "step.changed": StepNoted,
         "step.deadline_exceeded": StepNoted,
         "step.handler_missing": StepNoted,
         "step.redispatched": StepNoted,
         "step.outcome_noted": StepNoted,
         "workflow.drain_requested": RowWritten,
         "workflow.run_continued": RowWritten,
+        "workflow.run_reopened": RowWritten,
         "workflow.request_refused": RowWritten,
         "workflow.task_started": Payload,
         "workflow.step_completed": StepOver,

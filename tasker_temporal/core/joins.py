@@ -56,6 +56,20 @@ def count(step: Step, over: Step) -> None:
         step.size += step.template.takes[over.name] * over.result.size
 
 
+def count_up(task: Task, back: Step) -> None:
+    """Tell the dependents that `back` is not over any more."""
+    for name in task.template.dependents[back.name]:
+        step = task.steps[name]
+        task.journal.keep(step)
+        step.viable = False
+        step.waiting += 1
+        step.skipped -= back.state is State.SKIPPED
+        if back.result is None:
+            step.lacking -= back.name in step.template.required
+        elif back.name in step.template.takes:
+            step.size -= step.template.takes[back.name] * back.result.size
+
+
 def leave_queue(task: Task, step: Step) -> None:
     """The step no longer waits to be started. What is stale goes when it comes to the front, so the front is never."""
     step.viable = False

@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal, NamedTuple
-
-from pydantic import Field
+from typing import Any, Literal, NamedTuple
 
 from tasker_temporal.core.machine import State
-from tasker_temporal.core.template import Frozen
 
 AUTOMATIC = "tasker"
 """The actor of what nobody asked for."""
 
-TimerKind = Literal["backoff", "deadline", "handler", "grace"]
+TimerKind = Literal["backoff", "deadline", "handler", "grace", "hold"]
 
 JSON: tuple[tuple[str, bytes], ...] = (("encoding", b"json/plain"),)
 
@@ -47,34 +44,7 @@ class Failure(NamedTuple):
     retry_after: float | None = None
 
 
-# Requests: somebody asks, and gets an answer.
-
-
-class Ask(Frozen):
-    """What every request carries."""
-
-    actor: str = Field(min_length=1, max_length=200)
-    """Who asks."""
-    reason: str = Field(min_length=1, max_length=2000)
-    """Why."""
-    request_id: str | None = Field(default=None, min_length=1, max_length=200)
-    """The same id twice has one effect and one answer."""
-
-
-class CancelTask(Ask):
-    """Stop the task: pending and failed steps at once, running ones after they were told and have ended."""
-
-    request: Literal["cancel"] = "cancel"
-
-
-class SkipStep(Ask):
-    """Go on without this step."""
-
-    request: Literal["skip"] = "skip"
-    step: str
-
-
-Request = Annotated[CancelTask | SkipStep, Field(discriminator="request")]
+# Requests are in `requests`: somebody asks, and gets an answer.
 
 
 class Answer(NamedTuple):
@@ -149,6 +119,12 @@ class RunContinued(NamedTuple):
     run_id: str
 
 
+class RunReopened(NamedTuple):
+    """This run goes on with a task that had ended in `error` in the run `run_id`, because somebody asked something."""
+
+    run_id: str
+
+
 class Refused(NamedTuple):
     """A request came by signal, where nobody can be answered, and was refused; or it could not even be read."""
 
@@ -159,7 +135,10 @@ class Refused(NamedTuple):
     name: str = ""
 
 
-Fact = Start | StepSucceeded | StepFailed | StepStopped | HandlerMissing | TimerFired | Drain | RunContinued | Refused
+Outcome = StepSucceeded | StepFailed | StepStopped | HandlerMissing
+"""What can come of an execution."""
+
+Fact = Start | Outcome | TimerFired | Drain | RunContinued | RunReopened | Refused
 
 
 # Inside.
@@ -176,6 +155,8 @@ class TransitionTo(NamedTuple):
     result: Content | None = None
     failure: Failure | None = None
     cause: int | None = None
+    fresh: bool = False
+    """A step that goes back to pending gets all its attempts anew."""
 
 
 class Note(NamedTuple):
@@ -188,6 +169,8 @@ class Note(NamedTuple):
     reason: str = ""
     refused: bool = False
     cause: int | None = None
+    change: Mapping[str, Any] = {}
+    """For `step.changed`: the step template's fields that change. Rows hold no configuration."""
 
 
 class Announce(NamedTuple):

@@ -15,7 +15,7 @@ from tasker_temporal.core.joins import answer, count
 from tasker_temporal.core.machine import DONE, OVER, State
 from tasker_temporal.core.messages import JSON, Content, Failure, Timer
 from tasker_temporal.core.task import INTERPRETER, Step, Task
-from tasker_temporal.core.template import Template
+from tasker_temporal.core.template import Template, changed
 
 _TIMES = ("started_at", "ended_at", "missing_since")
 _COUNTS = {"row": 0, "attempt": 0, "execution": 0, "round": 1}
@@ -53,6 +53,8 @@ def _step(task: Task, step: Step) -> dict[str, Any]:
         plain["failure"] = list(step.failure)
     if step.final is not None:
         plain["final"] = step.final
+    if step.changes:
+        plain["changes"] = step.changes
     if step.result is not None:
         plain["result"] = _content(step.result) if _is_needed(task, step) else None
     return plain
@@ -105,6 +107,8 @@ def _restore_step(task: Task, step: Step, plain: Mapping[str, Any]) -> None:
     step.state = None if state is None else State(state)
     step.failure = Failure(*plain["failure"]) if "failure" in plain else None
     step.final = plain.get("final")
+    step.changes = dict(plain.get("changes", {}))
+    step.template = changed(step.template, step.changes)
     if "result" in plain:
         step.result = _read_content(plain["result"])
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tasker_temporal.core.events import Event, RowWritten, StepNamed, StepTransitioned
+from tasker_temporal.core.events import Event, RowWritten, StepNamed, StepTransitioned, TaskTransitioned
 from tasker_temporal.core.messages import Message, StartTimer, StopTimer, Timer
-from tasker_temporal.core.task import Step, Task
+from tasker_temporal.core.task import HOLD, Step, Task
 
 
 def start_deadline(event: Event[StepTransitioned], task: Task) -> Iterator[Message]:
@@ -30,6 +30,25 @@ def stop_timers(event: Event[StepTransitioned | StepNamed], task: Task) -> Itera
 
 def _deadline(step: Step) -> str:
     return f"deadline:{step.name}:{step.round}"
+
+
+def stop_backoff(event: Event[StepTransitioned], task: Task) -> Iterator[Message]:
+    """Somebody did not want to wait for the next attempt."""
+    step = task.steps[event.payload.step]
+    if (timer := f"backoff:{step.name}:{step.execution}") in task.timers:
+        yield StopTimer(timer)
+
+
+def stop_hold(event: Event[TaskTransitioned], task: Task) -> Iterator[Message]:
+    if HOLD in task.timers:
+        yield StopTimer(HOLD)
+
+
+def fire_overdue(event: Event[TaskTransitioned], task: Task) -> Iterator[Message]:
+    """What came due while the task was paused takes effect now, in due order."""
+    for timer in sorted(task.timers.values(), key=lambda timer: (timer.due, timer.id)):
+        if timer.due <= task.now:
+            yield StartTimer(timer)
 
 
 def resume_timers(event: Event[RowWritten], task: Task) -> Iterator[Message]:
