@@ -6,6 +6,7 @@ The main coroutine only waits; what it waits for is done beside it, in errands a
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -14,18 +15,21 @@ from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
-from tasker_temporal import views
+from tasker_temporal import requests, views
 from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.machine import State
-from tasker_temporal.core.messages import RunContinued, Start
-from tasker_temporal.core.requests import CancelTask
+from tasker_temporal.core.messages import RunContinued, RunReopened, Start
+from tasker_temporal.core.requests import Ask, CancelTask, CompleteStep
 from tasker_temporal.core.snapshot import restore, snapshot
 from tasker_temporal.core.task import Task
 from tasker_temporal.driver import Driver, local
 from tasker_temporal.errors import RequestRefused
-from tasker_temporal.local_activities import CANCEL, PREPARE, RECORD, WHO_CANCELLED
+from tasker_temporal.local_activities import CANCEL, CHECK_RESULT, PREPARE, RECORD, WHO_CANCELLED
 from tasker_temporal.record import CHUNK, INLINE_LIMIT, outcome, written
 from tasker_temporal.wire import Prepared, StartInput, chunks, content_of, raw, read_raw, unpack, unpacked_template
+
+ENDS = (State.COMPLETE, State.RESOLVED_MANUALLY, State.ERROR)
+"""How a run ends that carries its record in its result or failure."""
 
 
 class Life:
@@ -83,12 +87,35 @@ class Life:
             self._start, problems = prepared.start, prepared.problems
             self.driver.prepared = Engine(self._task(self._start))
         start = self._start
-        if start.previous_run:
+        if start.request is not None:
+            await self._reopen(start.previous_run, start.request)
+        elif start.previous_run:
             self.driver.feed(RunContinued(start.previous_run))
         else:
             early = None if workflow.cancellation_reason() is None else await _who_cancelled()
             self.driver.feed(Start(start.actor, start.reason, problems, early))
         self.has_begun = True
+
+    async def _reopen(self, previous_run: str, request: Mapping[str, Any]) -> None:
+        """The request was found to be legal before this run was started for it."""
+        asked = await self.checked(requests.parse(None, request))
+        self.driver.feed(RunReopened(previous_run))
+        refused = requests.told(asked, self.driver.feed)
+        if refused is not None:
+            self.driver.feed(refused)
+
+    async def checked(self, asked: Ask) -> Ask:
+        """A result given by hand must be of the handler's return type. Only a worker can tell, so this costs a marker.
+
+        Raises:
+            ApplicationError: of type `RequestRefused`, saying what is wrong with it.
+        """
+        if not isinstance(asked, CompleteStep):
+            return asked
+        found = read_raw(await local(CHECK_RESULT, raw(asked.step), raw(asked.result)))
+        if "problem" in found:
+            raise requests.refusal(RequestRefused(found["problem"]))
+        return asked.model_copy(update={"result": found["result"]})
 
     async def begun(self) -> Driver:
         """Requests that come before the task has begun wait for it."""
@@ -123,7 +150,7 @@ class Life:
         return self._fits_result() or (self._recorded == self.driver.task.sort_key and self._is_cancelled_natively())
 
     def _fits_result(self) -> bool:
-        return self.driver.closed in (State.COMPLETE, State.ERROR) and len(self._pack()) <= INLINE_LIMIT
+        return self.driver.closed in ENDS and len(self._pack()) <= INLINE_LIMIT
 
     def _is_cancelled_natively(self) -> bool:
         return self.driver.closed is not State.CANCELLED or workflow.cancellation_reason() is not None
@@ -164,13 +191,13 @@ class Life:
         if task.state is State.CANCELLED:
             raise asyncio.CancelledError("the task was cancelled")
         result = outcome(task, self._pack() if self._fits_result() else None)
-        if task.state is State.COMPLETE:
+        if task.state is not State.ERROR:
             return raw(result)
         raise ApplicationError(views.failure_message(task), result, type="TaskFailed", non_retryable=True)
 
     def _continue_as_new(self) -> Any:
         task, info = self.driver.task, workflow.info()
-        start = StartInput.later(task, snapshot(task), info.run_id)
+        start = StartInput.later(task.template, snapshot(task), info.run_id)
         workflow.continue_as_new(args=[self._context, start.raw()])
 
 

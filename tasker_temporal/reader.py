@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType
@@ -23,6 +23,14 @@ from tasker_temporal.wire import Prepared, StartInput, content_of, read_raw
 
 Pages = Callable[[str], AsyncIterator[dict[str, Any]]]
 """Asks the open run of that id for its rows."""
+
+
+class Run(NamedTuple):
+    """What there is to know of a run to start another like it."""
+
+    run_id: str
+    type: str
+    task_queue: str
 
 
 class Reader:
@@ -123,10 +131,26 @@ class Reader:
         run_id = await self._latest()
         while run_id:
             found.insert(0, run_id)
-            run_id = (
-                await self._started(run_id)
-            ).workflow_execution_started_event_attributes.continued_execution_run_id
+            run_id = await self._previous(run_id)
         return found
+
+    async def _previous(self, run_id: str) -> str:
+        """The run that this one goes on from: by continuing as new, or because it was reopened."""
+        payloads = (await self._started(run_id)).workflow_execution_started_event_attributes.input.payloads
+        plain = await self._decode(payloads[1]) if len(payloads) > 1 else None
+        return StartInput.model_validate(plain).previous_run if plain else ""
+
+    async def context(self) -> RawValue:
+        """The task's context as the payload that it was started with."""
+        started = (await self._started(await self._latest())).workflow_execution_started_event_attributes
+        decoded: list[RawValue] = await self._client.data_converter.decode(started.input.payloads[:1], [RawValue])
+        return decoded[0]
+
+    async def latest(self) -> Run:
+        """The task's latest run."""
+        run_id = await self._latest()
+        started = (await self._started(run_id)).workflow_execution_started_event_attributes
+        return Run(run_id, started.workflow_type.name, started.task_queue.name)
 
     async def _latest(self) -> str:
         return (await self._client.get_workflow_handle(self._id).describe()).run_id

@@ -10,6 +10,9 @@ from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Announce, CloseTask, Message, StartTimer, StopTimer, Timer, TransitionTo
 from tasker_temporal.core.task import HOLD, Task
 
+RECONSIDER = timedelta(seconds=10)
+"""How long a task stays open that was reopened for a request and is in error all the same."""
+
 
 def finalize(event: Event[Payload], task: Task) -> Iterator[Message]:
     """Complete, cancelled, blocked by failures, still waiting, or unclear: in this order."""
@@ -61,5 +64,5 @@ def end_hold(event: Event[RowWritten], task: Task) -> Iterator[Message]:
 
 def hold_reopened(event: Event[RowWritten], task: Task) -> Iterator[Message]:
     """A reopened task is held for the request for which it was reopened, and then as its template says."""
-    hold = task.template.hold_for if task.template.on_error == "hold" else timedelta(0)
+    hold = task.template.hold_for if task.template.on_error == "hold" else RECONSIDER
     yield StartTimer(Timer(HOLD, "hold", None, task.now + hold, event.cause))
