@@ -37,9 +37,9 @@ class StepActivity:
             given = self._decode(call, values)
             return RawValue(self.encode(await attempt.run(given), activity.payload_converter()))
         except StepFailure as error:
-            raise attempt.told(error) from error.__cause__
+            raise attempt.told(error, error) from error.__cause__
         except Exception as error:
-            raise attempt.told(translated(error)) from error
+            raise attempt.told(translated(error), error) from error
         finally:
             attempt.end_beating()
 

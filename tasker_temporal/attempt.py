@@ -90,20 +90,19 @@ class Attempt:
             raise StopRequested(f"step {self._call.step!r} was told to stop")
         self._loop.call_soon_threadsafe(self._tell, *details)
 
-    def told(self, error: StepFailure) -> StepFailure:
-        """An attempt that another follows is no incident: one line instead of the SDK's stack trace."""
+    def told(self, error: StepFailure, raised: Exception) -> StepFailure:
+        """One line for what a handler expects to happen, the SDK's stack trace for the rest.
+
+        An attempt that another follows, and a `PermanentError`, are no incidents; a bug that used up the attempts is.
+        """
         call = self._call
-        if call.attempt < call.attempts and error.details[0]["retryable"]:
-            said = (call.step, call.attempt, call.attempts, error)
-            self._context().logger.warning("step %s: attempt %d of %d failed: %s", *said)
-            return StepFailure(
-                error.message,
-                *error.details,
-                type=error.type,
-                non_retryable=True,
-                category=ApplicationErrorCategory.BENIGN,
-            )
-        return error
+        follows = call.attempt < call.attempts and error.details[0]["retryable"]
+        if not follows and not isinstance(raised, PermanentError):
+            return error
+        said = (call.task_id, call.step, call.attempt, call.attempts, error)
+        self._context().logger.warning("task %s, step %s: attempt %d of %d failed: %s", *said)
+        details, benign = error.details, ApplicationErrorCategory.BENIGN
+        return StepFailure(error.message, *details, type=error.type, non_retryable=True, category=benign)
 
     def begin_beating(self) -> None:
         """Say that the worker lives, three times in each heartbeat timeout, with what the handler last told.

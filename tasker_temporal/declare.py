@@ -68,7 +68,7 @@ class DeclaredStep(Generic[P, R, T]):
         """What the handler asks for, read once."""
         return read(self.function, self._names)
 
-    @property
+    @functools.cached_property
     def is_async(self) -> bool:
         return is_async(self.function)
 

@@ -38,6 +38,11 @@ from tasker_temporal.wire import BACKSTOP, step_call
 LOST_WORKER_ATTEMPTS = 3
 """How often Temporal itself starts an execution whose worker was lost."""
 
+AGAIN, ONCE = (
+    RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=attempts)
+    for attempts in (LOST_WORKER_ATTEMPTS, 1)
+)
+
 LOCAL_TIMEOUT = timedelta(seconds=30)
 
 
@@ -121,7 +126,6 @@ class Driver:
 
     def _run_step(self, command: RunStep) -> None:
         template = self.task.steps[command.step].template
-        attempts = LOST_WORKER_ATTEMPTS if template.retryable else 1
         handle = workflow.start_activity(
             self.task.template.activity_type(command.step),
             args=step_call(self.task, template, command.attempt, command.execution),
@@ -130,7 +134,7 @@ class Driver:
             result_type=RawValue,
             start_to_close_timeout=template.timeout + BACKSTOP,
             heartbeat_timeout=template.heartbeat_timeout,
-            retry_policy=RetryPolicy(initial_interval=timedelta(seconds=1), maximum_attempts=attempts),
+            retry_policy=AGAIN if template.retryable else ONCE,
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             summary=f"attempt {command.attempt}/{template.max_attempts}",
         )

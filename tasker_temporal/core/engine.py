@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
-from tasker_temporal.core.events import EVENTS, Event, EventRegistry, Payload, RowWritten
+from tasker_temporal.core.events import EVENTS, Event, EventRegistry, Payload
 from tasker_temporal.core.intake import DOORS
 from tasker_temporal.core.messages import (
     AUTOMATIC,
@@ -169,6 +169,3 @@ class Engine:
         published, self._published = self._published, []
         for event in published:
             observe(event)
-
-
-__all__ = ["Engine", "Observer", "RowWritten"]

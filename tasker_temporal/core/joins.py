@@ -71,7 +71,7 @@ def count_up(task: Task, back: Step) -> None:
 
 
 def leave_queue(task: Task, step: Step) -> None:
-    """The step no longer waits to be started. What is stale goes when it comes to the front, so the front is never."""
+    """The step no longer waits to be started. What is stale never stays at the front of a queue."""
     step.viable = False
     while task.viable and not task.steps[task.viable[0]].viable:
         task.journal.popleft(task.viable)

@@ -1,7 +1,7 @@
 """The only place where a state is written: a row, and what the row means for the sums and queues of its task.
 
 `move` writes a transition if the table has it; `note` writes a row that is no transition. What follows from a state
-that is left, from one that is entered, and from a noted event stands in the three tables below.
+that is left, from one that is entered, and from a noted event stands in the tables below.
 """
 
 from __future__ import annotations

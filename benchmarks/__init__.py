@@ -1,0 +1,1 @@
+"""Measurements of the library's own cost. Each module runs as `python -m benchmarks.NAME`."""

@@ -1,0 +1,158 @@
+"""What the core costs: microseconds of this process's CPU time a step, for all its rows, events and digests.
+
+A whole task is moved from its start to `complete` without a server: the step that was ordered first succeeds first.
+Making the task is in the time; its template, with everything cached on it, is built before the clock starts. Sizes and
+shapes take turns, round by round, so that a busy machine disturbs all of them alike; the figure is the median round.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from math import isqrt
+from statistics import median
+from time import process_time_ns
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from tasker_temporal.core.engine import Engine
+from tasker_temporal.core.machine import State
+from tasker_temporal.core.messages import Content, RunStep, Start, StepSucceeded
+from tasker_temporal.core.task import Task
+from tasker_temporal.core.template import Argument, StepTemplate, Template
+
+SIZES = (5, 500, 5000)
+STEPS_A_ROUND = 5000
+"""A round moves as many tasks of a size as make so many steps."""
+
+MOST_MICROSECONDS, MOST_GROWTH = 60.0, 1.5
+"""What `--quick` asserts: the cost of a step, and how much the dearest size of a shape may cost more than the cheapest."""
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+CONTEXT, RESULT = Content(b'{"order": 1}'), Content(b'{"ok": true}')
+
+
+def chain(index: int, size: int) -> Iterable[int]:
+    """Each step takes the result of the one before."""
+    return range(max(index - 1, 0), index)
+
+
+def diamonds(index: int, size: int) -> Iterable[int]:
+    """A square grid: each step takes the results of the one above and of the one on its left."""
+    width = isqrt(size)
+    above, left = index - width, index - 1 if index % width else -1
+    return (other for other in (above, left) if other >= 0)
+
+
+def fan_out(index: int, size: int) -> Iterable[int]:
+    """All steps take the result of the first."""
+    return range(min(index, 1))
+
+
+SHAPES: Mapping[str, Callable[[int, int], Iterable[int]]] = {"chain": chain, "diamonds": diamonds, "fan-out": fan_out}
+
+
+def template(shape: str, size: int) -> Template:
+    """A template of `size` steps, with all that is cached on it."""
+    steps = tuple(_step(index, SHAPES[shape](index, size)) for index in range(size))
+    built = Template(name=f"benchmarks.{shape}", steps=steps)
+    run(built)
+    return built
+
+
+def _step(index: int, takes: Iterable[int]) -> StepTemplate:
+    results = (Argument(name=f"r{other}", step=f"step_{other}") for other in takes)
+    return StepTemplate(name=f"step_{index}", arguments=(Argument(name="order"), *results))
+
+
+def run(template: Template) -> Task:
+    """Move one task of the template to its end."""
+    task = Task("task-1", template, CONTEXT, b"key")
+    engine = Engine(task)
+    ordered = deque(engine.apply(Start(), NOW))
+    while ordered:
+        command = ordered.popleft()
+        if isinstance(command, RunStep):
+            ordered += engine.apply(StepSucceeded(command.step, command.execution, RESULT), NOW)
+    assert task.state is State.COMPLETE
+    return task
+
+
+def measured(template: Template) -> float:
+    """One round: microseconds of CPU time a step."""
+    repeats = max(STEPS_A_ROUND // len(template.steps), 1)
+    gc.collect()
+    start = process_time_ns()
+    for _ in range(repeats):
+        run(template)
+    return (process_time_ns() - start) / 1000 / (repeats * len(template.steps))
+
+
+def measure(rounds: int) -> list[dict[str, Any]]:
+    """The median of the rounds for each shape and size."""
+    templates = {(shape, size): template(shape, size) for shape in SHAPES for size in SIZES}
+    times: dict[tuple[str, int], list[float]] = {case: [] for case in templates}
+    for _ in range(rounds):
+        for case, built in templates.items():
+            times[case].append(measured(built))
+    return [_result(*case, found) for case, found in times.items()]
+
+
+def _result(shape: str, size: int, times: Sequence[float]) -> dict[str, Any]:
+    figures = {"median": median(times), "fastest": min(times), "slowest": max(times)}
+    return {"shape": shape, "steps": size, **{name: round(time, 1) for name, time in figures.items()}}
+
+
+def complaints(results: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What is too dear, or grows with the size of the task."""
+    found = [
+        f"{line['shape']} of {line['steps']} steps costs {line['median']} us a step: at most {MOST_MICROSECONDS:g} us"
+        for line in results
+        if line["median"] > MOST_MICROSECONDS
+    ]
+    for shape in SHAPES:
+        costs = [line["median"] for line in results if line["shape"] == shape]
+        if (growth := max(costs) / min(costs)) > MOST_GROWTH:
+            found.append(f"{shape}: the dearest size costs {growth:.2f} times the cheapest: at most {MOST_GROWTH:g}")
+    return found
+
+
+def table(results: Sequence[Mapping[str, Any]], rounds: int) -> Table:
+    """The results for people."""
+    python = ".".join(str(part) for part in sys.version_info[:3])
+    made = Table(title=f"The core: microseconds of CPU time a step\n(Python {python}, {rounds} rounds)")
+    for column in ("shape", "steps", "median", "fastest", "slowest"):
+        made.add_column(column, justify="left" if column == "shape" else "right")
+    for line in results:
+        made.add_row(*(str(value) for value in line.values()))
+    return made
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure and print. Exits with 1 if `--quick` found the core too slow."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.core", description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="few rounds, and fail if a step costs too much")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    parser.add_argument("--rounds", type=int, help="how often each case is measured")
+    options = parser.parse_args(arguments)
+    rounds = options.rounds or (3 if options.quick else 9)
+    results = measure(rounds)
+    if options.json:
+        print(json.dumps(results, indent=2))
+    else:
+        Console().print(table(results, rounds))
+    found = complaints(results) if options.quick else []
+    for complaint in found:
+        print(complaint, file=sys.stderr)
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

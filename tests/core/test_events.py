@@ -1,0 +1,166 @@
+"""What is said inside a task: every event has a publisher and an enforced shape, and no fact is told twice."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tasker_temporal.core.engine import Engine
+from tasker_temporal.core.events import EVENTS, Event, EventRegistry, Payload, RowWritten
+from tasker_temporal.core.machine import STEP_TABLE, TASK_TABLE, State
+from tasker_temporal.core.messages import CancelTask, Content, Start
+from tasker_temporal.core.task import Task
+from tasker_temporal.errors import EventError, RequestRefused
+from tests.core.driving import BEGIN, KEY, Drive, started, step, template
+from tests.core.scenes import SCENES, Scene
+
+EACH_SCENE = pytest.mark.parametrize("scene", SCENES.values(), ids=SCENES)
+
+
+def said(scene: Scene) -> list[Event[Payload]]:
+    return [event for run in scene.driven().runs for event in run.events]
+
+
+SAMPLES: dict[str, Event[Payload]] = {event.name: event for scene in SCENES.values() for event in said(scene)}
+
+
+def test_every_event_has_a_publisher() -> None:
+    assert set(SAMPLES) == set(EVENTS)
+
+
+def test_every_move_of_the_tables_has_its_event_registered() -> None:
+    assert {*TASK_TABLE.values(), *STEP_TABLE.values()} <= set(EVENTS)
+
+
+@pytest.mark.parametrize("name", list(EVENTS))
+def test_every_event_is_published_in_its_registered_shape(name: str) -> None:
+    payload = SAMPLES[name].payload
+    assert type(payload) is EVENTS.payload(name)
+    assert payload.task_id == "task-1"
+
+
+@pytest.mark.parametrize("name", list(EVENTS))
+def test_an_unknown_field_is_refused(name: str) -> None:
+    with pytest.raises(EventError, match=rf"event '{name}'.*\n.*\n.*Extra inputs are not permitted"):
+        EVENTS.event(name, {**dict(SAMPLES[name].payload), "unknown": 1}, 1)
+
+
+@pytest.mark.parametrize("name", list(EVENTS))
+def test_a_missing_field_is_refused(name: str) -> None:
+    fields = dict(SAMPLES[name].payload)
+    for missing in fields:
+        with pytest.raises(EventError, match="Field required"):
+            EVENTS.event(name, {key: value for key, value in fields.items() if key != missing}, 1)
+
+
+@pytest.mark.parametrize("name", list(EVENTS))
+def test_a_field_of_another_type_is_refused(name: str) -> None:
+    fields = dict(SAMPLES[name].payload)
+    for wrong in fields:
+        with pytest.raises(EventError, match=wrong):
+            EVENTS.event(name, {**fields, wrong: object()}, 1)
+
+
+def test_a_state_is_no_mere_text_and_a_number_no_text_of_digits() -> None:
+    fields = dict(SAMPLES["step.completed"].payload)
+    for wrong in ({"to_state": "complete"}, {"sort_key": "7"}, {"execution": 1.0}, {"step": None}):
+        with pytest.raises(EventError):
+            EVENTS.event("step.completed", {**fields, **wrong}, 1)
+
+
+def test_an_event_that_nobody_registered_cannot_be_said() -> None:
+    with pytest.raises(EventError, match=r"event 'step\.flown' is not registered"):
+        EVENTS.event("step.flown", {"task_id": "t"}, 1)
+
+
+def test_a_registry_is_built_of_any_shapes() -> None:
+    class Greeting(Payload):
+        name: str
+
+    registry = EventRegistry({"greeted": Greeting})
+    assert list(registry) == ["greeted"]
+    event = registry.event("greeted", {"task_id": "t", "name": "ann"}, 3)
+    assert event == Event("greeted", Greeting(task_id="t", name="ann"), 3)
+
+
+def test_a_payload_cannot_be_changed() -> None:
+    payload: Any = SAMPLES["step.completed"].payload
+    with pytest.raises(ValueError, match="frozen"):
+        payload.step = "b"
+
+
+def test_a_payload_does_not_share_its_metadata_with_its_row() -> None:
+    drive = started(step("a"))
+    drive.succeed("a")
+    drive.event("step.completed").metadata.clear()
+    assert drive.row("step.completed", "a").metadata["attempt"] == 1
+
+
+# One fact, told once.
+
+
+@EACH_SCENE
+def test_every_row_is_told_by_exactly_one_event(scene: Scene) -> None:
+    for run in scene.driven().runs:
+        told = [event for event in run.events if isinstance(event.payload, RowWritten)]
+        assert [(event.cause, event.name) for event in told] == [(row.sort_key, row.event) for row in run.rows]
+        assert all(event.cause == event.payload.sort_key for event in told)  # type: ignore[attr-defined]
+
+
+@EACH_SCENE
+def test_every_other_event_names_an_earlier_row_that_led_to_it(scene: Scene) -> None:
+    for run in scene.driven().runs:
+        written = run.task.before[0]
+        for event in run.events:
+            if isinstance(event.payload, RowWritten):
+                written = event.payload.sort_key
+            else:
+                assert 1 <= event.cause <= written
+
+
+@EACH_SCENE
+def test_nothing_is_said_twice_of_one_cause(scene: Scene) -> None:
+    """Except that a row may lead to several discoveries, each of something else."""
+    for run in scene.driven().runs:
+        told = [(event.name, event.cause, repr(event.payload)) for event in run.events]
+        assert len(told) == len(set(told))
+
+
+# Observers.
+
+
+def test_an_observer_hears_of_a_message_when_all_of_it_was_applied() -> None:
+    heard: list[tuple[str, str]] = []
+    task = Task("task-1", template(step("a")), Content(b"{}"), KEY)
+    Engine(task, observe=lambda event: heard.append((event.name, str(task.steps["a"].state)))).apply(Start(), BEGIN)
+    assert {state for _, state in heard} == {"in_progress"}
+    assert [name for name, _ in heard][:2] == ["task.initialize_requested", "step.initialize_requested"]
+
+
+def test_an_observer_hears_nothing_of_plans_and_refusals() -> None:
+    drive = started(step("a"), step("b", "a"))
+    before = list(drive.events)
+    with pytest.raises(RequestRefused):
+        drive.skip("a")
+    drive.engine.plan(CancelTask(actor="ann", reason="r"), drive.now)
+    assert drive.events == before
+    drive.skip("b")
+    assert [event.name for event in drive.events[len(before) :]] == [
+        "step.skipped",
+        "workflow.step_completed",
+        "workflow.no_viable_steps",
+    ]
+
+
+def test_what_an_observer_returns_is_ignored_and_nobody_needs_one() -> None:
+    watched, alone = started(step("a")), Task("task-1", template(step("a")), Content(b"{}"), KEY)
+    commands = Engine(alone, observe=None).apply(Start(), BEGIN)
+    assert Engine(Drive(template(step("a"))).task, observe=lambda event: "stop!").apply(Start(), BEGIN) == commands
+    assert alone.rows == watched.rows
+
+
+def test_what_is_over_is_said_with_its_state() -> None:
+    drive = started(step("a"), step("b"))
+    drive.succeed("a")
+    assert drive.event("workflow.step_completed").state is State.COMPLETE

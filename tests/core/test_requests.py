@@ -1,0 +1,297 @@
+"""Requests: applied whole or refused whole, with the rule and what is legal; answered once for each id."""
+
+from __future__ import annotations
+
+import pytest
+from pydantic import TypeAdapter, ValidationError
+
+from tasker_temporal.core.intake import legal_requests
+from tasker_temporal.core.messages import Answer, CancelTask, Refused, Request, SkipStep, StopStep
+from tasker_temporal.errors import RequestRefused
+from tests.core.driving import ONCE, STEADY, Drive, dump, limits, seconds, started, step, template
+
+
+def refused(drive: Drive, request: CancelTask | SkipStep) -> RequestRefused:
+    """The refusal, after which everything is as before."""
+    before = dump(drive.task)
+    with pytest.raises(RequestRefused) as caught:
+        drive.engine.apply(request, drive.now + seconds(1))
+    assert dump(drive.task) == before
+    return caught.value
+
+
+def skip(name: str) -> SkipStep:
+    return SkipStep(step=name, actor="ann", reason="not needed")
+
+
+CANCEL = CancelTask(actor="ann", reason="wrong order")
+
+
+# Skip.
+
+
+def test_a_pending_step_can_be_skipped_and_the_row_says_by_whom_and_why() -> None:
+    drive = started(step("a"), step("b", "a"), step("c", "a"))
+    drive.skip("b", actor="bob")
+    row = drive.row("step.skipped", "b")
+    assert (row.actor, row.reason, row.cause, row.from_state) == ("bob", "not needed", None, "pending")
+    drive.succeed("a", "c")
+    assert drive.closed == "complete"
+
+
+def test_a_step_that_backs_off_can_be_skipped() -> None:
+    drive = started(step("a", retry=STEADY))
+    drive.fail("a")
+    drive.skip("a")
+    assert drive.path("a") == ["pending", "in_progress", "error", "skipped"]
+    assert drive.closed == "complete"
+
+
+def test_a_step_that_failed_for_good_can_be_skipped_while_others_run() -> None:
+    drive = started(step("a", retry=ONCE), step("b"))
+    drive.fail("a")
+    drive.skip("a")
+    drive.succeed("b")
+    assert drive.closed == "complete"
+
+
+def test_a_viable_step_that_waits_for_a_place_can_be_skipped() -> None:
+    drive = started(step("a"), step("b"), step("c"), limits=limits(in_flight=1))
+    drive.skip("b")
+    drive.succeed("a")
+    assert drive.states == {"a": "complete", "b": "skipped", "c": "in_progress"}
+
+
+@pytest.mark.parametrize("state", ["in_progress", "complete", "skipped"])
+def test_no_other_step_can_be_skipped(state: str) -> None:
+    drive = started(step("a"), step("b"), step("c", "a"))
+    if state == "complete":
+        drive.succeed("a")
+    elif state == "skipped":
+        drive.fail("a")
+        drive.skip("a")
+    error = refused(drive, skip("a"))
+    assert error.rule == f"step 'a' is {state}: only a pending or failed step can be skipped"
+    assert error.legal == ("cancel",)
+
+
+def test_a_step_that_does_not_exist_cannot_be_skipped() -> None:
+    assert refused(started(step("a"), step("b")), skip("z")).rule == "there is no step 'z'; there are a, b"
+    assert refused(started(), skip("z")).rule == "there is no step 'z'; there are none"
+
+
+def test_a_task_that_is_over_takes_no_requests() -> None:
+    drive = started(step("a"))
+    drive.succeed("a")
+    for request in (CANCEL, skip("a")):
+        error = refused(drive, request)
+        assert error.rule == "the task is complete: only an open task takes requests"
+        assert str(error) == "the task is complete: only an open task takes requests (legal now: nothing)"
+
+
+def test_a_task_that_has_not_begun_takes_no_requests() -> None:
+    assert refused(Drive(template(step("a"))), CANCEL).legal == ()
+
+
+def test_legal_requests_are_those_that_would_not_be_refused() -> None:
+    drive = started(step("a"), step("b", "a"))
+    assert legal_requests(drive.task) == ("cancel",)
+    assert legal_requests(drive.task, "a") == ("cancel",)
+    assert legal_requests(drive.task, "b") == ("cancel", "skip")
+    drive.cancel()
+    assert legal_requests(drive.task, "b") == ()
+
+
+# Cancel.
+
+
+def test_with_nothing_running_a_cancelled_task_ends_at_once() -> None:
+    drive = started(step("a", retry=STEADY), step("b", "a"))
+    drive.fail("a")
+    drive.cancel("bob", "too late")
+    assert drive.closed == "cancelled"
+    assert drive.states == {"a": "cancelled", "b": "cancelled"}
+    asked, task = drive.row("task.cancel_requested"), drive.row("task.cancelled")
+    assert (asked.kind, asked.actor, asked.reason, asked.cause) == ("noted", "bob", "too late", None)
+    assert (task.actor, task.reason, task.cause) == ("bob", "too late", asked.sort_key)
+    assert [drive.row("step.cancelled", name).cause for name in "ab"] == [asked.sort_key] * 2
+    assert "grace" not in drive.timers
+
+
+def test_what_runs_is_told_and_its_true_outcome_is_recorded() -> None:
+    drive = started(step("a"), step("b"), step("c", "a"))
+    commands = drive.cancel()
+    assert commands[:2] == [StopStep("a", 1), StopStep("b", 1)]
+    assert drive.timers["grace"].due == drive.now + seconds(30)
+    assert drive.states == {"a": "in_progress", "b": "in_progress", "c": "cancelled"}
+    drive.succeed("a")
+    assert drive.state == "in_progress"
+    drive.stop("b")
+    assert drive.states == {"a": "complete", "b": "cancelled", "c": "cancelled"}
+    assert drive.closed == "cancelled"
+    assert drive.timers == {}
+    asked = drive.row("task.cancel_requested").sort_key
+    assert drive.row("step.cancelled", "b").cause == asked
+
+
+def test_what_does_not_stop_within_the_grace_is_abandoned() -> None:
+    drive = started(step("a"), step("b"), cancel_grace=seconds(5))
+    asked = drive.cancel()
+    assert asked
+    drive.wait(5)
+    assert drive.closed == "cancelled"
+    assert drive.row("step.cancelled", "a").metadata == {"abandoned": True}
+    assert drive.row("step.cancelled", "b").cause == drive.row("task.cancel_requested").sort_key
+    drive.succeed("a")
+    assert drive.rows[-1].event == "step.outcome_noted"
+
+
+def test_a_failure_during_a_cancellation_is_not_tried_again() -> None:
+    drive = started(step("a", retry=STEADY), step("b"))
+    drive.cancel()
+    drive.fail("a")
+    assert drive.states["a"] == "error"
+    assert drive.event("step.failed_permanently").because == "cancelling"
+    drive.stop("b")
+    assert drive.closed == "cancelled"
+
+
+def test_a_missing_handler_is_not_waited_for_during_a_cancellation() -> None:
+    drive = started(step("a"), step("b"))
+    drive.cancel()
+    drive.miss("a")
+    assert drive.states["a"] == "cancelled"
+    drive.wait(1)
+    assert drive.ran() == ["a", "b"]
+
+
+def test_a_step_that_waits_for_its_handler_is_cancelled_at_once() -> None:
+    drive = started(step("a"))
+    drive.miss("a")
+    drive.cancel()
+    assert drive.closed == "cancelled"
+    assert drive.timers == {}
+
+
+def test_a_cancelled_task_is_cancelled_even_if_all_its_steps_complete() -> None:
+    drive = started(step("a"))
+    drive.cancel()
+    drive.succeed("a")
+    assert drive.closed == "cancelled"
+
+
+def test_a_task_that_was_cancelled_before_it_began_starts_nothing() -> None:
+    drive = Drive(template(step("a"), step("b", "a")))
+    drive.start(cancelled_by=("bob", "too late"))
+    assert drive.path() == ["pending", "cancelled"]
+    assert drive.states == {"a": "cancelled", "b": "cancelled"}
+    assert (drive.ran(), drive.closed) == ([], "cancelled")
+    asked = drive.row("task.cancel_requested")
+    assert (asked.actor, asked.reason, asked.cause) == ("bob", "too late", 1)
+    assert (drive.row("task.cancelled").actor, drive.row("task.cancelled").cause) == ("bob", asked.sort_key)
+
+
+def test_a_second_cancellation_is_refused_and_names_who_asked_first() -> None:
+    drive = started(step("a"), step("b", "a"))
+    drive.cancel("bob")
+    assert refused(drive, CANCEL).rule == "the task is being cancelled, as 'bob' asked"
+    assert refused(drive, skip("b")).rule == "the task is being cancelled, as 'bob' asked"
+
+
+# Ids and answers.
+
+
+def test_the_same_id_twice_has_one_effect_and_one_answer() -> None:
+    drive = started(step("a"), step("b", "a"), step("c", "a"))
+    drive.skip("b", request_id="one")
+    before = dump(drive.task)
+    answer = drive.engine.answer("one")
+    assert answer == Answer(7, 7)
+    assert drive.skip("b", request_id="one") == []
+    assert drive.cancel(request_id="one") == []
+    assert dump(drive.task) == before
+    assert drive.engine.answer("one") == answer
+
+
+def test_an_answer_spans_the_rows_that_followed() -> None:
+    drive = started(step("a"), step("b", "a"), step("c", "b"))
+    drive.skip("b", request_id="one")
+    first, last = drive.engine.answer("one") or (0, 0)
+    assert [(row.sort_key, row.entity) for row in drive.rows[first - 1 : last]] == [(7, "step:b"), (8, "step:c")]
+
+
+def test_requests_without_an_id_are_not_remembered() -> None:
+    drive = started(step("a"), step("b", "a"))
+    drive.skip("b")
+    assert drive.task.answers == {}
+    assert drive.engine.answer("one") is None
+
+
+def test_a_refused_id_can_be_used_again() -> None:
+    drive = started(step("a"), step("b"))
+    refused(drive, SkipStep(step="a", actor="ann", reason="r", request_id="one"))
+    drive.fail("a")
+    drive.skip("a", request_id="one")
+    assert drive.states["a"] == "skipped"
+
+
+def test_only_the_last_thousand_answers_are_kept() -> None:
+    names = [f"s{index}" for index in range(1002)]
+    drive = started(step("gate"), *(step(name, after=["gate"]) for name in names))
+    for name in names:
+        drive.skip(name, request_id=name)
+    assert len(drive.task.answers) == 1000
+    assert [drive.engine.answer(name) is None for name in ("s0", "s1", "s2", "s1001")] == [True, True, False, False]
+
+
+def test_a_request_is_read_by_the_word_in_it_and_refuses_what_nobody_knows() -> None:
+    reader: TypeAdapter[CancelTask | SkipStep] = TypeAdapter(Request)
+    assert reader.validate_python({"request": "skip", "step": "a", "actor": "ann", "reason": "r"}) == SkipStep(
+        step="a", actor="ann", reason="r"
+    )
+    for wrong in (
+        {"request": "rewind"},
+        {"request": "cancel", "actor": "", "reason": "r"},
+        {"request": "cancel", "by": 1},
+    ):
+        with pytest.raises(ValidationError):
+            reader.validate_python({"actor": "ann", "reason": "r", **wrong})
+
+
+# Signals, where nobody can be answered.
+
+
+def test_a_refusal_that_nobody_hears_is_a_row() -> None:
+    drive = started(step("a"))
+    drive.tell(Refused("the task is complete", "ann", "by signal"))
+    row = drive.rows[-1]
+    assert (row.kind, row.entity, row.event) == ("refused", "task", "workflow.request_refused")
+    assert (row.actor, row.reason, row.metadata) == ("ann", "by signal", {"rule": "the task is complete"})
+
+
+def test_a_refusal_can_be_about_a_step_and_can_say_what_was_sent() -> None:
+    drive = started(step("a"))
+    drive.tell(Refused("no such signal", entity="step:a", name="rewind"))
+    assert drive.rows[-1].step == "a"
+    assert drive.rows[-1].actor == "tasker"
+    assert drive.rows[-1].metadata == {"name": "rewind", "rule": "no such signal"}
+
+
+# Plans.
+
+
+def test_a_plan_is_the_rows_that_would_follow() -> None:
+    drive = started(step("a"), step("b", "a"), step("c", "b"))
+    before, said = dump(drive.task), list(drive.said)
+    planned = drive.engine.plan(skip("b"), drive.now)
+    assert (dump(drive.task), drive.said) == (before, said)
+    drive.tell(skip("b"))
+    assert drive.rows[-2:] == planned
+
+
+def test_a_plan_that_would_be_refused_is_refused() -> None:
+    drive = started(step("a"))
+    before = dump(drive.task)
+    with pytest.raises(RequestRefused, match="only a pending or failed step"):
+        drive.engine.plan(skip("a"), drive.now)
+    assert dump(drive.task) == before
