@@ -13,7 +13,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 
 from tasker_temporal import Row, State, TaskHandle, TaskReport, TaskTemplate, start_task
-from tasker_temporal.core.messages import CancelTask, SkipStep
+from tasker_temporal.core.requests import CancelTask, SkipStep
 from tasker_temporal.core.task import Task
 from tasker_temporal.errors import TaskEnded
 from tasker_temporal.testing import feed_again, run_task

@@ -12,8 +12,6 @@ from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.events import Event, Payload
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import (
-    Ask,
-    CancelTask,
     CloseTask,
     Command,
     Content,
@@ -23,7 +21,6 @@ from tasker_temporal.core.messages import (
     HandlerMissing,
     RunContinued,
     RunStep,
-    SkipStep,
     Start,
     StartTimer,
     StepFailed,
@@ -34,6 +31,7 @@ from tasker_temporal.core.messages import (
     Timer,
     TimerFired,
 )
+from tasker_temporal.core.requests import Ask, CancelTask, SkipStep
 from tasker_temporal.core.rows import TASK, Row, entity_of, genesis, salted
 from tasker_temporal.core.snapshot import restore, snapshot
 from tasker_temporal.core.subscribers import SUBSCRIPTIONS, Subscriptions

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasker_temporal.core.intake import legal_requests
+from tasker_temporal.core.intake.legality import legal_requests
 from tasker_temporal.core.joins import answer
 from tasker_temporal.core.machine import DONE, OPEN, State
-from tasker_temporal.core.messages import Ask, CancelTask, Content, Refused, RunStep, SkipStep, StepSucceeded
+from tasker_temporal.core.messages import Content, Refused, RunStep, StepSucceeded
 from tasker_temporal.core.report import completion_percentage, report
+from tasker_temporal.core.requests import Ask, CancelTask, SkipStep
 from tasker_temporal.core.rows import verify
 from tasker_temporal.core.template import Argument, Limits, Retry, StepTemplate, Template
 from tasker_temporal.core.waiting import waiting

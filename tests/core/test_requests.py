@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from tasker_temporal.core.intake import legal_requests
-from tasker_temporal.core.messages import Answer, CancelTask, Refused, Request, SkipStep, StopStep
+from tasker_temporal.core.intake.legality import legal_requests
+from tasker_temporal.core.messages import Answer, Refused, StopStep
+from tasker_temporal.core.requests import CancelTask, Request, SkipStep
 from tasker_temporal.errors import RequestRefused
 from tests.core.driving import ONCE, STEADY, Drive, dump, limits, seconds, started, step, template
 
