@@ -118,6 +118,7 @@ class Driver:
             case StopStep(step, execution):
                 self._stop_step(step, execution)
             case StartTimer(timer):
+                self._stop_timer(timer.id)
                 self._timers[timer.id] = asyncio.create_task(self._wait(timer), name=f"timer: {timer.id}")
             case StopTimer(timer_id):
                 self._stop_timer(timer_id)

@@ -18,7 +18,7 @@ from temporalio.exceptions import ApplicationError
 from tasker_temporal import requests, views
 from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.machine import State
-from tasker_temporal.core.messages import RunContinued, RunReopened, Start
+from tasker_temporal.core.messages import Refused, RunContinued, RunReopened, Start
 from tasker_temporal.core.requests import Ask, CancelTask, CompleteStep
 from tasker_temporal.core.snapshot import restore, snapshot
 from tasker_temporal.core.task import Task
@@ -98,9 +98,12 @@ class Life:
 
     async def _reopen(self, previous_run: str, request: Mapping[str, Any]) -> None:
         """The request was found to be legal before this run was started for it."""
-        asked = await self.checked(requests.parse(None, request))
         self.driver.feed(RunReopened(previous_run))
-        refused = requests.told(asked, self.driver.feed)
+        asked = requests.parse(None, request)
+        try:
+            refused = requests.told(await self.checked(asked), self.driver.feed)
+        except ApplicationError as error:
+            refused = Refused(error.message, asked.actor, asked.reason)
         if refused is not None:
             self.driver.feed(refused)
 

@@ -84,14 +84,18 @@ def check_result(templates: Mapping[str, TaskTemplate[Any]]) -> Callable[..., An
         if not known:
             return raw({"problem": f"this worker does not know step {name!r}, so nobody can check a result for it"})
         try:
-            checked = adapter(known[0].signature.result).validate_python(read_raw(result))
+            checked = adapter(known[0].signature.result).validate_json(result.payload.data)
+            payload = activity.payload_converter().to_payload(checked)
+            plain = json.loads(payload.data or b"null")
         except ValidationError as error:
             said = (f"{'.'.join(map(str, p['loc'])) or 'the whole'}: {p['msg']}" for p in problems_of(error))
             return raw({"problem": f"the result of step {name!r} is not valid: {'; '.join(said)}"})
-        payload = activity.payload_converter().to_payload(checked)
+        except Exception as error:
+            # A local activity that raises would be tried again for ever.
+            return raw({"problem": f"the result of step {name!r} cannot be given as JSON: {error!r}"})
         if payload.ByteSize() > PAYLOAD_LIMIT:
             return raw({"problem": f"the result takes {payload.ByteSize()} bytes: at most {PAYLOAD_LIMIT} can be kept"})
-        return raw({"result": json.loads(payload.data or b"null")})
+        return raw({"result": plain})
 
     return tasker_check_result
 

@@ -144,6 +144,7 @@ EVENTS = EventRegistry(
         "workflow.request_refused": RowWritten,
         "workflow.task_started": Payload,
         "workflow.step_completed": StepOver,
+        "workflow.round_begun": StepsNamed,
         "workflow.viable_steps_discovered": StepsNamed,
         "workflow.no_viable_steps": Payload,
         "workflow.task_state_unclear": Unclear,

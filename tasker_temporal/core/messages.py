@@ -35,6 +35,10 @@ class Content(NamedTuple):
         return size
 
 
+DROPPED = Content(b"", (("encoding", b"tasker/dropped"),))
+"""Stands for a result that no open step asked for: it came, and it is in the history of the run that it came in."""
+
+
 class Failure(NamedTuple):
     """Why an attempt failed. `retry_after` is in seconds and wins over the template's backoff."""
 

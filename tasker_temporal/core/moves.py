@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from tasker_temporal.core.joins import count_down, count_up, join, leave_queue
+from tasker_temporal.core.joins import begin_round, count_down, count_up, join, leave_queue
 from tasker_temporal.core.machine import OPEN, STEP_TABLE, TASK_TABLE, State, Table
 from tasker_temporal.core.messages import Failure, Note, TransitionTo
 from tasker_temporal.core.rows import TASK, Row, entity_of
@@ -122,15 +122,14 @@ def _forget_failure(task: Task, step: Step) -> None:
         task.backing_off -= 1
     else:
         task.exhausted -= 1
-        step.final = None
+        step.final = step.started_at = step.ended_at = None
 
 
 def _come_back(task: Task, step: Step) -> None:
     """The step is not over any more: a new round of it begins, and what depends on it waits again."""
     count_up(task, step)
-    step.round += 1
-    step.attempt = 0
-    step.result = step.failure = step.started_at = step.ended_at = None
+    begin_round(step)
+    step.result = step.failure = step.ended_at = None
 
 
 LEAVE: Final[Mapping[State | None, Callable[[Task, Step], None]]] = {
@@ -147,7 +146,7 @@ LEAVE: Final[Mapping[State | None, Callable[[Task, Step], None]]] = {
 
 def _await(task: Task, step: Step, wish: TransitionTo) -> None:
     if wish.fresh:
-        step.attempt = 0
+        step.attempt, step.started_at = 0, None
     join(task, step)
 
 

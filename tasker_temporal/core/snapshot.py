@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from tasker_temporal.core.joins import answer, count
+from tasker_temporal.core.joins import count, is_doomed
 from tasker_temporal.core.machine import DONE, OVER, State
-from tasker_temporal.core.messages import JSON, Content, Failure, Timer
+from tasker_temporal.core.messages import DROPPED, JSON, Content, Failure, Timer
 from tasker_temporal.core.task import INTERPRETER, Step, Task
 from tasker_temporal.core.template import Template, changed
 
@@ -113,10 +113,6 @@ def _restore_step(task: Task, step: Step, plain: Mapping[str, Any]) -> None:
         step.result = _read_content(plain["result"])
 
 
-DROPPED = Content(b"", (("encoding", b"tasker/dropped"),))
-"""Stands for a result that no open step asks for: it came, and it is in the history of the run that it came in."""
-
-
 def _read_content(plain: Any) -> Content:
     if plain is None:
         return DROPPED
@@ -146,8 +142,7 @@ def _queue(task: Task, viable: Any) -> None:
     for name in viable:
         task.steps[name].viable = True
         task.viable.append(name)
-    pending = (step for step in task.steps.values() if step.state is State.PENDING)
-    task.never.extend(step.name for step in pending if answer(step) == "never")
+    task.never.extend(step.name for step in task.steps.values() if is_doomed(step))
 
 
 def _time(at: datetime | None) -> str | None:

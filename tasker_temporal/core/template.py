@@ -179,7 +179,8 @@ def changed(step: StepTemplate, changes: Mapping[str, Any]) -> StepTemplate:
         values["timeout"] = timedelta(seconds=changes["timeout"])
     if "attempts" in changes:
         values["retry"] = step.retry.model_copy(update={"attempts": changes["attempts"]})
-    return step.model_copy(update=values)
+    # A copy would take over what was computed of the old values.
+    return StepTemplate(**{name: getattr(step, name) for name in StepTemplate.model_fields} | values)
 
 
 def mistakes(template: Template) -> list[str]:

@@ -56,6 +56,13 @@ def _line(task: Task, step: Step) -> Wait:
         return _running(task, step, could)
     if step.state is State.ERROR:
         return _failed(task, step, could)
+    if (step.viable or not step.waiting) and task.state is not State.IN_PROGRESS:
+        return Wait(
+            kind="pause" if task.state is State.PAUSED else "hold",
+            step=step.name,
+            what="the task to go on",
+            could=could,
+        )
     if step.viable:
         what = "a place among the steps that run at once"
         return Wait(kind="window", step=step.name, what=what, could=could)

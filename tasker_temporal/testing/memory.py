@@ -130,6 +130,7 @@ class MemoryDriver:
             case StopStep(step, execution):
                 self._stop(step, execution)
             case StartTimer(timer):
+                self._dropped.add(self._timers.pop(timer.id, 0))
                 self._timers[timer.id] = self._push(max(timer.due, self.now), TimerFired(timer.id))
             case StopTimer(timer_id):
                 self._dropped.add(self._timers.pop(timer_id, 0))

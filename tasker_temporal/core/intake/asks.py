@@ -9,7 +9,7 @@ from pydantic_core import to_json
 
 from tasker_temporal.core.intake.legality import require_legal
 from tasker_temporal.core.machine import OVER, State
-from tasker_temporal.core.messages import Content, Message, Note, StopStep, TransitionTo
+from tasker_temporal.core.messages import DROPPED, Announce, Content, Message, Note, StopStep, TransitionTo
 from tasker_temporal.core.requests import (
     Ask,
     CancelTask,
@@ -24,7 +24,7 @@ from tasker_temporal.core.requests import (
     RetryTask,
     SkipStep,
 )
-from tasker_temporal.core.task import Task
+from tasker_temporal.core.task import Step, Task
 from tasker_temporal.errors import RequestRefused
 
 
@@ -60,9 +60,13 @@ def _retry_from(request: RetryFrom, task: Task) -> Iterator[Message]:
     running = [step.name for step in again if step.state is State.IN_PROGRESS]
     if running:
         raise RequestRefused(f"what depends on step {request.step!r} runs: wait for {_these(running)}, or cancel")
-    for step in again:
+    if gone := _gone(task, again):
+        raise RequestRefused(f"the result of {_these(gone)}, which would be asked for, is not kept any more")
+    # What is over comes first: it takes the ground from under all that is not, so that none of it starts too early.
+    for step in sorted(again, key=lambda step: step.state not in OVER):
         if step.state is not State.PENDING:
             yield _back(request, step.name, fresh=True)
+    yield Announce("workflow.round_begun", {"steps": tuple(step.name for step in again)})
 
 
 def _downstream(task: Task, step: str) -> list[str]:
@@ -73,6 +77,13 @@ def _downstream(task: Task, step: str) -> list[str]:
         found.update(dict.fromkeys(fresh))
         queue.extend(fresh)
     return list(found)
+
+
+def _gone(task: Task, again: list[Step]) -> list[str]:
+    """The steps that are not done again, and whose results these steps take, but a snapshot dropped them."""
+    names = {step.name for step in again}
+    taken = dict.fromkeys(argument.step for step in again for argument in step.template.arguments)
+    return [name for name in taken if name and name not in names and task.steps[name].result is DROPPED]
 
 
 def _back(request: Ask, step: str, *, fresh: bool) -> TransitionTo:

@@ -58,7 +58,7 @@ SUBSCRIPTIONS: Final[Subscriptions] = {
     "error.retry_wanted": [schedule_retry],
     "step.backoff": [discover],
     "step.retry_requested": [stop_backoff, discover, retry_unblocked_task],
-    "step.redo_requested": [discover],
+    "workflow.round_begun": [discover],
     "step.deadline_exceeded": [handle_passed_deadline],
     "step.max_retries_reached": [stop_timers, discover],
     "step.failed_permanently": [stop_timers, discover],

@@ -10,13 +10,17 @@ from tasker_temporal.core.task import HOLD, Step, Task
 
 
 def start_deadline(event: Event[StepTransitioned], task: Task) -> Iterator[Message]:
-    """One that passed while the step waited for a place begins again with its attempt, and is overdue at once."""
+    """One that passed while the step waited for a place begins again with its attempt, and is overdue at once.
+
+    One that is left of an earlier beginning of the step gives way.
+    """
     step = task.steps[event.payload.step]
     deadline = step.template.deadline
-    if deadline is not None and (timer := _deadline(step)) not in task.timers:
+    if deadline is not None:
         assert step.started_at is not None
-        due = step.started_at + deadline
-        yield StartTimer(Timer(timer, "deadline", step.name, due, event.cause))
+        due, known = step.started_at + deadline, task.timers.get(_deadline(step))
+        if known is None or known.due != due:
+            yield StartTimer(Timer(_deadline(step), "deadline", step.name, due, event.cause))
 
 
 def stop_timers(event: Event[StepTransitioned | StepNamed], task: Task) -> Iterator[Message]:
@@ -29,7 +33,7 @@ def stop_timers(event: Event[StepTransitioned | StepNamed], task: Task) -> Itera
 
 
 def _deadline(step: Step) -> str:
-    return f"deadline:{step.name}:{step.round}"
+    return f"deadline:{step.name}"
 
 
 def stop_backoff(event: Event[StepTransitioned], task: Task) -> Iterator[Message]:
