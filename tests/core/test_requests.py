@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
@@ -248,7 +250,7 @@ def test_only_the_last_thousand_answers_are_kept() -> None:
 
 
 def test_a_request_is_read_by_the_word_in_it_and_refuses_what_nobody_knows() -> None:
-    reader: TypeAdapter[CancelTask | SkipStep] = TypeAdapter(Request)
+    reader: TypeAdapter[Any] = TypeAdapter(Request)
     assert reader.validate_python({"request": "skip", "step": "a", "actor": "ann", "reason": "r"}) == SkipStep(
         step="a", actor="ann", reason="r"
     )
