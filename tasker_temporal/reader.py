@@ -19,7 +19,7 @@ from tasker_temporal.core.rows import Row, genesis, salted, verify
 from tasker_temporal.errors import RecordError
 from tasker_temporal.local_activities import PREPARE, RECORD
 from tasker_temporal.record import Record, read
-from tasker_temporal.wire import Prepared, StartInput, content_of, read_raw
+from tasker_temporal.wire import Prepared, StartInput, content_of, payload_of, read_raw
 
 Pages = Callable[[str], AsyncIterator[dict[str, Any]]]
 """Asks the open run of that id for its rows."""
@@ -83,6 +83,13 @@ class Reader:
             async for payload in self._results(run_id, f"{step}:{line.execution}"):
                 return payload
         raise RecordError(f"the run in which step {step!r} of task {self._id!r} completed is not kept any more")
+
+    async def given(self, step: str) -> Payload:
+        """The result that somebody gave for the step."""
+        content = (await self.record()).task().steps[step].result
+        if content is None:
+            raise RecordError(f"step {step!r} of task {self._id!r} has no result")
+        return payload_of(content)
 
     async def _inline(self, run_id: str | None) -> str | None:
         async for event in self._events(run_id, closing=True):

@@ -130,6 +130,7 @@ def _come_back(task: Task, step: Step) -> None:
     count_up(task, step)
     begin_round(step)
     step.result = step.failure = step.ended_at = None
+    step.by_hand = False
 
 
 LEAVE: Final[Mapping[State | None, Callable[[Task, Step], None]]] = {
@@ -172,7 +173,7 @@ def _judge(task: Task, step: Step, final: str | None) -> None:
 
 
 def _end(task: Task, step: Step, wish: TransitionTo) -> None:
-    step.ended_at, step.result = task.now, wish.result
+    step.ended_at, step.result, step.by_hand = task.now, wish.result, "by_hand" in wish.metadata
     count_down(task, step)
 
 

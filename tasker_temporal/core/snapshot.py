@@ -56,7 +56,9 @@ def _step(task: Task, step: Step) -> dict[str, Any]:
     if step.changes:
         plain["changes"] = step.changes
     if step.result is not None:
-        plain["result"] = _content(step.result) if _is_needed(task, step) else None
+        plain["result"] = _content(step.result) if step.by_hand or _is_needed(task, step) else None
+    if step.by_hand:
+        plain["by_hand"] = True
     return plain
 
 
@@ -106,7 +108,7 @@ def _restore_step(task: Task, step: Step, plain: Mapping[str, Any]) -> None:
     state = plain.get("state", State.PENDING)
     step.state = None if state is None else State(state)
     step.failure = Failure(*plain["failure"]) if "failure" in plain else None
-    step.final = plain.get("final")
+    step.final, step.by_hand = plain.get("final"), plain.get("by_hand", False)
     step.changes = dict(plain.get("changes", {}))
     step.template = changed(step.template, step.changes)
     if "result" in plain:

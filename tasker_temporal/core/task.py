@@ -49,6 +49,7 @@ class Step:
         skipped: Dependencies that were skipped.
         final: Why the present failure ends the retries; None while there is another attempt to come.
         row: The sort_key of its last transition.
+        by_hand: Somebody gave the result: it is in no activity, and so every snapshot keeps it.
         changes: The template's fields that somebody changed for this task.
     """
 
@@ -65,6 +66,7 @@ class Step:
         self.final: str | None = None
         self.failure: Failure | None = None
         self.result: Content | None = None
+        self.by_hand = False
         self.started_at: datetime | None = None
         self.ended_at: datetime | None = None
         self.missing_since: datetime | None = None

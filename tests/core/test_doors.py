@@ -598,6 +598,17 @@ def test_a_running_step_that_is_completed_by_hand_is_stopped_and_its_own_outcome
     assert drive.task.steps["a"].result == Content(b"7")
 
 
+def test_a_result_given_by_hand_is_kept_by_every_snapshot_until_the_step_is_done_again() -> None:
+    drive = started(step("a"), step("keeper"))
+    drive.ask(CompleteStep, step="a", result=7)
+    kept = restored(drive.task).steps["a"]
+    assert (kept.result, kept.by_hand) == (Content(b"7"), True)
+    drive.ask(RetryFrom, step="a")
+    drive.succeed("a")
+    kept = restored(drive.task).steps["a"]
+    assert (kept.result, kept.by_hand) == (DROPPED, False)
+
+
 def test_the_last_step_completed_by_hand_ends_the_task() -> None:
     drive = started(step("a"))
     assert drive.ask(CompleteStep, step="a") == [CloseTask(State.COMPLETE), StopStep("a", 1)]
