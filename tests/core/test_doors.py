@@ -516,6 +516,16 @@ def test_a_step_that_was_doomed_is_not_skipped_if_what_it_requires_is_done_again
     assert (drive.closed, drive.states["b"]) == ("complete", "complete")
 
 
+def test_a_dependent_that_takes_no_result_waits_again_too() -> None:
+    drive = started(step("a"), step("b", after=["a"]), step("keeper"))
+    drive.succeed("a", "b")
+    drive.ask(RetryFrom, step="a")
+    b = drive.task.steps["b"]
+    assert (b.state, b.waiting, b.size, b.round) == ("pending", 1, 0, 2)
+    drive.finish()
+    assert drive.closed == "complete"
+
+
 def test_it_is_refused_while_something_below_runs() -> None:
     drive = started(*DIAMOND)
     drive.succeed("a")

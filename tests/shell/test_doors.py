@@ -1,4 +1,4 @@
-"""People step into tasks on a real server: by method, by Temporal's own command, by signal, and after the run failed."""
+"""People step into tasks on a real server: by method, by Temporal's command, by signal, and after the run failed."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class World:
 
 
 def shop(world: World, name: str = "", **options: Any) -> TaskTemplate[Any]:
-    """`charge` fails while the world is down; `ship` takes its result, and `guard` waits at the gate, if there is one."""
+    """`charge` fails while the world is down; `ship` takes its result, and `guard` waits at the gate, if any."""
     made = TaskTemplate[Any](name or f"shop_{uuid.uuid4().hex}", **options)
 
     @made.step
@@ -211,7 +211,7 @@ async def test_a_step_is_resolved_if_nobody_requires_its_result(client: Connect)
             await task.resolve_step("charge", **BY)
         await task.skip("ship", **BY)
         answer = await task.resolve_step("charge", **BY)
-        assert [row["event"] for row in answer["rows"]][0] == "step.resolved_manually"
+        assert answer["rows"][0]["event"] == "step.resolved_manually"
         assert (await task.result()).steps["charge"].state is State.RESOLVED_MANUALLY
         await replayed(task, template)
 

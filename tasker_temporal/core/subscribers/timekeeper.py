@@ -44,8 +44,8 @@ def stop_backoff(event: Event[StepTransitioned], task: Task) -> Iterator[Message
 
 
 def stop_hold(event: Event[TaskTransitioned], task: Task) -> Iterator[Message]:
-    if HOLD in task.timers:
-        yield StopTimer(HOLD)
+    """Only a held task is retried."""
+    yield StopTimer(HOLD)
 
 
 def fire_overdue(event: Event[TaskTransitioned], task: Task) -> Iterator[Message]:
