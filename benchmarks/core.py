@@ -33,7 +33,7 @@ STEPS_A_ROUND = 5000
 """A round moves as many tasks of a size as make so many steps."""
 
 MOST_MICROSECONDS, MOST_GROWTH = 60.0, 1.5
-"""What `--quick` asserts: the cost of a step, and how much the dearest size of a shape may cost more than the cheapest."""
+"""What `--quick` asserts: the cost of a step, and how much dearer a shape's dearest size may be than its cheapest."""
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 CONTEXT, RESULT = Content(b'{"order": 1}'), Content(b'{"ok": true}')

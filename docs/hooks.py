@@ -17,10 +17,10 @@ from pydantic import BaseModel
 from temporalio import workflow
 
 import tasker_temporal
-from tasker_temporal import errors
+from tasker_temporal import errors, requests
 from tasker_temporal.cli import tasker
 from tasker_temporal.client import StartOptions
-from tasker_temporal.core import messages, report, template, waiting
+from tasker_temporal.core import report, template, waiting
 from tasker_temporal.core.events import EVENTS, RowWritten
 from tasker_temporal.core.machine import STEP_TABLE, TASK_TABLE, State, Table
 from tasker_temporal.core.subscribers import SUBSCRIPTIONS, Subscriber
@@ -39,10 +39,8 @@ MODELS: Final[Mapping[str, type[BaseModel]]] = {
         report.StepReport,
         report.ErrorReport,
         waiting.Wait,
-        messages.CancelTask,
-        messages.SkipStep,
     )
-}
+} | {kind.__name__: kind for kind in requests.KINDS.values()}
 
 OPTIONS: Final[Mapping[str, Any]] = {
     "step": (StepOptions, StepOptions.__doc__, template.StepTemplate.model_fields),

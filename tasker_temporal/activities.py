@@ -8,8 +8,7 @@ from concurrent.futures import Executor
 from functools import cached_property
 from typing import Any
 
-from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter, ValidationError
-from pydantic.errors import PydanticUserError
+from pydantic import TypeAdapter, ValidationError
 from temporalio import activity
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
@@ -18,7 +17,7 @@ from temporalio.converter import PayloadConverter
 from tasker_temporal.attempt import Attempt, StepFailure, failure, translated
 from tasker_temporal.core.template import PAYLOAD_LIMIT
 from tasker_temporal.declare import DeclaredStep
-from tasker_temporal.signature import Binding
+from tasker_temporal.signature import Binding, adapter
 from tasker_temporal.wire import StepCall
 
 
@@ -79,11 +78,7 @@ class StepActivity:
 
     @cached_property
     def _result_type(self) -> TypeAdapter[Any]:
-        hint = self._step.signature.result
-        try:
-            return TypeAdapter(hint)
-        except (PydanticSchemaGenerationError, PydanticUserError):
-            return TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
+        return adapter(self._step.signature.result)
 
 
 def _convert(value: Any, wanted: Any) -> Any:

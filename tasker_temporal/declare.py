@@ -116,6 +116,9 @@ class TaskTemplate(Generic[C]):
         task_queue: Where its tasks and handlers run, unless a step or a start says otherwise.
         on_failure: When a step has failed for good: `continue` with what does not depend on it, or `stop` and start
             nothing new. Either way the task then ends in `error`.
+        on_error: A task in `error` closes its run as failed (`fail`), or keeps it open for people to step in (`hold`).
+            Either way it can be continued from where it stopped.
+        hold_for: How long it is held, 30 days unless said; then it fails.
         cancel_grace: How long the running steps of a cancelled task may take to end.
         handler_grace: How long a step waits for a worker that has its handler.
         limits: How much of one task runs at a time.
@@ -162,6 +165,9 @@ class TaskTemplate(Generic[C]):
     def _add(
         self, name: str, function: Any, options: StepOptions, names: Mapping[str, Any]
     ) -> DeclaredStep[..., Any, Any]:
+        after: Any = options.get("after")
+        if isinstance(after, Iterable) and not isinstance(after, str):
+            options = {**options, "after": tuple(after)}
         step: DeclaredStep[..., Any, Any] = DeclaredStep(self, name, function, options, names)
         self.declared.append(step)
         self._compiled = None
@@ -198,6 +204,8 @@ class TemplateOptions(TypedDict, total=False):
     description: str
     task_queue: str
     on_failure: Literal["continue", "stop"]
+    on_error: Literal["fail", "hold"]
+    hold_for: timedelta
     cancel_grace: timedelta
     handler_grace: timedelta
     limits: Limits

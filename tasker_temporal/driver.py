@@ -18,7 +18,6 @@ from tasker_temporal import outcomes, views
 from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import (
-    Ask,
     CloseTask,
     Command,
     Drain,
@@ -32,6 +31,7 @@ from tasker_temporal.core.messages import (
     TimerFired,
     seconds_until,
 )
+from tasker_temporal.core.requests import Ask
 from tasker_temporal.core.snapshot import snapshot
 from tasker_temporal.core.task import Task
 from tasker_temporal.core.template import PAYLOAD_LIMIT
@@ -146,9 +146,10 @@ class Driver:
             case StopStep(step, execution):
                 self._stop_step(step, execution)
             case StartTimer(timer):
+                self._stop_timer(timer.id)
                 self._timers[timer.id] = asyncio.create_task(self._wait(timer), name=f"timer: {timer.id}")
             case StopTimer(timer_id):
-                self._timers.pop(timer_id).cancel()
+                self._stop_timer(timer_id)
             case CloseTask(state):
                 self.closed = state
 
@@ -182,6 +183,11 @@ class Driver:
         else:
             stopped = partial(self._feed_safely, StepStopped(step, execution))
             asyncio.get_running_loop().call_soon(stopped)
+
+    def _stop_timer(self, timer_id: str) -> None:
+        """One that came due while the task was paused does not run any more."""
+        if (running := self._timers.pop(timer_id, None)) is not None:
+            running.cancel()
 
     async def _wait(self, timer: Timer) -> None:
         await workflow.sleep(seconds_until(timer.due, workflow.now()), summary=views.timer_summary(timer))

@@ -9,6 +9,7 @@ Every exception of the package, divided by what the catcher does next:
   - UnknownTask              look for another id, or in another namespace
   - RequestRefused           the request broke a rule; the task is unchanged
   - RequestUnanswered        nobody answered in time; the request may still be applied
+  - NoAnswer                 run a worker; a task that is over needs none
   - EventError               mend the publisher: an event nobody registered, or a payload of the wrong shape
   - RecordError              the written record is missing or does not verify
   - TaskEnded                the task is over, and not well
@@ -95,6 +96,10 @@ class RequestUnanswered(TaskerError):
             f"ask again with request_id={request_id!r}"
         )
         self.request_id = request_id
+
+
+class NoAnswer(TaskerError):
+    """An open task was asked something, and no worker answered in time."""
 
 
 class EventError(TaskerError):

@@ -2,43 +2,38 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import AsyncIterator
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
-from typing import Any, TypeVar, overload
+from typing import Any, NotRequired, TypedDict, TypeVar, Unpack, overload
 
-from temporalio.client import (
-    Client,
-    WorkflowExecutionStatus,
-    WorkflowFailureError,
-    WorkflowHandle,
-    WorkflowQueryFailedError,
-    WorkflowQueryRejectedError,
-    WorkflowUpdateFailedError,
-    WorkflowUpdateRPCTimeoutOrCancelledError,
-)
-from temporalio.common import QueryRejectCondition, RawValue
+from temporalio.api.common.v1 import Payload
+from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowQueryRejectedError
+from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError, CancelledError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
+from tasker_temporal.core.machine import OPEN
 from tasker_temporal.core.report import TaskReport
 from tasker_temporal.core.rows import Row
 from tasker_temporal.declare import DeclaredStep
-from tasker_temporal.errors import (
-    RequestRefused,
-    RequestUnanswered,
-    TaskCancelled,
-    TaskFailed,
-    TaskLost,
-    UnknownTask,
-)
+from tasker_temporal.door import Door
+from tasker_temporal.errors import RequestRefused, TaskCancelled, TaskFailed, TaskLost
 from tasker_temporal.reader import Reader
-from tasker_temporal.wire import raw, read_raw
+from tasker_temporal.wire import raw
 
 T = TypeVar("T")
 
-PATIENCE = timedelta(seconds=10)
-"""How long a request waits for its answer."""
+AnyStep = DeclaredStep[..., Any, Any] | str
+
+
+class Asked(TypedDict):
+    """What every request carries: who asks, and why. The same `request_id` twice has one effect and one answer."""
+
+    actor: str
+    reason: str
+    request_id: NotRequired[str]
 
 
 class TaskHandle:
@@ -51,6 +46,7 @@ class TaskHandle:
 
     def __init__(self, client: Client, id: str) -> None:
         self.client, self.id = client, id
+        self._door = Door(client, id)
 
     @property
     def workflow(self) -> WorkflowHandle[Any, Any]:
@@ -71,7 +67,7 @@ class TaskHandle:
         except WorkflowFailureError as error:
             raise await self._ended(error.cause) from error
         except RPCError as error:
-            raise self._not_open(error) from error
+            raise self._door.translated(error) from error
         return await self.report()
 
     async def _ended(self, cause: BaseException) -> Exception:
@@ -84,7 +80,7 @@ class TaskHandle:
     async def report(self) -> TaskReport:
         """Where the task stands. Of a task that is over it needs no worker."""
         try:
-            return TaskReport.model_validate(await self._query("report"))
+            return TaskReport.model_validate(await self._door.query("report"))
         except WorkflowQueryRejectedError:
             return (await self._reader().record()).report()
 
@@ -101,12 +97,12 @@ class TaskHandle:
             # The run was open when its record was looked for, and was over when it was asked.
             return await self.audit()
         except RPCError as error:
-            raise self._not_open(error) from error
+            raise self._door.translated(error) from error
 
     async def _open_rows(self, run_id: str) -> AsyncIterator[dict[str, Any]]:
         after: int | None = 0
         while after is not None:
-            page = await self._query("audit", {"after": after}, run_id=run_id)
+            page = await self._door.query("audit", {"after": after}, run_id=run_id)
             yield page
             after = page["next"]
 
@@ -121,107 +117,117 @@ class TaskHandle:
             RecordError: the step has not completed.
         """
         name = step if isinstance(step, str) else step.name
-        payload = await self._reader().result(name, await self.report())
+        report = await self.report()
+        by_hand = name in report.steps and report.steps[name].by_hand
+        payload = await (self._given(name) if by_hand else self._reader().result(name, report))
         converter = self.client.data_converter.payload_converter
         if isinstance(step, str):
             return converter.from_payload(payload)
         return converter.from_payload(payload, step.signature.result)
 
+    async def _given(self, step: str) -> Payload:
+        """A result that somebody gave is in no activity, but every run knows it."""
+        try:
+            return raw(await self._door.query("result", step)).payload
+        except WorkflowQueryRejectedError:
+            return await self._reader().given(step)
+
     async def waiting(self) -> list[dict[str, Any]]:
         """What the task waits for; nothing if it is over."""
         try:
-            found: list[dict[str, Any]] = await self._query("waiting")
+            found: list[dict[str, Any]] = await self._door.query("waiting")
             return found
         except WorkflowQueryRejectedError:
             return []
 
-    async def cancel(self, *, actor: str, reason: str, request_id: str | None = None) -> dict[str, Any]:
-        """Stop the task. The answer has the rows that followed at once; `result` tells when it has stopped.
+    async def settled(self) -> TaskReport:
+        """Wait until the task is over, or in `error` and held for somebody to step in."""
+        pause = 0.05
+        while (report := await self.report()).state in OPEN:
+            await asyncio.sleep(pause)
+            pause = min(pause * 1.5, 2.0)
+        return report
 
-        Raises:
-            RequestRefused: it is over, or being cancelled already.
-            RequestUnanswered: no worker answered; the request may still be applied.
-        """
-        return await self._ask("cancel", {"actor": actor, "reason": reason, "request_id": request_id})
+    # Stepping in. Each request says who asks and why, is applied whole or refused whole (`RequestRefused`), and answers
+    # with the rows that followed. Without a worker it is `RequestUnanswered`, and may still be applied. A task whose
+    # run failed is reopened for any request that is legal for a task in `error`.
 
-    async def skip(
-        self, step: DeclaredStep[..., Any, Any] | str, *, actor: str, reason: str, request_id: str | None = None
+    async def cancel(self, **asked: Unpack[Asked]) -> dict[str, Any]:
+        """Stop the task: what does not run at once, what runs within its `cancel_grace`."""
+        return await self._door.ask("cancel", asked)
+
+    async def pause(self, **asked: Unpack[Asked]) -> dict[str, Any]:
+        """Start nothing new until `resume`. Running steps end, and deadlines run on."""
+        return await self._door.ask("pause", asked)
+
+    async def resume(self, **asked: Unpack[Asked]) -> dict[str, Any]:
+        """Go on with a paused task."""
+        return await self._door.ask("resume", asked)
+
+    async def retry(self, **asked: Unpack[Asked]) -> dict[str, Any]:
+        """Go on with a task that is in `error`. Failed steps get all their attempts anew; done steps are not redone."""
+        return await self._door.ask("retry", asked)
+
+    async def resolve(self, **asked: Unpack[Asked]) -> dict[str, Any]:
+        """Close a task that is in `error` as dealt with by hand."""
+        return await self._door.ask("resolve", asked)
+
+    async def skip(self, step: AnyStep, **asked: Unpack[Asked]) -> dict[str, Any]:
+        """Go on without a pending or failed step. What requires its result is skipped too."""
+        return await self._door.ask("skip", {"step": _name(step), **asked})
+
+    async def retry_step(self, step: AnyStep, *, fresh: bool = False, **asked: Unpack[Asked]) -> dict[str, Any]:
+        """Try a failed step now. `fresh` gives it all its attempts anew."""
+        return await self._door.ask("retry_step", {"step": _name(step), "fresh": fresh, **asked})
+
+    async def retry_from(self, step: AnyStep, **asked: Unpack[Asked]) -> dict[str, Any]:
+        """Do a step that is over once more, and all that depends on it."""
+        return await self._door.ask("retry_from", {"step": _name(step), **asked})
+
+    async def resolve_step(self, step: AnyStep, **asked: Unpack[Asked]) -> dict[str, Any]:
+        """Take a pending or failed step as dealt with by hand, without a result."""
+        return await self._door.ask("resolve_step", {"step": _name(step), **asked})
+
+    @overload
+    async def complete_step(
+        self, step: DeclaredStep[..., Any, T], result: T, **asked: Unpack[Asked]
+    ) -> dict[str, Any]: ...
+    @overload
+    async def complete_step(self, step: str, result: Any, **asked: Unpack[Asked]) -> dict[str, Any]: ...
+    async def complete_step(self, step: Any, result: Any, **asked: Unpack[Asked]) -> dict[str, Any]:
+        """Take a step as done with this result, which must be of its handler's return type."""
+        plain = json.loads(self.client.data_converter.payload_converter.to_payload(result).data or b"null")
+        return await self._door.ask("complete_step", {"step": _name(step), "result": plain, **asked})
+
+    async def change_step(
+        self,
+        step: AnyStep,
+        *,
+        attempts: int | None = None,
+        timeout: timedelta | None = None,
+        task_queue: str | None = None,
+        config: Mapping[str, Any] | None = None,
+        **asked: Unpack[Asked],
     ) -> dict[str, Any]:
-        """Go on without a pending or failed step. What requires its result is skipped too.
+        """Run a step that does not run otherwise than its template says, in this task only."""
+        seconds = None if timeout is None else timeout.total_seconds()
+        changes = {"attempts": attempts, "timeout": seconds, "task_queue": task_queue, "config": config}
+        return await self._door.ask("change_step", {"step": _name(step), **changes, **asked})
 
-        Raises:
-            RequestRefused: the step runs or is over, or the task is.
-            RequestUnanswered: no worker answered; the request may still be applied.
-        """
-        request = {"step": _name(step), "actor": actor, "reason": reason, "request_id": request_id}
-        return await self._ask("skip", request)
-
-    async def plan(self, request: dict[str, Any]) -> list[Row]:
+    async def plan(self, request: Mapping[str, Any]) -> list[Row]:
         """The rows that a request would write now, as `{"request": "skip", "step": ..., "actor": ..., "reason": ...}`.
 
         Raises:
             RequestRefused: it would be refused.
         """
-        found = await self._query("plan", request)
+        found = await self._door.query("plan", dict(request))
         if "refused" in found:
             raise RequestRefused(found["refused"], found["legal"])
         return [Row.of(plain) for plain in found["rows"]]
-
-    async def _ask(self, name: str, request: dict[str, Any]) -> dict[str, Any]:
-        request["request_id"] = request["request_id"] or str(uuid.uuid4())
-        try:
-            answer = await self.workflow.execute_update(
-                name, raw(request), id=request["request_id"], result_type=RawValue, rpc_timeout=PATIENCE
-            )
-        except WorkflowUpdateFailedError as error:
-            raise _refused(error.cause) from error
-        except WorkflowUpdateRPCTimeoutOrCancelledError as error:
-            raise RequestUnanswered(request["request_id"], PATIENCE.total_seconds()) from error
-        except RPCError as error:
-            raise self._not_open(error) from error
-        found: dict[str, Any] = read_raw(answer)
-        return found
-
-    def _not_open(self, error: RPCError) -> Exception:
-        if error.status != RPCStatusCode.NOT_FOUND:
-            return error
-        if "already completed" in error.message:
-            return RequestRefused(f"task {self.id!r} is over: only an open task takes requests")
-        return UnknownTask(f"there is no task {self.id!r} in namespace {self.client.namespace!r}")
-
-    async def _query(self, name: str, *arguments: Any, run_id: str | None = None) -> Any:
-        handle = self.client.get_workflow_handle(self.id, run_id=run_id)
-        try:
-            answer = await handle.query(
-                name,
-                args=[raw(argument) for argument in arguments],
-                result_type=RawValue,
-                reject_condition=QueryRejectCondition.NOT_OPEN,
-                rpc_timeout=PATIENCE,
-            )
-        except WorkflowQueryRejectedError as error:
-            # The latest run when it was asked, it went on in a new one before it answered.
-            if run_id is None and error.status is WorkflowExecutionStatus.CONTINUED_AS_NEW:
-                return await self._query(name, *arguments)
-            raise
-        except WorkflowQueryFailedError as error:
-            raise RequestRefused(str(error)) from error
-        except RPCError as error:
-            raise self._not_open(error) from error
-        return read_raw(answer)
 
     def _reader(self) -> Reader:
         return Reader(self.client, self.id)
 
 
-def _name(step: DeclaredStep[..., Any, Any] | str) -> str:
+def _name(step: AnyStep) -> str:
     return step if isinstance(step, str) else step.name
-
-
-def _refused(cause: BaseException) -> Exception:
-    if isinstance(cause, ApplicationError) and cause.type == "RequestRefused":
-        known = cause.details[0]
-        return RequestRefused(known["rule"], known["legal"])
-    if isinstance(cause, ApplicationError):
-        return RequestRefused(cause.message)
-    return RequestRefused(str(cause))

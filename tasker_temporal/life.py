@@ -6,6 +6,7 @@ The main coroutine only waits; what it waits for is done beside it, in errands a
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -14,15 +15,16 @@ from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
-from tasker_temporal import views
+from tasker_temporal import requests, views
 from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.machine import State
-from tasker_temporal.core.messages import CancelTask, RunContinued, Start
+from tasker_temporal.core.messages import Refused, RunContinued, RunReopened, Start
+from tasker_temporal.core.requests import Ask, CancelTask, CompleteStep
 from tasker_temporal.core.snapshot import restore, snapshot
 from tasker_temporal.core.task import Task
 from tasker_temporal.driver import Driver, local
 from tasker_temporal.errors import RequestRefused
-from tasker_temporal.local_activities import CANCEL, PREPARE, RECORD, WHO_CANCELLED
+from tasker_temporal.local_activities import CANCEL, CHECK_RESULT, PREPARE, RECORD, WHO_CANCELLED
 from tasker_temporal.record import CHUNK, INLINE_LIMIT, outcome, written
 from tasker_temporal.wire import (
     MEMO_ACTOR,
@@ -37,6 +39,9 @@ from tasker_temporal.wire import (
     unpacked_template,
 )
 
+ENDS = (State.COMPLETE, State.RESOLVED_MANUALLY, State.ERROR)
+"""How a run ends that carries its record in its result or failure."""
+
 
 class Life:
     """One run, from its first message to its written record.
@@ -47,14 +52,23 @@ class Life:
 
     def __init__(self, context: Any, start: Any) -> None:
         self._context = _as_raw(context)
-        plain = None if start is None else read_raw(_as_raw(start))
-        self._start = None if plain is None else StartInput.model_validate(plain)
         self.driver = Driver()
+        self._start = self._read(start)
         if self._start is not None:
             self.driver.prepared = Engine(self._task(self._start))
         self.has_begun = self._may_end = self._recording = False
         self._recorded = -1
         self._packed: tuple[int, str] = (-1, "")
+
+    def _read(self, start: Any) -> StartInput | None:
+        """What cannot be read ends the run as failed: a workflow task that fails would be tried again for ever."""
+        try:
+            plain = None if start is None else read_raw(_as_raw(start))
+            return None if plain is None else StartInput.model_validate(plain)
+        except ValueError as error:
+            message = f"the workflow's second argument is the library's own, and this is none: {error}"
+            self.driver.broken = ApplicationError(message, type="StartInvalid", non_retryable=True)
+            return None
 
     def _task(self, start: StartInput) -> Task:
         context = content_of(self._context.payload)
@@ -66,7 +80,8 @@ class Life:
     async def live(self) -> Any:
         """The whole run."""
         driver = self.driver
-        driver.go(self._begin(), "begin")
+        if driver.broken is None:
+            driver.go(self._begin(), "begin")
         while not self._may_end:
             try:
                 await workflow.wait_condition(self._has_news)
@@ -96,12 +111,38 @@ class Life:
             self._start, problems = start.model_copy(update=said), prepared.problems
             self.driver.prepared = Engine(self._task(self._start))
         start = self._start
-        if start.previous_run:
+        if start.request is not None:
+            await self._reopen(start.previous_run, start.request)
+        elif start.previous_run:
             self.driver.feed(RunContinued(start.previous_run))
         else:
             early = None if workflow.cancellation_reason() is None else await _who_cancelled()
             self.driver.feed(Start(start.actor, start.reason, problems, early))
         self.has_begun = True
+
+    async def _reopen(self, previous_run: str, request: Mapping[str, Any]) -> None:
+        """The request was found to be legal before this run was started for it."""
+        self.driver.feed(RunReopened(previous_run))
+        asked = requests.parse(None, request)
+        try:
+            refused = requests.told(await self.checked(asked), self.driver.feed)
+        except ApplicationError as error:
+            refused = Refused(error.message, asked.actor, asked.reason)
+        if refused is not None:
+            self.driver.feed(refused)
+
+    async def checked(self, asked: Ask) -> Ask:
+        """A result given by hand must be of the handler's return type. Only a worker can tell, so this costs a marker.
+
+        Raises:
+            ApplicationError: of type `RequestRefused`, saying what is wrong with it.
+        """
+        if not isinstance(asked, CompleteStep):
+            return asked
+        found = read_raw(await local(CHECK_RESULT, raw(asked.step), raw(asked.result)))
+        if "problem" in found:
+            raise requests.refusal(RequestRefused(found["problem"]))
+        return asked.model_copy(update={"result": found["result"]})
 
     async def begun(self) -> Driver:
         """Requests that come before the task has begun wait for it."""
@@ -136,7 +177,7 @@ class Life:
         return self._fits_result() or (self._recorded == self.driver.task.sort_key and self._is_cancelled_natively())
 
     def _fits_result(self) -> bool:
-        return self.driver.closed in (State.COMPLETE, State.ERROR) and len(self._pack()) <= INLINE_LIMIT
+        return self.driver.closed in ENDS and len(self._pack()) <= INLINE_LIMIT
 
     def _is_cancelled_natively(self) -> bool:
         return self.driver.closed is not State.CANCELLED or workflow.cancellation_reason() is not None
@@ -168,8 +209,7 @@ class Life:
 
     async def _ask_for_native_cancellation(self) -> None:
         """Only a run that Temporal was asked to cancel can end as Canceled, and a request by itself does not ask it."""
-        actor, reason = self.driver.task.cancelled_by
-        await local(CANCEL, raw(f"{actor}: {reason}"))
+        await local(CANCEL, raw("a request cancelled the task; its audit says whose, and why"))
         await workflow.wait_condition(lambda: workflow.cancellation_reason() is not None)
 
     def _end(self) -> Any:
@@ -177,7 +217,7 @@ class Life:
         if task.state is State.CANCELLED:
             raise asyncio.CancelledError("the task was cancelled")
         result = outcome(task, self._pack() if self._fits_result() else None)
-        if task.state is State.COMPLETE:
+        if task.state is not State.ERROR:
             return raw(result)
         raise ApplicationError(views.failure_message(task), result, type="TaskFailed", non_retryable=True)
 
@@ -187,7 +227,7 @@ class Life:
             # The server would refuse the command again and again.
             message = "the results that steps still wait for are too large to be handed to a new run"
             raise ApplicationError(message, type="StateTooLarge", non_retryable=True)
-        start = StartInput.later(task, snapshot(task), info.run_id)
+        start = StartInput.later(task.template, snapshot(task), info.run_id)
         workflow.continue_as_new(args=[self._context, start.raw()])
 
 

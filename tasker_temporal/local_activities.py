@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
@@ -14,11 +15,14 @@ from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryReverse
 from temporalio.common import RawValue
 
 from tasker_temporal.core.rows import salted
+from tasker_temporal.core.template import PAYLOAD_LIMIT
 from tasker_temporal.declare import TaskTemplate
 from tasker_temporal.errors import ContextInvalid
+from tasker_temporal.signature import adapter
 from tasker_temporal.wire import Prepared, StartInput, raw, read_raw
 
 PREPARE: Final = "tasker.prepare"
+CHECK_RESULT: Final = "tasker.check_result"
 RECORD: Final = "tasker.record"
 WHO_CANCELLED: Final = "tasker.who_cancelled"
 CANCEL: Final = "tasker.cancel"
@@ -70,6 +74,32 @@ def prepare(templates: Mapping[str, TaskTemplate[Any]]) -> Callable[..., Any]:
     return tasker_prepare
 
 
+def check_result(templates: Mapping[str, TaskTemplate[Any]]) -> Callable[..., Any]:
+    """`tasker.check_result`: a result given by hand as JSON of the handler's return type, or the `problem` with it."""
+
+    @activity.defn(name=CHECK_RESULT)
+    async def tasker_check_result(step: RawValue, result: RawValue) -> RawValue:
+        name, template = read_raw(step), templates[activity.info().workflow_type or ""]
+        known = [s for s in template.declared if name in (s.name, *s.options.get("formerly", ()))]
+        if not known:
+            return raw({"problem": f"this worker does not know step {name!r}, so nobody can check a result for it"})
+        try:
+            checked = adapter(known[0].signature.result).validate_json(result.payload.data)
+            payload = activity.payload_converter().to_payload(checked)
+            plain = json.loads(payload.data or b"null")
+        except ValidationError as error:
+            said = (f"{'.'.join(map(str, p['loc'])) or 'the whole'}: {p['msg']}" for p in problems_of(error))
+            return raw({"problem": f"the result of step {name!r} is not valid: {'; '.join(said)}"})
+        except Exception as error:
+            # A local activity that raises would be tried again for ever.
+            return raw({"problem": f"the result of step {name!r} cannot be given as JSON: {error!r}"})
+        if payload.ByteSize() > PAYLOAD_LIMIT:
+            return raw({"problem": f"the result takes {payload.ByteSize()} bytes: at most {PAYLOAD_LIMIT} can be kept"})
+        return raw({"result": plain})
+
+    return tasker_check_result
+
+
 @activity.defn(name=RECORD)
 async def record(chunk: RawValue) -> RawValue:
     """`tasker.record`: gives back what it is given, so that it stands in the marker of this local activity."""
@@ -103,4 +133,4 @@ async def cancel(reason: RawValue) -> None:
 
 def local_activities(templates: Mapping[str, TaskTemplate[Any]]) -> Sequence[Callable[..., Any]]:
     """All of them, for a worker that has these templates by name."""
-    return [prepare(templates), record, who_cancelled, cancel]
+    return [prepare(templates), check_result(templates), record, who_cancelled, cancel]

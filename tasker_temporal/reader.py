@@ -20,7 +20,7 @@ from tasker_temporal.core.template import Template
 from tasker_temporal.errors import RecordError
 from tasker_temporal.local_activities import PREPARE, RECORD
 from tasker_temporal.record import Record, read
-from tasker_temporal.wire import Prepared, StartInput, content_of, read_raw, unpacked_template
+from tasker_temporal.wire import Prepared, StartInput, content_of, payload_of, read_raw, unpacked_template
 
 Pages = Callable[[str], AsyncIterator[dict[str, Any]]]
 """Asks the open run of that id for its rows."""
@@ -42,6 +42,14 @@ class Beginning(NamedTuple):
     def template(self) -> Template:
         """The template that the task keeps for its whole life."""
         return unpacked_template(self.start.template)
+
+
+class Run(NamedTuple):
+    """What there is to know of a run to start another like it."""
+
+    run_id: str
+    type: str
+    task_queue: str
 
 
 class Reader:
@@ -103,6 +111,13 @@ class Reader:
                 return payload
         raise RecordError(f"the run in which step {step!r} of task {self._id!r} completed is not kept any more")
 
+    async def given(self, step: str) -> Payload:
+        """The result that somebody gave for the step."""
+        content = (await self.record()).task().steps[step].result
+        if content is None:
+            raise RecordError(f"step {step!r} of task {self._id!r} has no result")
+        return payload_of(content)
+
     async def _inline(self, run_id: str | None) -> str | None:
         async for event in self._events(run_id, closing=True):
             if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
@@ -150,10 +165,26 @@ class Reader:
         run_id = await self._latest()
         while run_id:
             found.insert(0, run_id)
-            run_id = (
-                await self._started(run_id)
-            ).workflow_execution_started_event_attributes.continued_execution_run_id
+            run_id = await self._previous(run_id)
         return found
+
+    async def _previous(self, run_id: str) -> str:
+        """The run that this one goes on from: by continuing as new, or because it was reopened."""
+        payloads = (await self._started(run_id)).workflow_execution_started_event_attributes.input.payloads
+        plain = await self._decode(payloads[1]) if len(payloads) > 1 else None
+        return StartInput.model_validate(plain).previous_run if plain else ""
+
+    async def context(self) -> RawValue:
+        """The task's context as the payload that it was started with."""
+        started = (await self._started(await self._latest())).workflow_execution_started_event_attributes
+        decoded: list[RawValue] = await self._client.data_converter.decode(started.input.payloads[:1], [RawValue])
+        return decoded[0]
+
+    async def latest(self) -> Run:
+        """The task's latest run."""
+        run_id = await self._latest()
+        started = (await self._started(run_id)).workflow_execution_started_event_attributes
+        return Run(run_id, started.workflow_type.name, started.task_queue.name)
 
     async def _latest(self) -> str:
         return (await self._client.get_workflow_handle(self._id).describe()).run_id

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import TypeAdapter, ValidationError
 from temporalio.exceptions import ApplicationError
 
 from tasker_temporal.core.engine import Engine
-from tasker_temporal.core.messages import Ask, Refused, Request
+from tasker_temporal.core.messages import Refused
+from tasker_temporal.core.requests import Ask, Request
+from tasker_temporal.core.rows import Row
 from tasker_temporal.errors import RequestRefused
 
 ROWS_SHOWN = 100
 """An answer lists at most so many of the rows that followed; the audit has them all."""
 
 _request: TypeAdapter[Ask] = TypeAdapter(Request)
+
+KINDS: Mapping[str, type[Ask]] = {kind.model_fields["request"].default: kind for kind in get_args(get_args(Request)[0])}
+"""The requests by the names under which they are sent."""
 
 
 def parse(name: str | None, plain: Any) -> Ask:
@@ -27,6 +32,8 @@ def parse(name: str | None, plain: Any) -> Ask:
     """
     if not isinstance(plain, Mapping):
         raise _invalid('a request is a JSON object, as {"actor": "ann", "reason": "customer called"}')
+    if name is not None and plain.get("request", name) != name:
+        raise _invalid(f"it says {plain['request']!r}, but it was sent as {name!r}")
     try:
         return _request.validate_python({**plain, "request": name} if name is not None else plain)
     except ValidationError as error:
@@ -70,7 +77,7 @@ def plan(engine: Engine, plain: Any, now: datetime) -> dict[str, Any]:
 
 
 def ask(engine: Engine, asked: Ask, feed: Callable[[Ask], None]) -> dict[str, Any]:
-    """Apply the request; the answer has the sort_keys of the first and last row that followed, and the rows."""
+    """Apply the request, unless one of the same id was applied before; the answer is the same."""
     first = engine.task.sort_key + 1
     known = None if asked.request_id is None else engine.answer(asked.request_id)
     if known is None:
@@ -79,16 +86,17 @@ def ask(engine: Engine, asked: Ask, feed: Callable[[Ask], None]) -> dict[str, An
         except RequestRefused as error:
             raise refusal(error) from error
     begin, end = known or (first, engine.task.sort_key)
-    rows = [row.plain() for row in engine.task.rows if begin <= row.sort_key <= end]
-    return {"first": begin, "last": end, "rows": rows[:ROWS_SHOWN]}
+    return answer(begin, end, engine.task.rows)
 
 
-def tell(plain: Any, feed: Callable[[Ask], None]) -> Refused | None:
+def answer(first: int, last: int, rows: Iterable[Row]) -> dict[str, Any]:
+    """What a request did: the sort_keys of the first and last row that followed, and the first hundred of the rows."""
+    shown = [row.plain() for row in rows if first <= row.sort_key <= min(last, first + ROWS_SHOWN - 1)]
+    return {"first": first, "last": last, "rows": shown}
+
+
+def told(asked: Ask, feed: Callable[[Ask], None]) -> Refused | None:
     """Apply a request that came by signal; if it is refused, the fact that says so."""
-    try:
-        asked = parse(None, plain)
-    except ApplicationError as error:
-        return Refused(error.message)
     try:
         feed(asked)
     except RequestRefused as error:

@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
+from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter
+from pydantic.errors import PydanticUserError
+
 from tasker_temporal.step_context import StepContext
 
 Source = Literal["context", "result", "step_context"]
@@ -137,6 +140,14 @@ def _accepts_class(wanted: Any, given: Any) -> bool:
         return (ours, theirs) in ((float, int), (complex, int), (complex, float))
     inner, outer = get_args(given), get_args(wanted)
     return len(inner) != len(outer) or all(accepts(a, b) for a, b in zip(outer, inner, strict=True))
+
+
+def adapter(hint: Any) -> TypeAdapter[Any]:
+    """Validates values of the annotation; of a class that pydantic does not know, that they are its instances."""
+    try:
+        return TypeAdapter(hint)
+    except (PydanticSchemaGenerationError, PydanticUserError):
+        return TypeAdapter(hint, config=ConfigDict(arbitrary_types_allowed=True))
 
 
 def type_name(hint: Any) -> str:

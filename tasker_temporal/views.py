@@ -107,6 +107,7 @@ def timer_summary(timer: Timer) -> str:
         "deadline": f"{timer.step} · deadline",
         "handler": f"{timer.step} · waiting for a worker with its handler",
         "grace": "cancellation grace",
+        "hold": "held for somebody to step in",
     }
     return names[timer.kind]
 

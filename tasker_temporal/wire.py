@@ -94,6 +94,8 @@ class StartInput(Frozen):
     template: str = ""
     snapshot: str = ""
     previous_run: str = ""
+    request: Mapping[str, Any] | None = None
+    """A task that had ended in `error` goes on because of this request."""
 
     @classmethod
     def first(cls, template: Template, key: bytes, actor: str, reason: str = "") -> StartInput:
@@ -109,15 +111,17 @@ class StartInput(Frozen):
         )
 
     @classmethod
-    def later(cls, task: Task, plain: Mapping[str, Any], previous_run: str) -> StartInput:
+    def later(
+        cls, template: Template, plain: Mapping[str, Any], previous_run: str, request: Mapping[str, Any] | None = None
+    ) -> StartInput:
         """How a task goes on in a new run, from its snapshot `plain`."""
-        template = task.template
         return cls(
             template_name=template.name,
             version=template.version,
             digest=template.digest,
             snapshot=pack(plain),
             previous_run=previous_run,
+            request=request,
         )
 
     def raw(self) -> RawValue:

@@ -15,6 +15,7 @@ from temporalio.exceptions import ApplicationError
 from tasker_temporal import requests, views
 from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.messages import Refused
+from tasker_temporal.core.requests import Ask
 from tasker_temporal.life import Life
 from tasker_temporal.wire import raw
 
@@ -67,37 +68,28 @@ class TaskWorkflow:
     def result(self, step: Any = None) -> Any:
         return views.result(self._ready, step)
 
-    @workflow.update(description='Cancel the task: {"actor": ..., "reason": ...}.')
-    async def cancel(self, request: Any = None) -> Any:
-        return await self._ask("cancel", request)
-
-    @workflow.update(description='Go on without a step: {"step": ..., "actor": ..., "reason": ...}.')
-    async def skip(self, request: Any = None) -> Any:
-        return await self._ask("skip", request)
-
-    @cancel.validator
-    def _may_cancel(self, request: Any = None) -> None:
-        self._check("cancel", request)
-
-    @skip.validator
-    def _may_skip(self, request: Any = None) -> None:
-        self._check("skip", request)
-
-    def _check(self, name: str, request: Any) -> None:
+    def check(self, name: str, request: Any) -> None:
+        """Refuse the request now, if it would be refused: that costs no event."""
         asked = requests.parse(name, request)
         if self._life.has_begun:
             requests.check(self._ready, asked, workflow.now())
 
-    async def _ask(self, name: str, request: Any) -> Any:
+    async def ask(self, name: str, request: Any) -> Any:
+        """Apply the request, and say what it did."""
         driver = await self._life.begun()
-        return raw(requests.ask(driver.engine, requests.parse(name, request), driver.feed))
+        asked = await self._life.checked(requests.parse(name, request))
+        return raw(requests.ask(driver.engine, asked, driver.feed))
 
     @workflow.signal(description='Any request, unanswered: {"request": "cancel", "actor": ..., "reason": ...}.')
     async def transition(self, request: Any = None, *extra: Any) -> None:
         """A signal that cannot be taken would stop the workflow task, so this one takes whatever comes."""
         driver = await self._life.begun()
-        refused = requests.tell([request, *extra] if extra else request, driver.feed)
-        if refused is not None:
+        try:
+            asked = await self._life.checked(requests.parse(None, [request, *extra] if extra else request))
+        except ApplicationError as error:
+            driver.feed(Refused(error.message))
+            return
+        if (refused := requests.told(asked, driver.feed)) is not None:
             driver.feed(refused)
 
     @workflow.signal(dynamic=True, description="Whatever else is sent is noted in the audit.")
@@ -105,6 +97,25 @@ class TaskWorkflow:
         driver = await self._life.begun()
         driver.feed(Refused("no such signal", name=name[:100]))
 
+
+def _update(name: str, kind: type[Ask]) -> Any:
+    """The update of one request, refused by its validator if it can be."""
+
+    async def update(self: TaskWorkflow, request: Any = None) -> Any:
+        return await self.ask(name, request)
+
+    def validator(self: TaskWorkflow, request: Any = None) -> None:
+        self.check(name, request)
+
+    fields = ", ".join(f'"{field}": ...' for field in kind.model_fields if field not in ("request", "request_id"))
+    update.__name__, update.__qualname__ = name, f"TaskWorkflow.{name}"
+    del update.__annotations__["self"], validator.__annotations__["self"]
+    declared = workflow.update(name=name, description=f"{(kind.__doc__ or name).splitlines()[0]} {{{fields}}}")(update)
+    declared.validator(validator)
+    return declared
+
+
+UPDATES = {name: _update(name, kind) for name, kind in requests.KINDS.items()}
 
 ABSENT: Any = None
 """Temporal's UI starts a workflow with one argument, or with none."""
@@ -128,4 +139,5 @@ def workflow_class(name: str) -> type[TaskWorkflow]:
     # The SDK counts an annotated `self` as an argument, and then hands over decoded values instead of raw ones.
     del run.__annotations__["self"], init.__annotations__["self"]
     body = {"run": workflow.run(run), "__init__": workflow.init(init), "__module__": __name__, "__qualname__": title}
+    body |= UPDATES
     return workflow.defn(name=name, sandboxed=False)(type(title, (TaskWorkflow,), body))

@@ -23,7 +23,8 @@ from tasker_temporal.cli.screen import Screen, screen
 from tasker_temporal.cli.tables import because, headline, step_table
 from tasker_temporal.core.report import TaskReport
 from tasker_temporal.core.rows import Row
-from tasker_temporal.handle import PATIENCE, TaskHandle
+from tasker_temporal.door import PATIENCE
+from tasker_temporal.handle import TaskHandle
 from tasker_temporal.wire import raw, read_raw
 
 LOOK_SECONDS = 0.25

@@ -12,7 +12,6 @@ from tasker_temporal.core.messages import (
     AUTOMATIC,
     Announce,
     Answer,
-    Ask,
     Command,
     Fact,
     Message,
@@ -22,6 +21,7 @@ from tasker_temporal.core.messages import (
     TransitionTo,
 )
 from tasker_temporal.core.moves import move, note
+from tasker_temporal.core.requests import Ask
 from tasker_temporal.core.rows import Row
 from tasker_temporal.core.subscribers import SUBSCRIPTIONS, Subscriptions
 from tasker_temporal.core.task import Step, Task

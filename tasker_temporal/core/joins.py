@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from tasker_temporal.core.machine import State
+from tasker_temporal.core.machine import OVER, State
 from tasker_temporal.core.task import Step, Task
 
 
@@ -56,13 +56,46 @@ def count(step: Step, over: Step) -> None:
         step.size += step.template.takes[over.name] * over.result.size
 
 
+def begin_round(step: Step) -> None:
+    """What the step did so far does not count any more: what it does next is something else."""
+    step.round += 1
+    step.attempt, step.started_at = 0, None
+
+
+def count_up(task: Task, back: Step) -> None:
+    """Tell the dependents that `back` is not over any more. One that has tried with its old result begins anew."""
+    for name in task.template.dependents[back.name]:
+        step = task.steps[name]
+        task.journal.keep(step)
+        if step.attempt and step.state not in OVER:
+            begin_round(step)
+        step.viable = False
+        step.waiting += 1
+        step.skipped -= back.state is State.SKIPPED
+        if back.result is None:
+            step.lacking -= back.name in step.template.required
+        elif back.name in step.template.takes:
+            step.size -= step.template.takes[back.name] * back.result.size
+    _clear_fronts(task)
+
+
 def leave_queue(task: Task, step: Step) -> None:
-    """The step no longer waits to be started. What is stale never stays at the front of a queue."""
+    """The step no longer waits to be started."""
     step.viable = False
+    _clear_fronts(task)
+
+
+def _clear_fronts(task: Task) -> None:
+    """What is stale never stays at the front of a queue."""
     while task.viable and not task.steps[task.viable[0]].viable:
         task.journal.popleft(task.viable)
-    while task.never and task.steps[task.never[0]].state is not State.PENDING:
+    while task.never and not is_doomed(task.steps[task.never[0]]):
         task.journal.popleft(task.never)
+
+
+def is_doomed(step: Step) -> bool:
+    """It is pending, and can never run as its dependencies stand."""
+    return step.state is State.PENDING and answer(step) == "never"
 
 
 def startable(task: Task) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ class State(StrEnum):
     CANCELLED = "cancelled"
     RESOLVED_MANUALLY = "resolved_manually"
     SKIPPED = "skipped"
+    PAUSED = "paused"
 
 
 OVER: Final = frozenset({State.COMPLETE, State.SKIPPED, State.RESOLVED_MANUALLY, State.CANCELLED})
@@ -29,8 +30,8 @@ OVER: Final = frozenset({State.COMPLETE, State.SKIPPED, State.RESOLVED_MANUALLY,
 DONE: Final = frozenset({State.COMPLETE, State.SKIPPED, State.RESOLVED_MANUALLY})
 """A task is complete when each of its steps is in one of these."""
 
-OPEN: Final = frozenset({State.PENDING, State.IN_PROGRESS})
-"""A task in one of these is still moving."""
+OPEN: Final = frozenset({State.PENDING, State.IN_PROGRESS, State.PAUSED})
+"""A task in one of these is still moving, or will when somebody resumes it."""
 
 Table = dict[tuple[State | None, State], str]
 
@@ -42,6 +43,12 @@ TASK_TABLE: Final[Table] = {
     (State.IN_PROGRESS, State.COMPLETE): "task.completed",
     (State.IN_PROGRESS, State.ERROR): "task.failed",
     (State.IN_PROGRESS, State.CANCELLED): "task.cancelled",
+    (State.IN_PROGRESS, State.PAUSED): "task.paused",
+    (State.PAUSED, State.IN_PROGRESS): "task.resumed",
+    (State.PAUSED, State.CANCELLED): "task.cancelled",
+    (State.ERROR, State.PENDING): "task.retry_requested",
+    (State.ERROR, State.RESOLVED_MANUALLY): "task.resolved_manually",
+    (State.ERROR, State.CANCELLED): "task.cancelled",
 }
 
 STEP_TABLE: Final[Table] = {
@@ -49,12 +56,19 @@ STEP_TABLE: Final[Table] = {
     (State.PENDING, State.IN_PROGRESS): "step.execution_requested",
     (State.PENDING, State.SKIPPED): "step.skipped",
     (State.PENDING, State.CANCELLED): "step.cancelled",
+    (State.PENDING, State.RESOLVED_MANUALLY): "step.resolved_manually",
+    (State.PENDING, State.COMPLETE): "step.completed_manually",
     (State.IN_PROGRESS, State.COMPLETE): "step.completed",
     (State.IN_PROGRESS, State.ERROR): "step.failed",
     (State.IN_PROGRESS, State.CANCELLED): "step.cancelled",
     (State.ERROR, State.PENDING): "step.retry_requested",
     (State.ERROR, State.SKIPPED): "step.skipped",
     (State.ERROR, State.CANCELLED): "step.cancelled",
+    (State.ERROR, State.RESOLVED_MANUALLY): "step.resolved_manually",
+    (State.ERROR, State.COMPLETE): "step.completed_manually",
+    (State.COMPLETE, State.PENDING): "step.redo_requested",
+    (State.SKIPPED, State.PENDING): "step.redo_requested",
+    (State.RESOLVED_MANUALLY, State.PENDING): "step.redo_requested",
 }
 
 

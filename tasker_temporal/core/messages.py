@@ -8,17 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Annotated, Any, Literal, NamedTuple
-
-from pydantic import Field
+from typing import Any, Literal, NamedTuple
 
 from tasker_temporal.core.machine import State
-from tasker_temporal.core.template import Frozen
 
 AUTOMATIC = "tasker"
 """The actor of what nobody asked for."""
 
-TimerKind = Literal["backoff", "deadline", "handler", "grace"]
+TimerKind = Literal["backoff", "deadline", "handler", "grace", "hold"]
 
 JSON: tuple[tuple[str, bytes], ...] = (("encoding", b"json/plain"),)
 
@@ -38,6 +35,10 @@ class Content(NamedTuple):
         return size
 
 
+DROPPED = Content(b"", (("encoding", b"tasker/dropped"),))
+"""Stands for a result that no open step asked for: it came, and it is in the history of the run that it came in."""
+
+
 class Failure(NamedTuple):
     """Why an attempt failed. `retry_after` is in seconds and wins over the template's backoff."""
 
@@ -47,34 +48,7 @@ class Failure(NamedTuple):
     retry_after: float | None = None
 
 
-# Requests: somebody asks, and gets an answer.
-
-
-class Ask(Frozen):
-    """What every request carries."""
-
-    actor: str = Field(min_length=1, max_length=200)
-    """Who asks."""
-    reason: str = Field(min_length=1, max_length=2000)
-    """Why."""
-    request_id: str | None = Field(default=None, min_length=1, max_length=200)
-    """The same id twice has one effect and one answer."""
-
-
-class CancelTask(Ask):
-    """Stop the task: pending and failed steps at once, running ones after they were told and have ended."""
-
-    request: Literal["cancel"] = "cancel"
-
-
-class SkipStep(Ask):
-    """Go on without this step."""
-
-    request: Literal["skip"] = "skip"
-    step: str
-
-
-Request = Annotated[CancelTask | SkipStep, Field(discriminator="request")]
+# Requests are in `requests`: somebody asks, and gets an answer.
 
 
 class Answer(NamedTuple):
@@ -149,6 +123,12 @@ class RunContinued(NamedTuple):
     run_id: str
 
 
+class RunReopened(NamedTuple):
+    """This run goes on with a task that had ended in `error` in the run `run_id`, because somebody asked something."""
+
+    run_id: str
+
+
 class Refused(NamedTuple):
     """A request came by signal, where nobody can be answered, and was refused; or it could not even be read."""
 
@@ -159,7 +139,10 @@ class Refused(NamedTuple):
     name: str = ""
 
 
-Fact = Start | StepSucceeded | StepFailed | StepStopped | HandlerMissing | TimerFired | Drain | RunContinued | Refused
+Outcome = StepSucceeded | StepFailed | StepStopped | HandlerMissing
+"""What can come of an execution."""
+
+Fact = Start | Outcome | TimerFired | Drain | RunContinued | RunReopened | Refused
 
 
 # Inside.
@@ -176,6 +159,8 @@ class TransitionTo(NamedTuple):
     result: Content | None = None
     failure: Failure | None = None
     cause: int | None = None
+    fresh: bool = False
+    """A step that goes back to pending gets all its attempts anew."""
 
 
 class Note(NamedTuple):
@@ -188,6 +173,8 @@ class Note(NamedTuple):
     reason: str = ""
     refused: bool = False
     cause: int | None = None
+    change: Mapping[str, Any] = {}
+    """For `step.changed`: the step template's fields that change. Rows hold no configuration."""
 
 
 class Announce(NamedTuple):

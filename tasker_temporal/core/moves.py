@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from tasker_temporal.core.joins import count_down, join, leave_queue
+from tasker_temporal.core.joins import begin_round, count_down, count_up, join, leave_queue
 from tasker_temporal.core.machine import OPEN, STEP_TABLE, TASK_TABLE, State, Table
 from tasker_temporal.core.messages import Failure, Note, TransitionTo
 from tasker_temporal.core.rows import TASK, Row, entity_of
 from tasker_temporal.core.task import By, Step, Task, What
+from tasker_temporal.core.template import changed
 
 Moves = Mapping[tuple[State | None, State], tuple[str | None, str, str]]
 
@@ -54,7 +55,7 @@ def note(task: Task, note: Note) -> Row:
     if note.event in STEP_EFFECTS and note.step is not None:
         step = task.steps[note.step]
         task.journal.keep(step)
-        STEP_EFFECTS[note.event](task, step)
+        STEP_EFFECTS[note.event](task, step, note)
     return row
 
 
@@ -64,10 +65,8 @@ def _move_task(task: Task, wish: TransitionTo, by: By) -> Row:
         raise IllegalMove(f"the task cannot go from {task.state} to {wish.state}")
     row = task.write(("transition", TASK, *said), by, wish.metadata)
     task.state = wish.state
-    if wish.state is State.IN_PROGRESS:
-        task.started_at = task.now
-    elif wish.state not in OPEN:
-        task.ended_at = task.now
+    task.started_at = task.now if wish.state is State.IN_PROGRESS and task.started_at is None else task.started_at
+    task.ended_at = None if wish.state in OPEN else task.now
     return row
 
 
@@ -97,12 +96,13 @@ def _metadata(task: Task, step: Step, wish: TransitionTo) -> Mapping[str, Any]:
 
 
 def _settle(task: Task, step: Step, wish: TransitionTo) -> None:
-    old, step.state = step.state, wish.state
-    task.counts[wish.state] += 1
-    if old is not None:
-        task.counts[old] -= 1
+    old = step.state
     if old in LEAVE:
         LEAVE[old](task, step)
+    if old is not None:
+        task.counts[old] -= 1
+    task.counts[wish.state] += 1
+    step.state = wish.state
     ENTER[wish.state](task, step, wish)
     if old is State.PENDING:
         leave_queue(task, step)
@@ -122,12 +122,23 @@ def _forget_failure(task: Task, step: Step) -> None:
         task.backing_off -= 1
     else:
         task.exhausted -= 1
-        step.final = None
+        step.final = step.started_at = step.ended_at = None
+
+
+def _come_back(task: Task, step: Step) -> None:
+    """The step is not over any more: a new round of it begins, and what depends on it waits again."""
+    count_up(task, step)
+    begin_round(step)
+    step.result = step.failure = step.ended_at = None
+    step.by_hand = False
 
 
 LEAVE: Final[Mapping[State | None, Callable[[Task, Step], None]]] = {
     State.IN_PROGRESS: _stop_running,
     State.ERROR: _forget_failure,
+    State.COMPLETE: _come_back,
+    State.SKIPPED: _come_back,
+    State.RESOLVED_MANUALLY: _come_back,
 }
 
 
@@ -135,6 +146,8 @@ LEAVE: Final[Mapping[State | None, Callable[[Task, Step], None]]] = {
 
 
 def _await(task: Task, step: Step, wish: TransitionTo) -> None:
+    if wish.fresh:
+        step.attempt, step.started_at = 0, None
     join(task, step)
 
 
@@ -160,7 +173,7 @@ def _judge(task: Task, step: Step, final: str | None) -> None:
 
 
 def _end(task: Task, step: Step, wish: TransitionTo) -> None:
-    step.ended_at, step.result = task.now, wish.result
+    step.ended_at, step.result, step.by_hand = task.now, wish.result, "by_hand" in wish.metadata
     count_down(task, step)
 
 
@@ -173,6 +186,7 @@ ENTER: Final[Mapping[State, Callable[[Task, Step, TransitionTo], None]]] = {
     State.IN_PROGRESS: _run,
     State.COMPLETE: _end,
     State.SKIPPED: _end,
+    State.RESOLVED_MANUALLY: _end,
     State.ERROR: _fail,
     State.CANCELLED: _abandon,
 }
@@ -208,22 +222,28 @@ EFFECTS: Final[Mapping[str, Callable[[Task, Note, Row], None]]] = {
 }
 
 
-def _end_retries(task: Task, step: Step) -> None:
+def _end_retries(task: Task, step: Step, note: Note) -> None:
     _forget_failure(task, step)
     _judge(task, step, "deadline")
 
 
-def _miss_handler(task: Task, step: Step) -> None:
+def _miss_handler(task: Task, step: Step, note: Note) -> None:
     if step.missing_since is None:
         step.missing_since = task.now
 
 
-def _redispatch(task: Task, step: Step) -> None:
+def _redispatch(task: Task, step: Step, note: Note) -> None:
     step.execution += 1
 
 
-STEP_EFFECTS: Final[Mapping[str, Callable[[Task, Step], None]]] = {
+def _change(task: Task, step: Step, note: Note) -> None:
+    step.changes = {**step.changes, **note.change}
+    step.template = changed(task.template.step(step.name), step.changes)
+
+
+STEP_EFFECTS: Final[Mapping[str, Callable[[Task, Step, Note], None]]] = {
     "step.deadline_exceeded": _end_retries,
     "step.handler_missing": _miss_handler,
     "step.redispatched": _redispatch,
+    "step.changed": _change,
 }

@@ -35,6 +35,8 @@ class StepReport(Frozen):
     ended_at: datetime | None = None
     next_attempt_at: datetime | None = None
     last_error: ErrorReport | None = None
+    by_hand: bool = False
+    """Somebody gave its result."""
     waits_for: tuple[str, ...] = ()
     """The dependencies that are not over."""
 
@@ -103,6 +105,7 @@ def step_report(task: Task, step: Step) -> StepReport:
         ended_at=step.ended_at,
         next_attempt_at=None if timer is None else timer.due,
         last_error=None if failure is None else ErrorReport(type=failure.type, message=failure.message),
+        by_hand=step.by_hand,
         waits_for=waits_for(task, step) if step.state is State.PENDING else (),
     )
 

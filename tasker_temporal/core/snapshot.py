@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from tasker_temporal.core.joins import answer, count
+from tasker_temporal.core.joins import count, is_doomed
 from tasker_temporal.core.machine import DONE, OVER, State
-from tasker_temporal.core.messages import JSON, Content, Failure, Timer
+from tasker_temporal.core.messages import DROPPED, JSON, Content, Failure, Timer
 from tasker_temporal.core.task import INTERPRETER, Step, Task
-from tasker_temporal.core.template import Template
+from tasker_temporal.core.template import Template, changed
 
 _TIMES = ("started_at", "ended_at", "missing_since")
 _COUNTS = {"row": 0, "attempt": 0, "execution": 0, "round": 1}
@@ -53,8 +53,12 @@ def _step(task: Task, step: Step) -> dict[str, Any]:
         plain["failure"] = list(step.failure)
     if step.final is not None:
         plain["final"] = step.final
+    if step.changes:
+        plain["changes"] = step.changes
     if step.result is not None:
-        plain["result"] = _content(step.result) if _is_needed(task, step) else None
+        plain["result"] = _content(step.result) if step.by_hand or _is_needed(task, step) else None
+    if step.by_hand:
+        plain["by_hand"] = True
     return plain
 
 
@@ -104,13 +108,11 @@ def _restore_step(task: Task, step: Step, plain: Mapping[str, Any]) -> None:
     state = plain.get("state", State.PENDING)
     step.state = None if state is None else State(state)
     step.failure = Failure(*plain["failure"]) if "failure" in plain else None
-    step.final = plain.get("final")
+    step.final, step.by_hand = plain.get("final"), plain.get("by_hand", False)
+    step.changes = dict(plain.get("changes", {}))
+    step.template = changed(step.template, step.changes)
     if "result" in plain:
         step.result = _read_content(plain["result"])
-
-
-DROPPED = Content(b"", (("encoding", b"tasker/dropped"),))
-"""Stands for a result that no open step asks for: it came, and it is in the history of the run that it came in."""
 
 
 def _read_content(plain: Any) -> Content:
@@ -142,8 +144,7 @@ def _queue(task: Task, viable: Any) -> None:
     for name in viable:
         task.steps[name].viable = True
         task.viable.append(name)
-    pending = (step for step in task.steps.values() if step.state is State.PENDING)
-    task.never.extend(step.name for step in pending if answer(step) == "never")
+    task.never.extend(step.name for step in task.steps.values() if is_doomed(step))
 
 
 def _time(at: datetime | None) -> str | None:

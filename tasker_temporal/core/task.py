@@ -24,6 +24,9 @@ INTERPRETER: Final = 1
 NOBODY: Final = (AUTOMATIC, "")
 """The actor and the reason of a cancellation that nobody asked for."""
 
+HOLD: Final = "hold"
+"""The id of the timer that ends a hold."""
+
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 What = tuple[Kind, str, str | None, str | None, str]
@@ -46,6 +49,8 @@ class Step:
         skipped: Dependencies that were skipped.
         final: Why the present failure ends the retries; None while there is another attempt to come.
         row: The sort_key of its last transition.
+        by_hand: Somebody gave the result: it is in no activity, and so every snapshot keeps it.
+        changes: The template's fields that somebody changed for this task.
     """
 
     def __init__(self, template: StepTemplate, context: int) -> None:
@@ -61,9 +66,11 @@ class Step:
         self.final: str | None = None
         self.failure: Failure | None = None
         self.result: Content | None = None
+        self.by_hand = False
         self.started_at: datetime | None = None
         self.ended_at: datetime | None = None
         self.missing_since: datetime | None = None
+        self.changes: dict[str, Any] = {}
 
 
 class Task:
@@ -119,8 +126,13 @@ class Task:
         return self.rows[-1].digest if self.rows else self.before[1]
 
     @property
+    def is_held(self) -> bool:
+        """It is in error, and its run stays open for somebody to step in."""
+        return self.state is State.ERROR and HOLD in self.timers
+
+    @property
     def is_open(self) -> bool:
-        return self.state in OPEN
+        return self.state in OPEN or self.is_held
 
     @property
     def may_start(self) -> bool:

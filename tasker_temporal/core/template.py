@@ -10,6 +10,7 @@ import hashlib
 import json
 import re
 import sys
+from collections.abc import Mapping
 from datetime import timedelta
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
@@ -136,6 +137,9 @@ class Template(Frozen):
     steps: tuple[StepTemplate, ...] = ()
     task_queue: str | None = None
     on_failure: Literal["continue", "stop"] = "continue"
+    on_error: Literal["fail", "hold"] = "fail"
+    """A task in error closes its run as failed, or holds it open for somebody to step in."""
+    hold_for: timedelta = Field(default=timedelta(days=30), gt=timedelta(0))
     cancel_grace: timedelta = Field(default=timedelta(seconds=30), ge=timedelta(0))
     handler_grace: timedelta = Field(default=timedelta(minutes=10), ge=timedelta(0))
     limits: Limits = Limits()
@@ -155,9 +159,28 @@ class Template(Frozen):
                 found[dependency].append(step.name)
         return {name: tuple(waiting) for name, waiting in found.items()}
 
+    @cached_property
+    def _by_name(self) -> dict[str, StepTemplate]:
+        return {step.name: step for step in self.steps}
+
+    def step(self, name: str) -> StepTemplate:
+        """The step of that name."""
+        return self._by_name[name]
+
     def activity_type(self, step: str) -> str:
         """The activity type of a step's handler."""
         return f"{self.name}.{step}"
+
+
+def changed(step: StepTemplate, changes: Mapping[str, Any]) -> StepTemplate:
+    """The step with `attempts`, `timeout` (seconds), `task_queue` and `config` as somebody changed them."""
+    values: dict[str, Any] = {name: changes[name] for name in ("task_queue", "config") if name in changes}
+    if "timeout" in changes:
+        values["timeout"] = timedelta(seconds=changes["timeout"])
+    if "attempts" in changes:
+        values["retry"] = step.retry.model_copy(update={"attempts": changes["attempts"]})
+    # A copy would take over what was computed of the old values.
+    return StepTemplate(**{name: getattr(step, name) for name in StepTemplate.model_fields} | values)
 
 
 def mistakes(template: Template) -> list[str]:

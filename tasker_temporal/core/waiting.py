@@ -6,17 +6,19 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Literal
 
-from tasker_temporal.core.intake import legal_requests
+from tasker_temporal.core.intake.legality import legal_requests
 from tasker_temporal.core.machine import OVER, State
 from tasker_temporal.core.report import waits_for
-from tasker_temporal.core.task import Step, Task
+from tasker_temporal.core.task import HOLD, Step, Task
 from tasker_temporal.core.template import Frozen
 
 
 class Wait(Frozen):
     """One thing that is waited for: by the task itself if `step` is None, for ever if `until` is None."""
 
-    kind: Literal["execution", "backoff", "handler", "dependency", "failure", "window", "drain", "cancellation"]
+    kind: Literal[
+        "execution", "backoff", "handler", "dependency", "failure", "window", "pause", "hold", "drain", "cancellation"
+    ]
     step: str | None
     what: str
     since: datetime | None = None
@@ -39,6 +41,11 @@ def _task_waits(task: Task) -> Iterator[Wait]:
         until = None if grace is None else grace.due
         what = f"{actor!r} cancelled it; {task.in_flight} running steps are being stopped"
         yield Wait(kind="cancellation", step=None, what=what, until=until)
+    if task.state is State.PAUSED:
+        yield Wait(kind="pause", step=None, what="somebody to resume it", could=legal_requests(task))
+    if task.is_held:
+        until, could = task.timers[HOLD].due, legal_requests(task)
+        yield Wait(kind="hold", step=None, what="somebody to step in", since=task.ended_at, until=until, could=could)
     if task.draining:
         yield Wait(kind="drain", step=None, what="the run's history is long: nothing starts until it continues as new")
 
@@ -49,6 +56,13 @@ def _line(task: Task, step: Step) -> Wait:
         return _running(task, step, could)
     if step.state is State.ERROR:
         return _failed(task, step, could)
+    if (step.viable or not step.waiting) and task.state is not State.IN_PROGRESS:
+        return Wait(
+            kind="pause" if task.state is State.PAUSED else "hold",
+            step=step.name,
+            what="the task to go on",
+            could=could,
+        )
     if step.viable:
         what = "a place among the steps that run at once"
         return Wait(kind="window", step=step.name, what=what, could=could)

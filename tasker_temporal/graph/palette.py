@@ -42,6 +42,7 @@ LOOKS: Final[dict[State, Look]] = {
     State.CANCELLED: Look("⊘", "#cc79a7", 35),
     State.RESOLVED_MANUALLY: Look("✎", "#56b4e9", 36),
     State.SKIPPED: Look("»", "#e69f00", 33),
+    State.PAUSED: Look("‖", "#f0e442", 93),
 }
 
 

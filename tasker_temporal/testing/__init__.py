@@ -1,6 +1,6 @@
 """The test kit: run a task in memory and in virtual time, with its steps' ends scripted or their handlers for real."""
 
-from tasker_temporal.core.messages import CancelTask, SkipStep
+from tasker_temporal.core.requests import CancelTask, SkipStep
 from tasker_temporal.testing.memory import Fed, MemoryDriver, feed_again
 from tasker_temporal.testing.run import TaskRun, run_task
 from tasker_temporal.testing.script import Fail, Hang, NoHandler, Ok, Outcome

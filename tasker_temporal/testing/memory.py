@@ -12,7 +12,6 @@ from typing import NamedTuple
 from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import (
-    Ask,
     CloseTask,
     Command,
     Fact,
@@ -27,6 +26,7 @@ from tasker_temporal.core.messages import (
     StopTimer,
     TimerFired,
 )
+from tasker_temporal.core.requests import Ask
 from tasker_temporal.core.rows import Row
 from tasker_temporal.core.task import Task
 from tasker_temporal.errors import RequestRefused, ScriptError
@@ -130,9 +130,10 @@ class MemoryDriver:
             case StopStep(step, execution):
                 self._stop(step, execution)
             case StartTimer(timer):
+                self._dropped.add(self._timers.pop(timer.id, 0))
                 self._timers[timer.id] = self._push(max(timer.due, self.now), TimerFired(timer.id))
             case StopTimer(timer_id):
-                self._dropped.add(self._timers.pop(timer_id))
+                self._dropped.add(self._timers.pop(timer_id, 0))
             case CloseTask(state):
                 self.closed = state
 

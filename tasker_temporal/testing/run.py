@@ -11,9 +11,10 @@ from typing import Any, Final, TypeVar, overload
 from temporalio.api.common.v1 import Payload
 
 from tasker_temporal.client import start_arguments
-from tasker_temporal.core.messages import AUTOMATIC, Ask
+from tasker_temporal.core.messages import AUTOMATIC
 from tasker_temporal.core.report import TaskReport
 from tasker_temporal.core.report import report as report_of
+from tasker_temporal.core.requests import Ask
 from tasker_temporal.core.rows import Row
 from tasker_temporal.core.task import Task
 from tasker_temporal.core.template import Template

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from tasker_temporal import Retry, Row, State, TaskReport, TaskTemplate
-from tasker_temporal.core.messages import Ask
+from tasker_temporal.core.requests import Ask
 from tasker_temporal.testing import Ok, Outcome, assert_transitions
 
 FAST = Retry(base_delay=timedelta(milliseconds=10), jitter="none")

@@ -86,7 +86,7 @@ def _end(outcome: Ok | Fail) -> object:
 
 def graph(name: str, edges: Edges, handler: Any = play, **options: Any) -> TaskTemplate[Any]:
     """A template whose steps play their script. What is no template option is an option of every step."""
-    mine = ("version", "on_failure", "cancel_grace", "handler_grace", "limits")
+    mine = ("version", "on_failure", "on_error", "cancel_grace", "handler_grace", "limits")
     template = TaskTemplate[Any](name, **{key: value for key, value in options.items() if key in mine})
     steps = {key: value for key, value in options.items() if key not in mine}
     for step, after in edges.items():

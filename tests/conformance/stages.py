@@ -13,7 +13,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 
 from tasker_temporal import Row, State, TaskHandle, TaskReport, TaskTemplate, start_task
-from tasker_temporal.core.messages import CancelTask, SkipStep
+from tasker_temporal.core.requests import Ask, CancelTask
 from tasker_temporal.core.task import Task
 from tasker_temporal.errors import TaskEnded
 from tasker_temporal.testing import feed_again, run_task
@@ -92,10 +92,9 @@ class Scene(NamedTuple):
         match asked.request:
             case CancelTask() if asked.natively:
                 await self.handle.workflow.cancel(reason=asked.request.reason)
-            case CancelTask(actor=actor, reason=reason):
-                await self.handle.cancel(actor=actor, reason=reason)
-            case SkipStep(step=step, actor=actor, reason=reason):
-                await self.handle.skip(step, actor=actor, reason=reason)
+            case Ask():
+                said = {name: value for name, value in asked.request if name != "request"}
+                await getattr(self.handle, asked.request.model_dump()["request"])(**said)
 
     async def ended(self) -> TaskReport:
         try:

@@ -12,7 +12,8 @@ from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
 from tasker_temporal import ContextInvalid, State, TaskCancelled, TaskFailed, TaskHandle, TaskTemplate, start_task
-from tasker_temporal.core.messages import CancelTask, Content, Start
+from tasker_temporal.core.messages import Content, Start
+from tasker_temporal.core.requests import CancelTask
 from tasker_temporal.core.task import Task
 from tasker_temporal.testing import Hang, MemoryDriver, assert_transitions, run_task
 from tasker_temporal.testing.run import BEGIN, KEY

@@ -10,7 +10,8 @@ from datetime import datetime
 import pytest
 
 from tasker_temporal.core.engine import Engine
-from tasker_temporal.core.messages import Ask, Command, Fact
+from tasker_temporal.core.messages import Command, Fact
+from tasker_temporal.core.requests import Ask
 from tasker_temporal.core.snapshot import restore, snapshot
 from tasker_temporal.core.task import Task
 from tasker_temporal.testing import Fed

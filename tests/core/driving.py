@@ -10,10 +10,9 @@ from typing import Any
 
 from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.events import Event, Payload
+from tasker_temporal.core.joins import is_doomed
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import (
-    Ask,
-    CancelTask,
     CloseTask,
     Command,
     Content,
@@ -22,8 +21,8 @@ from tasker_temporal.core.messages import (
     Failure,
     HandlerMissing,
     RunContinued,
+    RunReopened,
     RunStep,
-    SkipStep,
     Start,
     StartTimer,
     StepFailed,
@@ -34,6 +33,7 @@ from tasker_temporal.core.messages import (
     Timer,
     TimerFired,
 )
+from tasker_temporal.core.requests import Ask, CancelTask, ResumeTask, SkipStep
 from tasker_temporal.core.rows import TASK, Row, entity_of, genesis, salted
 from tasker_temporal.core.snapshot import restore, snapshot
 from tasker_temporal.core.subscribers import SUBSCRIPTIONS, Subscriptions
@@ -80,6 +80,7 @@ class Drive:
     Attributes:
         replies: What each message was answered with.
         running: The execution of each handler that runs, by step.
+        overdue: The timers that fired while the task was paused, and take effect when it goes on.
         closed: The state in which the run was told to end.
         runs: This run, and those before and after it.
     """
@@ -100,6 +101,7 @@ class Drive:
         self.replies: list[list[Command]] = []
         self.running: dict[str, int] = {}
         self.timers: dict[str, Timer] = {}
+        self.overdue: dict[str, Timer] = {}
         self.closed: State | None = None
         self.now = BEGIN
         self.runs = [self]
@@ -126,8 +128,10 @@ class Drive:
                 self.running[name] = execution
             case StartTimer(timer):
                 self.timers[timer.id] = timer
+                self.overdue.pop(timer.id, None)
             case StopTimer(timer_id):
-                del self.timers[timer_id]
+                self.timers.pop(timer_id, None)
+                self.overdue.pop(timer_id, None)
             case CloseTask(state):
                 self.closed = state
 
@@ -162,6 +166,10 @@ class Drive:
     def skip(self, name: str, actor: str = "ann", request_id: str | None = None) -> list[Command]:
         return self.tell(SkipStep(step=name, actor=actor, reason="not needed", request_id=request_id))
 
+    def ask(self, kind: type[Ask], actor: str = "ann", reason: str = "a call", **given: Any) -> list[Command]:
+        """Make any request."""
+        return self.tell(kind(actor=actor, reason=reason, **given))
+
     def drain(self) -> list[Command]:
         return self.tell(Drain(10_240, 5_000_000))
 
@@ -177,10 +185,18 @@ class Drive:
         timer = self.timers[timer] if isinstance(timer, str) else timer
         del self.timers[timer.id]
         self.now = max(self.now, timer.due)
-        return self.tell(TimerFired(timer.id))
+        commands = self.tell(TimerFired(timer.id))
+        if timer.id in self.task.timers and timer.id not in self.timers:
+            self.overdue[timer.id] = timer
+        return commands
 
     def finish(self) -> None:
-        """Let everything succeed that runs, and every timer fire when nothing runs, until the task is over."""
+        """Let everything succeed that runs, and every timer fire when nothing runs, until the task is over.
+
+        A paused task is resumed first.
+        """
+        if self.task.state is State.PAUSED and self.task.cancelling is None:
+            self.ask(ResumeTask)
         while self.closed is None and (self.running or self.timers):
             if self.running:
                 self.succeed(next(iter(self.running)))
@@ -193,6 +209,14 @@ class Drive:
         self.runs.append(later)
         later.runs = self.runs
         later.tell(RunContinued("run-1"))
+        return later
+
+    def reopened(self) -> Drive:
+        """A new run of a task that failed, by way of a snapshot in JSON."""
+        later = self.restored()
+        self.runs.append(later)
+        later.runs = self.runs
+        later.tell(RunReopened("run-1"))
         return later
 
     def restored(self) -> Drive:
@@ -274,7 +298,7 @@ def essence(task: Task) -> dict[str, Any]:
     for gone in ("rows", "now", "at", "draining", "before", "cancelled_by", "problems", "viable", "never", "template"):
         del plain[gone]
     plain["viable"] = [name for name in task.viable if task.steps[name].viable]
-    plain["never"] = [name for name in task.never if task.steps[name].state is State.PENDING]
+    plain["never"] = {name for name in task.never if is_doomed(task.steps[name])}
     for name, of_step in plain["steps"].items():
         plain["steps"][name] = {key: of_step[key] for key in of_step.keys() - {"template", "size", "result"}}
     return plain

@@ -8,6 +8,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from tasker_temporal.core.messages import Content, Refused, StepSucceeded
+from tasker_temporal.core.requests import (
+    ChangeStep,
+    CompleteStep,
+    PauseTask,
+    ResolveStep,
+    ResolveTask,
+    ResumeTask,
+    RetryFrom,
+    RetryStep,
+    RetryTask,
+)
 from tasker_temporal.core.snapshot import snapshot
 from tasker_temporal.core.subscribers import SUBSCRIPTIONS, Subscriptions
 from tasker_temporal.core.template import StepTemplate, Template
@@ -228,3 +239,126 @@ def unclear(drive: Drive) -> None:
     drive.start()
     drive.task.steps["b"].waiting += 1
     drive.succeed("a")
+
+
+@scene(step("a"), step("b", "a"))
+def paused(drive: Drive) -> None:
+    """What is done meanwhile leads to nothing before somebody resumes the task."""
+    drive.start()
+    drive.ask(PauseTask)
+    drive.succeed("a")
+    drive.ask(ResumeTask)
+    drive.succeed("b")
+
+
+@scene(step("a", retry=STEADY), step("b"))
+def due_while_paused(drive: Drive) -> None:
+    drive.start()
+    drive.fail("a")
+    drive.ask(PauseTask)
+    drive.wait(10)
+    drive.ask(ResumeTask)
+    drive.finish()
+
+
+@scene(step("a", retry=STEADY), step("b"))
+def retried_at_once(drive: Drive) -> None:
+    """Nobody waits for the rest of the backoff."""
+    drive.start()
+    drive.fail("a")
+    drive.ask(RetryStep, step="a")
+    drive.finish()
+
+
+@scene(step("a", retry=STEADY), step("b", after=["a"]), step("c"))
+def resolved_while_backing_off(drive: Drive) -> None:
+    drive.start()
+    drive.fail("a")
+    drive.ask(ResolveStep, step="a")
+    drive.finish()
+
+
+@scene(step("a", retry=STEADY), step("b", "a"), step("c"))
+def completed_by_hand_while_backing_off(drive: Drive) -> None:
+    drive.start()
+    drive.fail("a")
+    drive.ask(CompleteStep, step="a", result=7)
+    drive.finish()
+
+
+@scene(step("a"), step("b", "a"), step("c"))
+def done_again(drive: Drive) -> None:
+    drive.start()
+    drive.succeed("a", "b")
+    drive.ask(RetryFrom, step="a")
+    drive.finish()
+
+
+@scene(step("a"), step("b", "a"))
+def changed(drive: Drive) -> None:
+    drive.start()
+    drive.ask(ChangeStep, step="b", attempts=9, config={"pace": "slow"})
+    drive.finish()
+
+
+@scene(step("a", retry=ONCE), step("b", "a"), on_error="hold")
+def held_and_retried(drive: Drive) -> None:
+    drive.start()
+    drive.fail("a")
+    drive.ask(RetryTask)
+    drive.finish()
+
+
+@scene(step("a", retry=ONCE), on_error="hold")
+def held_and_resolved(drive: Drive) -> None:
+    drive.start()
+    drive.fail("a")
+    drive.ask(ResolveTask)
+
+
+@scene(step("a", retry=ONCE), on_error="hold", hold_for=seconds(60))
+def held_until_nobody_came(drive: Drive) -> None:
+    drive.start()
+    drive.fail("a")
+    drive.wait(60)
+
+
+@scene(step("a", retry=ONCE), step("b", after=["a"]), on_error="hold")
+def last_failure_skipped(drive: Drive) -> None:
+    drive.start()
+    drive.fail("a")
+    drive.skip("a")
+    drive.finish()
+
+
+@scene(step("a", retry=ONCE), step("b", after=["a"]), on_error="hold")
+def last_failure_resolved(drive: Drive) -> None:
+    drive.start()
+    drive.fail("a")
+    drive.ask(ResolveStep, step="a")
+    drive.finish()
+
+
+@scene(step("a", retry=ONCE), step("b", "a"), on_error="hold")
+def last_failure_completed_by_hand(drive: Drive) -> None:
+    drive.start()
+    drive.fail("a")
+    drive.ask(CompleteStep, step="a", result=7)
+    drive.finish()
+
+
+@scene(step("a", retry=ONCE), step("b", "a"), on_error="hold")
+def last_failure_retried(drive: Drive) -> None:
+    drive.start()
+    drive.fail("a")
+    drive.ask(RetryStep, step="a")
+    drive.finish()
+
+
+@scene(step("a", retry=ONCE), step("b", "a"))
+def reopened(drive: Drive) -> None:
+    drive.start()
+    drive.fail("a")
+    later = drive.reopened()
+    later.ask(RetryTask)
+    later.finish()

@@ -24,7 +24,7 @@ def test_a_deadline_begins_with_the_first_attempt() -> None:
     drive = started(step("a"), step("b", "a", deadline=seconds(60)))
     drive.wait(5)
     (timer,) = [command.timer for command in drive.succeed("a") if isinstance(command, StartTimer)]
-    assert (timer.id, timer.kind, timer.due) == ("deadline:b:1", "deadline", BEGIN + seconds(65))
+    assert (timer.id, timer.kind, timer.due) == ("deadline:b", "deadline", BEGIN + seconds(65))
     assert timer.cause == drive.row("step.execution_requested", "b").sort_key
 
 
@@ -32,7 +32,7 @@ def test_a_deadline_covers_all_attempts() -> None:
     drive = started(step("a", retry=STEADY, deadline=seconds(60)))
     drive.fail("a")
     drive.wait(4)
-    assert drive.timers["deadline:a:1"].due == BEGIN + seconds(60)
+    assert drive.timers["deadline:a"].due == BEGIN + seconds(60)
     assert drive.said.count("step.execution_requested") == 2
 
 
@@ -95,7 +95,7 @@ def test_a_deadlines_timer_is_stopped_when_the_step_is_over(how: str) -> None:
         case "cancelled":
             drive.fail("a")
             drive.cancel()
-    assert StopTimer("deadline:a:1") in drive.replies[-1]
+    assert StopTimer("deadline:a") in drive.replies[-1]
     assert drive.state == "in_progress"
 
 
@@ -109,7 +109,7 @@ def test_a_task_that_ends_stops_the_timers_that_are_left() -> None:
     drive = started(step("a", retry=ONCE), step("b", deadline=seconds(60)), on_failure="stop")
     drive.fail("b")
     commands = drive.fail("a")
-    assert commands[:2] == [StopTimer("backoff:b:1"), StopTimer("deadline:b:1")]
+    assert commands[:2] == [StopTimer("backoff:b:1"), StopTimer("deadline:b")]
     assert drive.task.timers == {}
 
 

@@ -9,7 +9,8 @@ import pytest
 from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.events import EVENTS, Event, EventRegistry, Payload, RowWritten
 from tasker_temporal.core.machine import STEP_TABLE, TASK_TABLE, State
-from tasker_temporal.core.messages import CancelTask, Content, Start
+from tasker_temporal.core.messages import Content, Start
+from tasker_temporal.core.requests import CancelTask
 from tasker_temporal.core.task import Task
 from tasker_temporal.errors import EventError, RequestRefused
 from tests.core.driving import BEGIN, KEY, Drive, started, step, template

@@ -12,7 +12,8 @@ from itertools import combinations, product
 import pytest
 
 from tasker_temporal.core.engine import Engine
-from tasker_temporal.core.messages import Content, Failure, RunStep, SkipStep, Start, StepFailed, StepSucceeded
+from tasker_temporal.core.messages import Content, Failure, RunStep, Start, StepFailed, StepSucceeded
+from tasker_temporal.core.requests import SkipStep
 from tasker_temporal.core.task import Task
 from tasker_temporal.core.template import StepTemplate, Template
 from tests.core.driving import BEGIN, KEY, step, template

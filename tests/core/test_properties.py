@@ -4,17 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasker_temporal.core.intake import legal_requests
+from tasker_temporal.core.intake.legality import legal_requests
 from tasker_temporal.core.joins import answer
-from tasker_temporal.core.machine import DONE, OPEN, State
-from tasker_temporal.core.messages import Ask, CancelTask, Content, Refused, RunStep, SkipStep, StepSucceeded
+from tasker_temporal.core.machine import DONE, OVER, State
+from tasker_temporal.core.messages import DROPPED, Content, Refused, RunStep, StepSucceeded
 from tasker_temporal.core.report import completion_percentage, report
+from tasker_temporal.core.requests import (
+    Ask,
+    CancelTask,
+    ChangeStep,
+    CompleteStep,
+    PauseTask,
+    ResolveStep,
+    ResolveTask,
+    ResumeTask,
+    RetryFrom,
+    RetryStep,
+    RetryTask,
+    SkipStep,
+    StepAsk,
+)
 from tasker_temporal.core.rows import verify
+from tasker_temporal.core.task import Task
 from tasker_temporal.core.template import Argument, Limits, Retry, StepTemplate, Template
 from tasker_temporal.core.waiting import waiting
 from tasker_temporal.errors import RequestRefused
@@ -57,6 +74,7 @@ def flows(draw: st.DrawFn) -> Template:
     return template(
         *(draw(steps(index)) for index in range(draw(st.integers(0, 6)))),
         on_failure=draw(st.sampled_from(["continue", "stop"])),
+        on_error=draw(st.sampled_from(["fail", "hold"])),
         handler_grace=seconds(draw(st.sampled_from([0, 2, 600]))),
         limits=Limits(
             in_flight=draw(st.sampled_from([1, 2, 64])), bytes_in_flight=draw(st.sampled_from([30, 120, 2_000_000]))
@@ -89,12 +107,17 @@ class Wanderer:
             yield partial(drive.tell, request)
         if not drive.running and drive.task.is_open:
             yield self._continue
+        if drive.closed is State.ERROR:
+            yield self._reopen
         yield partial(drive.tell, Refused("no such signal"))
         yield partial(drive.wait, 1.5)
 
     def _continue(self) -> None:
         self.drive.drain()
         self.drive = self.drive.continued()
+
+    def _reopen(self) -> None:
+        self.drive = self.drive.reopened()
 
     def roam(self, chosen: Sequence[int]) -> Iterator[Drive]:
         """The drive after each move."""
@@ -113,19 +136,52 @@ class Wanderer:
 
 def requests(drive: Drive) -> list[Ask]:
     """All requests that name something that exists."""
-    skips = [SkipStep(step=name, actor="ann", reason="r") for name in drive.task.steps]
-    return [CancelTask(actor="ann", reason="r"), *skips]
+    of_task = [kind(actor="ann", reason="r") for kind in (CancelTask, PauseTask, ResumeTask, RetryTask, ResolveTask)]
+    of_steps = [
+        kind(step=name, actor="ann", reason="r", **more) for name in drive.task.steps for kind, more in OF_STEPS
+    ]
+    return [*of_task, *of_steps]
+
+
+OF_STEPS: list[tuple[type[StepAsk], dict[str, Any]]] = [
+    (SkipStep, {}),
+    (RetryStep, {}),
+    (RetryStep, {"fresh": True}),
+    (RetryFrom, {}),
+    (ResolveStep, {}),
+    (CompleteStep, {"result": {"by": "hand"}}),
+    (ChangeStep, {"attempts": 2}),
+]
 
 
 def legal(drive: Drive) -> list[Ask]:
-    """Those that are said to be legal now."""
-    known = drive.task
+    """Those that are said to be legal now, and that the graph allows."""
     return [
         request
         for request in requests(drive)
-        if (isinstance(request, SkipStep) and "skip" in legal_requests(known, request.step))
-        or (isinstance(request, CancelTask) and "cancel" in legal_requests(known))
+        if word(request) in legal_requests(drive.task, getattr(request, "step", None)) and allowed(drive.task, request)
     ]
+
+
+def word(request: Ask) -> str:
+    return str(type(request).model_fields["request"].default)
+
+
+def allowed(task: Task, request: Ask) -> bool:
+    """What the tables cannot say, said once more: a result that is required, or gone, or about to be taken back."""
+    if isinstance(request, ResolveStep):
+        takers = [step for step in task.steps.values() if request.step in step.template.required]
+        return all(step.state in OVER for step in takers)
+    if isinstance(request, RetryFrom):
+        below = {request.step}
+        for step in task.steps.values():  # In declared order, which is one in which they can run.
+            if below & set(step.template.dependencies):
+                below.add(step.name)
+        taken = {name for one in below for name in task.steps[one].template.takes if name is not None} - below
+        return all(task.steps[name].state is not State.IN_PROGRESS for name in below) and not any(
+            task.steps[name].result == DROPPED for name in taken
+        )
+    return True
 
 
 @MODEST
@@ -139,7 +195,8 @@ def test_the_sums_are_those_of_the_steps(flow: Template, chosen: Sequence[int]) 
         assert (task.in_flight, task.bytes_in_flight) == (len(running), sum(step.size for step in running))
         assert task.backing_off == sum(step.final is None for step in failed)
         assert task.exhausted == sum(step.final is not None for step in failed)
-        assert task.timers == drive.timers
+        assert task.timers == drive.timers | drive.overdue
+        assert not drive.overdue or task.state is State.PAUSED
         assert completion_percentage(task) == 100 or not task.all_done
 
 
@@ -168,8 +225,13 @@ def test_exactly_the_pending_steps_whose_answer_is_yes_wait_for_a_place(flow: Te
     for drive in Wanderer(flow).wander(chosen):
         for name, step in drive.task.steps.items():
             pending = step.state is State.PENDING
-            assert step.viable == (pending and answer(step) == "yes") == (pending and name in drive.task.viable)
-            assert not (pending and answer(step) == "never")
+            assert step.viable == (pending and answer(step) == "yes")
+            assert name in drive.task.viable or not step.viable
+            doomed = pending and answer(step) == "never"
+            assert name in drive.task.never or not doomed
+            assert not doomed or drive.task.state in (State.PAUSED, State.ERROR)
+        queues = drive.task.viable, drive.task.never
+        assert all(not queue or drive.task.steps[queue[0]].state is State.PENDING for queue in queues)
 
 
 @MODEST
@@ -187,7 +249,7 @@ def test_the_audit_is_whole_at_any_moment(flow: Template, chosen: Sequence[int])
 @given(flows(), choices)
 def test_every_task_ends_when_all_commands_are_answered(flow: Template, chosen: Sequence[int]) -> None:
     for last in Wanderer(flow).wander(chosen):
-        assert (last.closed is None) == (last.task.state in OPEN)
+        assert (last.closed is None) == last.task.is_open
     assert last.closed is last.task.state
     assert last.timers == last.task.timers == {}
     if last.closed is State.COMPLETE:
@@ -214,9 +276,10 @@ def test_a_request_is_refused_exactly_if_it_is_not_said_to_be_legal(flow: Templa
 @given(flows(), choices)
 def test_an_open_task_always_says_what_it_waits_for(flow: Template, chosen: Sequence[int]) -> None:
     for drive in Wanderer(flow).wander(chosen):
-        lines = waiting(drive.task)
+        lines, dues = waiting(drive.task), {timer.due for timer in drive.task.timers.values()}
+        assert all(line.what and not line.what.endswith(": ") for line in lines)
         assert bool(lines) == drive.task.is_open
-        assert all(line.until is None or line.until in {timer.due for timer in drive.timers.values()} for line in lines)
+        assert all(line.until is None or line.until in dues for line in lines)
         told = report(drive.task)
         assert {name: str(step.state) for name, step in told.steps.items()} == drive.states
 

@@ -161,11 +161,14 @@ def test_a_task_that_is_over_waits_for_nothing() -> None:
     assert waiting(Drive(template(step("a"))).task) == ()
 
 
+PENDING = ("skip", "resolve_step", "complete_step", "change_step")
+
+
 def test_a_running_step_is_waited_for_since_it_began() -> None:
     drive = running()
     assert waiting(drive.task) == (
-        Wait(kind="execution", step="a", what="execution 1 of its handler", since=BEGIN, could=("cancel",)),
-        Wait(kind="dependency", step="b", what="these steps to be over: a", could=("cancel", "skip")),
+        Wait(kind="execution", step="a", what="execution 1 of its handler", since=BEGIN, could=("complete_step",)),
+        Wait(kind="dependency", step="b", what="these steps to be over: a", could=PENDING),
     )
 
 
@@ -178,7 +181,7 @@ def test_a_backoff_says_which_attempt_comes_when_and_after_what() -> None:
     found = line(backing_off(), "a")
     assert (found.kind, found.until) == ("backoff", BEGIN + seconds(4))
     assert found.what == "attempt 2 of 3, after Boom: it broke"
-    assert found.could == ("cancel", "skip")
+    assert found.could == ("skip", "retry_step", "resolve_step", "complete_step", "change_step")
 
 
 def test_a_failure_waits_for_somebody_to_act() -> None:

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from tasker_temporal.core.messages import Content, RunContinued, RunStep, StartTimer, StepSucceeded
+from tasker_temporal.core.messages import DROPPED, Content, RunContinued, RunStep, StartTimer, StepSucceeded
 from tasker_temporal.core.rows import verify
-from tasker_temporal.core.snapshot import DROPPED, restore, snapshot
+from tasker_temporal.core.snapshot import restore, snapshot
 from tasker_temporal.core.task import INTERPRETER, Task
 from tests.core.driving import (
     BEGIN,
@@ -83,7 +83,7 @@ def test_a_continued_run_starts_what_waited_and_its_timers_for_the_same_moments(
     timers = [command.timer for command in later.commands if isinstance(command, StartTimer)]
     assert [(timer.id, timer.due) for timer in timers] == [
         ("backoff:a:1", BEGIN + seconds(4)),
-        ("deadline:a:1", BEGIN + seconds(60)),
+        ("deadline:a", BEGIN + seconds(60)),
     ]
     assert later.commands[-1] == RunStep("c", 1, 1)
     later.succeed("c")

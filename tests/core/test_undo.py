@@ -12,7 +12,8 @@ import pytest
 from tasker_temporal.core.events import Event
 from tasker_temporal.core.journal import Journal
 from tasker_temporal.core.machine import State
-from tasker_temporal.core.messages import Announce, Ask, Command, Fact, Message, Note, Refused, TransitionTo
+from tasker_temporal.core.messages import Announce, Command, Fact, Message, Note, Refused, TransitionTo
+from tasker_temporal.core.requests import Ask
 from tasker_temporal.core.subscribers import SUBSCRIPTIONS, Subscriber
 from tasker_temporal.core.task import Task
 from tasker_temporal.errors import EventError

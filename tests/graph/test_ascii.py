@@ -134,7 +134,7 @@ class TestAList:
         assert list(ascii._list(graph, colour=False)) == ["1  a", "2  b  <- after a"]
 
     def test_of_a_machine_it_has_the_events(self) -> None:
-        assert "2  pending      <- new (task.initialize_requested)" in list(
+        assert "2  pending            <- new (task.initialize_requested), error (task.retry_requested)" in list(
             ascii._list(machine_of("task"), colour=False)
         )
 

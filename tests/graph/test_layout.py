@@ -52,8 +52,8 @@ class TestLevels:
             ["new"],
             ["pending"],
             ["in_progress"],
-            ["complete", "error"],
-            ["skipped", "cancelled"],
+            ["error"],
+            ["skipped", "cancelled", "resolved_manually", "complete"],
         ]
 
     def test_a_wide_graph_runs_to_the_right(self) -> None:

@@ -145,7 +145,10 @@ async def test_what_a_request_cancelled_tells_temporal_who_and_why(desk: Desk) -
     [asked] = [
         e for e in await history(desk.task) if e.HasField("workflow_execution_cancel_requested_event_attributes")
     ]
-    assert asked.workflow_execution_cancel_requested_event_attributes.cause == "ann: the customer called"
+    assert (
+        asked.workflow_execution_cancel_requested_event_attributes.cause
+        == "a request cancelled the task; its audit says whose, and why"
+    )
 
 
 async def test_a_second_cancellation_is_refused_with_the_first_ones_author(desk: Desk) -> None:

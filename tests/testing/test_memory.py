@@ -7,8 +7,9 @@ from datetime import timedelta
 import pytest
 
 from tasker_temporal import RequestRefused, State
-from tasker_temporal.core.messages import CancelTask, Content, Failure, RunStep, SkipStep, Start, StepFailed
+from tasker_temporal.core.messages import Content, Failure, RunStep, Start, StepFailed
 from tasker_temporal.core.messages import StepSucceeded as Succeeded
+from tasker_temporal.core.requests import CancelTask, SkipStep
 from tasker_temporal.core.task import Task
 from tasker_temporal.core.template import Retry, StepTemplate, Template
 from tasker_temporal.errors import ScriptError

@@ -13,11 +13,30 @@ from tasker_temporal.core.events import Event
 from tasker_temporal.core.messages import Message
 from tasker_temporal.core.subscribers.canceller import cancel_steps, go_on_cancelling
 from tasker_temporal.core.subscribers.error_handler import handle_failure, handle_passed_deadline
-from tasker_temporal.core.subscribers.orchestrator import announce_step_over, announce_task_started, initialize_steps
-from tasker_temporal.core.subscribers.retry_scheduler import await_handler, schedule_retry
+from tasker_temporal.core.subscribers.orchestrator import (
+    announce_step_over,
+    announce_task_started,
+    initialize_steps,
+    retry_unblocked_task,
+)
+from tasker_temporal.core.subscribers.retry_scheduler import await_handler, restart_task, schedule_retry
 from tasker_temporal.core.subscribers.step_executor import run_step, start_steps
-from tasker_temporal.core.subscribers.task_finalizer import close_task, fail_blocked, fail_unclear, finalize
-from tasker_temporal.core.subscribers.timekeeper import resume_timers, start_deadline, stop_timers
+from tasker_temporal.core.subscribers.task_finalizer import (
+    close_task,
+    end_hold,
+    fail_blocked,
+    fail_unclear,
+    finalize,
+    hold_reopened,
+)
+from tasker_temporal.core.subscribers.timekeeper import (
+    fire_overdue,
+    resume_timers,
+    start_deadline,
+    stop_backoff,
+    stop_hold,
+    stop_timers,
+)
 from tasker_temporal.core.subscribers.viable_step_discovery import discover
 from tasker_temporal.core.task import Task
 
@@ -31,12 +50,15 @@ SUBSCRIPTIONS: Final[Subscriptions] = {
     "workflow.viable_steps_discovered": [start_steps],
     "step.execution_requested": [start_deadline, run_step],
     "step.completed": [stop_timers, announce_step_over],
-    "step.skipped": [stop_timers, announce_step_over],
+    "step.completed_manually": [stop_timers, announce_step_over, retry_unblocked_task],
+    "step.resolved_manually": [stop_timers, announce_step_over, retry_unblocked_task],
+    "step.skipped": [stop_timers, announce_step_over, retry_unblocked_task],
     "workflow.step_completed": [discover],
     "step.failed": [handle_failure],
     "error.retry_wanted": [schedule_retry],
     "step.backoff": [discover],
-    "step.retry_requested": [discover],
+    "step.retry_requested": [stop_backoff, discover, retry_unblocked_task],
+    "workflow.round_begun": [discover],
     "step.deadline_exceeded": [handle_passed_deadline],
     "step.max_retries_reached": [stop_timers, discover],
     "step.failed_permanently": [stop_timers, discover],
@@ -47,8 +69,13 @@ SUBSCRIPTIONS: Final[Subscriptions] = {
     "workflow.task_state_unclear": [fail_unclear],
     "task.cancel_requested": [cancel_steps],
     "step.cancelled": [stop_timers, go_on_cancelling],
+    "task.resumed": [fire_overdue, discover],
+    "task.retry_requested": [stop_hold, restart_task],
+    "task.resolved_manually": [close_task],
+    "task.hold_ended": [end_hold],
     "task.completed": [close_task],
     "task.failed": [close_task],
     "task.cancelled": [close_task],
     "workflow.run_continued": [resume_timers, discover],
+    "workflow.run_reopened": [hold_reopened],
 }

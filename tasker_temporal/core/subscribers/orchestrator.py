@@ -28,5 +28,11 @@ def announce_task_started(event: Event[TaskTransitioned], task: Task) -> Iterato
     yield Announce("workflow.task_started")
 
 
+def retry_unblocked_task(event: Event[StepTransitioned], task: Task) -> Iterator[Message]:
+    """Whoever removes the last failure of a held task wants it to go on, unless its context is not valid."""
+    if task.state is State.ERROR and not task.counts[State.ERROR] and not task.problems:
+        yield TransitionTo(None, State.PENDING, reason="its last failure was removed")
+
+
 def announce_step_over(event: Event[StepTransitioned], task: Task) -> Iterator[Message]:
     yield Announce("workflow.step_completed", {"step": event.payload.step, "state": event.payload.to_state})

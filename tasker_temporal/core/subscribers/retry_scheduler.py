@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
-from tasker_temporal.core.events import Event, StepNamed, StepNoted
+from tasker_temporal.core.events import Event, StepNamed, StepNoted, TaskTransitioned
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Announce, Failure, Message, StartTimer, Timer, TransitionTo, backoff_timer
 from tasker_temporal.core.task import Step, Task
@@ -37,6 +37,14 @@ def _delay(task: Task, step: Step) -> timedelta:
         # In this order NaN becomes 0, and infinity the cap.
         return timedelta(seconds=min(max(0.0, failure.retry_after), retry.max_retry_after.total_seconds()))
     return retry.delay(step.attempt, f"{task.id}/{step.name}/{step.attempt}")
+
+
+def restart_task(event: Event[TaskTransitioned], task: Task) -> Iterator[Message]:
+    """A retried task goes on with its failed steps set back to pending, with all their attempts anew."""
+    for name, step in task.steps.items():
+        if step.state is State.ERROR:
+            yield TransitionTo(name, State.PENDING, {"fresh": True}, fresh=True)
+    yield TransitionTo(None, State.IN_PROGRESS)
 
 
 def await_handler(event: Event[StepNoted], task: Task) -> Iterator[Message]:

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 
-from tasker_temporal.core.events import Event, Payload, StepsNamed, TaskTransitioned, Unclear
+from tasker_temporal.core.events import Event, Payload, RowWritten, StepsNamed, TaskTransitioned, Unclear
 from tasker_temporal.core.machine import State
-from tasker_temporal.core.messages import Announce, CloseTask, Message, StopTimer, TransitionTo
-from tasker_temporal.core.task import Task
+from tasker_temporal.core.messages import Announce, CloseTask, Message, StartTimer, StopTimer, Timer, TransitionTo
+from tasker_temporal.core.task import HOLD, Task
+
+RECONSIDER = timedelta(seconds=10)
+"""How long a task stays open that was reopened for a request and is in error all the same."""
 
 
 def finalize(event: Event[Payload], task: Task) -> Iterator[Message]:
@@ -45,6 +49,20 @@ def fail_unclear(event: Event[Unclear], task: Task) -> Iterator[Message]:
 
 
 def close_task(event: Event[TaskTransitioned], task: Task) -> Iterator[Message]:
+    """A failed task whose template says so is held instead, unless nobody could put it right."""
     for timer in sorted(task.timers):
         yield StopTimer(timer)
-    yield CloseTask(event.payload.to_state)
+    if event.payload.to_state is State.ERROR and task.template.on_error == "hold" and not task.problems:
+        yield StartTimer(Timer(HOLD, "hold", None, task.now + task.template.hold_for, event.cause))
+    else:
+        yield CloseTask(event.payload.to_state)
+
+
+def end_hold(event: Event[RowWritten], task: Task) -> Iterator[Message]:
+    yield CloseTask(State.ERROR)
+
+
+def hold_reopened(event: Event[RowWritten], task: Task) -> Iterator[Message]:
+    """A reopened task is held for the request for which it was reopened, and then as its template says."""
+    hold = task.template.hold_for if task.template.on_error == "hold" else RECONSIDER
+    yield StartTimer(Timer(HOLD, "hold", None, task.now + hold, event.cause))

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tasker_temporal.core.events import Event, RowWritten, StepNamed, StepTransitioned
+from tasker_temporal.core.events import Event, RowWritten, StepNamed, StepTransitioned, TaskTransitioned
 from tasker_temporal.core.messages import Message, StartTimer, StopTimer, Timer
-from tasker_temporal.core.task import Step, Task
+from tasker_temporal.core.task import HOLD, Step, Task
 
 
 def start_deadline(event: Event[StepTransitioned], task: Task) -> Iterator[Message]:
-    """One that passed while the step waited for a place begins again with its attempt, and is overdue at once."""
+    """One that passed while the step waited for a place begins again with its attempt, and is overdue at once.
+
+    One that is left of an earlier beginning of the step gives way.
+    """
     step = task.steps[event.payload.step]
     deadline = step.template.deadline
-    if deadline is not None and (timer := _deadline(step)) not in task.timers:
+    if deadline is not None:
         assert step.started_at is not None
-        due = step.started_at + deadline
-        yield StartTimer(Timer(timer, "deadline", step.name, due, event.cause))
+        due, known = step.started_at + deadline, task.timers.get(_deadline(step))
+        if known is None or known.due != due:
+            yield StartTimer(Timer(_deadline(step), "deadline", step.name, due, event.cause))
 
 
 def stop_timers(event: Event[StepTransitioned | StepNamed], task: Task) -> Iterator[Message]:
@@ -29,7 +33,26 @@ def stop_timers(event: Event[StepTransitioned | StepNamed], task: Task) -> Itera
 
 
 def _deadline(step: Step) -> str:
-    return f"deadline:{step.name}:{step.round}"
+    return f"deadline:{step.name}"
+
+
+def stop_backoff(event: Event[StepTransitioned], task: Task) -> Iterator[Message]:
+    """Somebody did not want to wait for the next attempt."""
+    step = task.steps[event.payload.step]
+    if (timer := f"backoff:{step.name}:{step.execution}") in task.timers:
+        yield StopTimer(timer)
+
+
+def stop_hold(event: Event[TaskTransitioned], task: Task) -> Iterator[Message]:
+    """Only a held task is retried."""
+    yield StopTimer(HOLD)
+
+
+def fire_overdue(event: Event[TaskTransitioned], task: Task) -> Iterator[Message]:
+    """What came due while the task was paused takes effect now, in due order."""
+    for timer in sorted(task.timers.values(), key=lambda timer: (timer.due, timer.id)):
+        if timer.due <= task.now:
+            yield StartTimer(timer)
 
 
 def resume_timers(event: Event[RowWritten], task: Task) -> Iterator[Message]:

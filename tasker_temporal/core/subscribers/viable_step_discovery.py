@@ -12,8 +12,11 @@ from tasker_temporal.core.task import Task
 
 
 def discover(event: Event[Payload], task: Task) -> Iterator[Message]:
-    """One doomed step at a time: its skipping is followed by a discovery of its own."""
-    if not task.is_open:
+    """Nothing starts, and nothing is finalized, while the task is paused or held.
+
+    One doomed step at a time: its skipping is followed by a discovery of its own.
+    """
+    if not task.is_open or (task.state is not State.IN_PROGRESS and task.cancelling is None):
         return
     if (lost := doomed(task)) is not None:
         yield TransitionTo(lost, State.SKIPPED, reason=why_never(task.steps[lost]))

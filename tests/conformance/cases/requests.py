@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from tasker_temporal import State, TaskTemplate, result_of
-from tasker_temporal.core.messages import Ask, CancelTask, SkipStep
+from tasker_temporal.core.requests import Ask, CancelTask, SkipStep
 from tasker_temporal.testing import Fail, Hang, Ok
 from tests.conformance.case import Asked, Case, Law, Seen
 from tests.conformance.plays import Edges, graph, play, play_in_thread

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from tasker_temporal import Limits, State, TaskTemplate, result_of
-from tasker_temporal.core.messages import CancelTask
+from tasker_temporal.core.requests import CancelTask
 from tasker_temporal.declare import DeclaredStep
 from tasker_temporal.testing import Fail, Hang, Ok
 from tests.conformance.case import FAST, Asked, Case, Law, Seen

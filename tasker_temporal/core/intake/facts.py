@@ -1,7 +1,4 @@
-"""The doors of the core: what each message from outside asks for, or why it is refused.
-
-A request's door raises `RequestRefused`; a fact's door never does. Both only yield what the engine then does.
-"""
+"""The doors of facts: a fact is always taken, and one that comes late is noted."""
 
 from __future__ import annotations
 
@@ -10,7 +7,6 @@ from typing import Any, Final
 
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import (
-    CancelTask,
     Drain,
     Failure,
     HandlerMissing,
@@ -18,7 +14,7 @@ from tasker_temporal.core.messages import (
     Note,
     Refused,
     RunContinued,
-    SkipStep,
+    RunReopened,
     Start,
     StepFailed,
     StepStopped,
@@ -29,42 +25,6 @@ from tasker_temporal.core.messages import (
 )
 from tasker_temporal.core.rows import step_of
 from tasker_temporal.core.task import Step, Task
-from tasker_temporal.errors import RequestRefused
-
-Door = Callable[[Any, Task], Iterator[Message]]
-
-
-def legal_requests(task: Task, step: str | None = None) -> tuple[str, ...]:
-    """The requests that would not be refused now, for the task, or for one step of it."""
-    if not task.is_open or task.cancelling is not None:
-        return ()
-    if step is None:
-        return ("cancel",)
-    skippable = task.steps[step].state in (State.PENDING, State.ERROR)
-    return ("cancel", "skip") if skippable else ("cancel",)
-
-
-def _cancel(request: CancelTask, task: Task) -> Iterator[Message]:
-    _require_open(task)
-    yield Note("task.cancel_requested", actor=request.actor, reason=request.reason)
-
-
-def _skip(request: SkipStep, task: Task) -> Iterator[Message]:
-    if request.step not in task.steps:
-        raise RequestRefused(f"there is no step {request.step!r}; there are {', '.join(task.steps) or 'none'}")
-    _require_open(task)
-    state = task.steps[request.step].state
-    if "skip" not in legal_requests(task, request.step):
-        legal = legal_requests(task, request.step)
-        raise RequestRefused(f"step {request.step!r} is {state}: only a pending or failed step can be skipped", legal)
-    yield TransitionTo(request.step, State.SKIPPED, actor=request.actor, reason=request.reason)
-
-
-def _require_open(task: Task) -> None:
-    if task.cancelling is not None and task.is_open:
-        raise RequestRefused(f"the task is being cancelled, as {task.cancelled_by[0]!r} asked")
-    if not task.is_open:
-        raise RequestRefused(f"the task is {task.state}: only an open task takes requests")
 
 
 def _start(fact: Start, task: Task) -> Iterator[Message]:
@@ -116,8 +76,9 @@ def _missing(fact: HandlerMissing, task: Task) -> Iterator[Message]:
 
 
 def _fired(fact: TimerFired, task: Task) -> Iterator[Message]:
+    """A timer that comes due while the task is paused stays, and fires again at resume."""
     timer = task.timers.get(fact.timer)
-    if timer is not None:
+    if timer is not None and (task.state is not State.PAUSED or timer.kind == "grace"):
         task.journal.drop(task.timers, fact.timer)
         yield from TIMERS[timer.kind](timer, task)
 
@@ -145,11 +106,16 @@ def _grace_over(timer: Timer, task: Task) -> Iterator[Message]:
             yield TransitionTo(name, State.CANCELLED, {"abandoned": True}, cause=timer.cause)
 
 
+def _hold_over(timer: Timer, task: Task) -> Iterator[Message]:
+    yield Note("task.hold_ended", cause=timer.cause)
+
+
 TIMERS: Final[Mapping[str, Callable[[Timer, Task], Iterator[Message]]]] = {
     "backoff": _backoff_over,
     "deadline": _deadline_over,
     "handler": _handler_wait_over,
     "grace": _grace_over,
+    "hold": _hold_over,
 }
 
 
@@ -161,14 +127,16 @@ def _continued(fact: RunContinued, task: Task) -> Iterator[Message]:
     yield Note("workflow.run_continued", metadata={"run_id": fact.run_id})
 
 
+def _reopened(fact: RunReopened, task: Task) -> Iterator[Message]:
+    yield Note("workflow.run_reopened", metadata={"run_id": fact.run_id})
+
+
 def _refused(fact: Refused, task: Task) -> Iterator[Message]:
     metadata = {"rule": fact.rule, "name": fact.name} if fact.name else {"rule": fact.rule}
     yield Note("workflow.request_refused", step_of(fact.entity), metadata, fact.actor, fact.reason, refused=True)
 
 
-DOORS: Final[Mapping[type, Door]] = {
-    CancelTask: _cancel,
-    SkipStep: _skip,
+FACTS: Final[Mapping[type, Callable[[Any, Task], Iterator[Message]]]] = {
     Start: _start,
     StepSucceeded: _succeeded,
     StepFailed: _failed,
@@ -177,5 +145,6 @@ DOORS: Final[Mapping[type, Door]] = {
     TimerFired: _fired,
     Drain: _long,
     RunContinued: _continued,
+    RunReopened: _reopened,
     Refused: _refused,
 }

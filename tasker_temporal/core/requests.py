@@ -1,0 +1,115 @@
+"""What can be asked of a task. A request is applied whole or refused whole, and each says who asks, and why."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from tasker_temporal.core.template import Frozen
+
+
+class Ask(Frozen):
+    """What every request carries."""
+
+    actor: str = Field(min_length=1, max_length=200)
+    """Who asks."""
+    reason: str = Field(min_length=1, max_length=2000)
+    """Why."""
+    request_id: str | None = Field(default=None, min_length=1, max_length=200)
+    """The same id twice has one effect and one answer."""
+
+
+class CancelTask(Ask):
+    """Stop the task: pending and failed steps at once, running ones after they were told and have ended."""
+
+    request: Literal["cancel"] = "cancel"
+
+
+class PauseTask(Ask):
+    """Start nothing new. Running steps end and are recorded; deadlines run on, and take effect at resume."""
+
+    request: Literal["pause"] = "pause"
+
+
+class ResumeTask(Ask):
+    """Go on with a paused task."""
+
+    request: Literal["resume"] = "resume"
+
+
+class RetryTask(Ask):
+    """Go on with a task that is in error: its failed steps get all their attempts anew, done steps are not redone."""
+
+    request: Literal["retry"] = "retry"
+
+
+class ResolveTask(Ask):
+    """Close a task that is in error as dealt with by hand."""
+
+    request: Literal["resolve"] = "resolve"
+
+
+class StepAsk(Ask):
+    """What every request about one step carries."""
+
+    step: str
+
+
+class SkipStep(StepAsk):
+    """Go on without this step. What requires its result is skipped too."""
+
+    request: Literal["skip"] = "skip"
+
+
+class RetryStep(StepAsk):
+    """Try a failed step now. `fresh` gives it all its attempts anew; without it, it gets one if it had none left."""
+
+    request: Literal["retry_step"] = "retry_step"
+    fresh: bool = False
+
+
+class RetryFrom(StepAsk):
+    """Do a step that is over once more, and all that depend on it, in a new round."""
+
+    request: Literal["retry_from"] = "retry_from"
+
+
+class ResolveStep(StepAsk):
+    """Take a step as dealt with by hand, without a result."""
+
+    request: Literal["resolve_step"] = "resolve_step"
+
+
+class CompleteStep(StepAsk):
+    """Take a step as done, with this result. Its dependents get it as if the handler had returned it."""
+
+    request: Literal["complete_step"] = "complete_step"
+    result: Any = None
+
+
+class ChangeStep(StepAsk):
+    """Run a step otherwise than its template says, in this task only. What is None stays."""
+
+    request: Literal["change_step"] = "change_step"
+    attempts: int | None = Field(default=None, ge=1)
+    timeout: timedelta | None = Field(default=None, gt=timedelta(0))
+    task_queue: str | None = Field(default=None, min_length=1)
+    config: dict[str, Any] | None = None
+
+
+Request = Annotated[
+    CancelTask
+    | PauseTask
+    | ResumeTask
+    | RetryTask
+    | ResolveTask
+    | SkipStep
+    | RetryStep
+    | RetryFrom
+    | ResolveStep
+    | CompleteStep
+    | ChangeStep,
+    Field(discriminator="request"),
+]
