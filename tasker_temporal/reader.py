@@ -72,7 +72,7 @@ class Reader:
 
     async def rows(self, open_rows: Pages) -> AsyncIterator[Row]:
         """Every row of the task, oldest first. The chain is verified over all runs; `open_rows` asks the open one."""
-        runs = await self._runs()
+        runs = await self.runs()
         head = (await self._beginning(runs[0])).genesis
         sort_key = 0
         for run_id in runs:
@@ -93,7 +93,7 @@ class Reader:
         Raises:
             RecordError: no worker has taken it yet, or that run is not kept any more.
         """
-        return await self._beginning((await self._runs())[0])
+        return await self._beginning((await self.runs())[0])
 
     async def result(self, step: str, known: TaskReport) -> Payload:
         """The step's result as the payload that its activity gave.
@@ -106,7 +106,7 @@ class Reader:
         line = known.steps[step]
         if line.state is not State.COMPLETE:
             raise RecordError(f"step {step!r} of task {self._id!r} is {line.state}: it has no result")
-        for run_id in reversed(await self._runs()):
+        for run_id in reversed(await self.runs()):
             async for payload in self._results(run_id, f"{step}:{line.execution}"):
                 return payload
         raise RecordError(f"the run in which step {step!r} of task {self._id!r} completed is not kept any more")
@@ -159,7 +159,7 @@ class Reader:
         described = await self._client.get_workflow_handle(self._id, run_id=run_id).describe()
         return described.status is not WorkflowExecutionStatus.RUNNING
 
-    async def _runs(self) -> list[str]:
+    async def runs(self) -> list[str]:
         """The ids of the task's runs, oldest first."""
         found: list[str] = []
         run_id = await self._latest()

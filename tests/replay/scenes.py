@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -21,6 +21,7 @@ from tasker_temporal import (
     RetryableError,
     StepContext,
     TaskerPlugin,
+    TaskFailed,
     TaskHandle,
     TaskTemplate,
     result_of,
@@ -312,6 +313,91 @@ def late_outcome() -> Scene:
     return Scene(template, play)
 
 
+def stepped_in() -> Scene:
+    """A held task, with every request that a person can make of it, one after the other."""
+    template = TaskTemplate("golden.stepped_in", on_error="hold")
+
+    @template.step
+    async def first() -> int:
+        return 1
+
+    @template.step(retry=NO_DELAY)
+    async def gateway(number: int = result_of(first)) -> int:
+        raise PermanentError("closed")
+
+    gate = Gate()
+    template.add_step("last", gate.passage, after=[gateway])
+    template.add_step("later", nothing, after=[gateway])
+    template.add_step("latest", nothing, after=[gateway])
+
+    async def play(stage: Stage) -> None:
+        task = await stage.start()
+        await task.settled()
+        await task.change_step("gateway", attempts=2, config={"url": "spare"}, **BY)
+        await task.retry_step("gateway", fresh=True, **BY)
+        await until(task, "ACTIVITY_TASK_FAILED", 2)
+        await task.settled()
+        await task.retry(**BY)
+        await until(task, "ACTIVITY_TASK_FAILED", 3)
+        await task.settled()
+        await task.resolve_step("later", **BY)
+        await task.complete_step("latest", None, **BY)
+        await task.complete_step("gateway", 7, **BY)
+        await gate.reached.wait()
+        await task.pause(**BY)
+        await task.resume(**BY)
+        await task.retry_from("latest", **BY)
+        gate.open()
+
+    return Scene(template, play)
+
+
+def resolved() -> Scene:
+    template = TaskTemplate("golden.resolved", on_error="hold")
+
+    @template.step
+    async def gateway() -> int:
+        raise PermanentError("closed")
+
+    async def play(stage: Stage) -> None:
+        task = await stage.start()
+        await task.settled()
+        await task.resolve(**BY)
+
+    return Scene(template, play)
+
+
+def hold_ended() -> Scene:
+    template = TaskTemplate("golden.hold_ended", on_error="hold", hold_for=timedelta(milliseconds=200))
+
+    @template.step
+    async def gateway() -> int:
+        raise PermanentError("closed")
+
+    return Scene(template, lambda stage: stage.start())
+
+
+def reopened() -> Scene:
+    """The run failed, the gateway was mended, and somebody retried the task."""
+    template, down = TaskTemplate("golden.reopened"), [True]
+
+    @template.step
+    async def gateway() -> int:
+        if down:
+            raise PermanentError("closed")
+        return 1
+
+    async def play(stage: Stage) -> None:
+        task = await stage.start()
+        await task.settled()
+        with suppress(TaskFailed):
+            await task.result()
+        down.clear()
+        await task.retry(**BY)
+
+    return Scene(template, play)
+
+
 SCENES = {
     scene.name: scene
     for scene in (
@@ -328,5 +414,9 @@ SCENES = {
         fan_out(),
         refused(),
         late_outcome(),
+        stepped_in(),
+        resolved(),
+        hold_ended(),
+        reopened(),
     )
 }

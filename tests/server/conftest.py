@@ -15,6 +15,7 @@ from temporalio.worker import Replayer, Worker
 
 from tasker_temporal import TaskerPlugin, TaskHandle, TaskTemplate
 from tasker_temporal.dev import DevServer
+from tasker_temporal.reader import Reader
 
 # The SDK's core writes its warnings past Python's logging; what is wrong shows in histories, which `replayed` looks at.
 Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=None)), error_if_already_set=False)
@@ -54,13 +55,8 @@ def worker(client: Client, **options: Any) -> Worker:
 
 async def histories(handle: TaskHandle) -> list[WorkflowHistory]:
     """The histories of the task's runs, oldest first."""
-    found: list[WorkflowHistory] = []
-    run_id = (await handle.workflow.describe()).run_id
-    while run_id:
-        history = await handle.client.get_workflow_handle(handle.id, run_id=run_id).fetch_history()
-        found.insert(0, history)
-        run_id = history.events[0].workflow_execution_started_event_attributes.continued_execution_run_id
-    return found
+    runs = await Reader(handle.client, handle.id).runs()
+    return [await handle.client.get_workflow_handle(handle.id, run_id=run).fetch_history() for run in runs]
 
 
 async def replayed(handle: TaskHandle, *templates: TaskTemplate[Any]) -> None:

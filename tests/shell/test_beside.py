@@ -113,7 +113,7 @@ class Order(BaseModel):
     customer: str
 
 
-CONTEXT, RESULT, ERROR, TEMPLATE, RULE = "Ann Smith", "sourdough", "card 4711", "crusty", "in_progress: only a pending"
+CONTEXT, RESULT, ERROR, TEMPLATE, RULE = "Ann Smith", "sourdough", "card 4711", "crusty", "in_progress: 'skip' is legal"
 
 
 def secretive(gate: Gate) -> TaskTemplate[Order]:
@@ -222,10 +222,10 @@ async def test_behind_their_codec_requests_are_planned_answered_and_refused_as_e
     assert said(await task.audit())[-1] == "step.execution_requested bake"
     answer = await task.skip("wave", actor="clerk", reason="rain")
     assert [row["event"] for row in answer["rows"]] == ["step.skipped"]
-    with pytest.raises(RequestRefused, match="only a pending or failed step") as refused:
+    with pytest.raises(RequestRefused, match="'skip' is legal for one that is pending or error") as refused:
         await task.skip("bake", actor="clerk", reason="rain")
     assert refused.value.legal == ("cancel",)
-    with pytest.raises(RequestRefused, match="only a pending or failed step") as planned:
+    with pytest.raises(RequestRefused, match="'skip' is legal for one that is pending or error") as planned:
         await task.plan(wish | {"step": "bake"})
     assert (planned.value.rule, planned.value.legal) == (refused.value.rule, refused.value.legal)
 

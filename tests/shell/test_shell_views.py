@@ -14,6 +14,7 @@ from temporalio.client import WorkflowQueryFailedError
 
 from tasker_temporal import Limits, Retry, State, TaskCancelled, TaskHandle, TaskTemplate, result_of, start_task
 from tasker_temporal.dev import DevServer
+from tasker_temporal.requests import KINDS
 from tests.server.conftest import Connect, replayed, worker
 from tests.shell.kit import Gate, history, temporal, until
 
@@ -103,10 +104,10 @@ async def test_the_graph_tells_what_each_step_waits_for(task: TaskHandle) -> Non
 async def test_waiting_tells_of_each_step_what_for_and_what_could_be_asked(task: TaskHandle) -> None:
     lines = {line["step"]: line for line in await task.waiting()}
     assert {step: (line["kind"], line["could"]) for step, line in lines.items()} == {
-        "pick": ("execution", ["cancel"]),
-        "pay": ("backoff", ["cancel", "skip"]),
-        "pack": ("dependency", ["cancel", "skip"]),
-        "ship": ("dependency", ["cancel", "skip"]),
+        "pick": ("execution", ["complete_step"]),
+        "pay": ("backoff", ["skip", "retry_step", "resolve_step", "complete_step", "change_step"]),
+        "pack": ("dependency", ["skip", "resolve_step", "complete_step", "change_step"]),
+        "ship": ("dependency", ["skip", "resolve_step", "complete_step", "change_step"]),
     }
     assert lines["pay"]["what"] == "attempt 2 of 2, after ConnectionError: the bank | is closed"
     assert lines["ship"]["what"] == "these steps to be over: pack, pay"
@@ -190,7 +191,7 @@ async def test_temporals_command_shows_the_same_details_and_each_door_with_its_d
         kind: {door.get("name"): bool(door.get("description")) for door in found["definition"][f"{kind}Definitions"]}
         for kind in ("query", "update", "signal")
     }
-    assert described["update"] == {"cancel": True, "skip": True}
+    assert described["update"] == dict.fromkeys(KINDS, True)
     assert described["signal"]["transition"]
     ours = {"audit", "graph", "plan", "report", "result", "waiting"}
     assert {name for name, said in described["query"].items() if said} == ours
@@ -241,7 +242,7 @@ async def test_a_missing_handler_is_waited_for_by_name(client: Connect) -> None:
         [line] = await task.waiting()
         assert (line["kind"], line["step"]) == ("handler", "absent")
         assert line["what"] == "a worker that has the handler 'views.parted.absent'"
-        assert line["could"] == ["cancel"]
+        assert line["could"] == ["complete_step"]
         assert line["since"] < line["until"]
         assert await summary(task, timer) == "absent · waiting for a worker with its handler"
     async with worker(connected, task_queue=running.task_queue):

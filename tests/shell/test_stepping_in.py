@@ -228,7 +228,7 @@ async def test_skipping_a_step_skips_what_requires_its_result(desk: Desk) -> Non
 # What may not be done.
 
 REFUSED = [
-    ("skip", {"step": "draft", **BY}, "step 'draft' is in_progress: only a pending or failed step can be skipped"),
+    ("skip", {"step": "draft", **BY}, "step 'draft' is in_progress: 'skip' is legal for one that is pending or error"),
     ("skip", {"step": "wrap", **BY}, "there is no step 'wrap'"),
     ("skip", BY, "step: Field required"),
     ("skip", {"step": "file", "actor": "ann"}, "reason: Field required"),
@@ -255,7 +255,7 @@ async def test_a_refused_request_is_answered_with_the_rule_and_costs_no_event(de
 async def test_the_method_refuses_with_the_rule_and_what_is_legal(desk: Desk) -> None:
     with pytest.raises(RequestRefused) as refused:
         await desk.task.skip("draft", **BY)
-    assert refused.value.rule == "step 'draft' is in_progress: only a pending or failed step can be skipped"
+    assert refused.value.rule == "step 'draft' is in_progress: 'skip' is legal for one that is pending or error"
     assert refused.value.legal == ("cancel",)
 
 
