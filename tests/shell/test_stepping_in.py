@@ -23,7 +23,6 @@ from tasker_temporal import (
     TaskCancelled,
     TaskHandle,
     TaskTemplate,
-    handle,
     result_of,
     start_task,
 )
@@ -256,7 +255,7 @@ async def test_the_method_refuses_with_the_rule_and_what_is_legal(desk: Desk) ->
     with pytest.raises(RequestRefused) as refused:
         await desk.task.skip("draft", **BY)
     assert refused.value.rule == "step 'draft' is in_progress: 'skip' is legal for one that is pending or error"
-    assert refused.value.legal == ("cancel",)
+    assert refused.value.legal == ("complete_step",)
 
 
 async def test_a_refused_signal_is_a_row(desk: Desk) -> None:
@@ -407,7 +406,7 @@ async def test_a_request_is_remembered_over_continue_as_new(client: Connect) -> 
 async def test_a_request_that_no_worker_hears_is_unanswered_and_applied_once_one_comes(
     client: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(handle, "PATIENCE", timedelta(seconds=1))
+    monkeypatch.setattr(door, "PATIENCE", timedelta(seconds=1))
     gate = Gate()
     template = office(gate)
     connected = await client(template)
