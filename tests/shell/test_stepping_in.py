@@ -23,6 +23,7 @@ from tasker_temporal import (
     TaskCancelled,
     TaskHandle,
     TaskTemplate,
+    door,
     result_of,
     start_task,
 )
