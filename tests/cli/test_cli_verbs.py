@@ -271,7 +271,7 @@ async def test_a_cancelled_task_says_who_and_why(stall: Stall) -> None:
     assert told.out == f"Task {task} is being cancelled. To follow it: tasker watch {task}\n"
     assert watched.code == 1
     assert json.loads(watched.out.splitlines()[-1])["to"] == "cancelled"
-    assert one_line(again).startswith(f"Error: task {task!r} is over: only an open task takes requests")
+    assert one_line(again).startswith("Error: the task is cancelled: only an open task takes requests")
     assert "ada: closed today" in audit.out
     assert task in [line["task_id"] for line in json.loads(listed.out)]
 
