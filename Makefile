@@ -10,7 +10,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
 TYPED := tasker_temporal $(wildcard tests examples workers benchmarks)
 
-.PHONY: help demo test check format bench clean
+.PHONY: help demo test check format soak bench clean
 .DEFAULT_GOAL := help
 
 help:  ## Show the targets.
@@ -32,6 +32,9 @@ check: $(VENV)/.test  ## Format, lint, types, layers.
 format: $(VENV)/.test  ## Format, and mend what can be mended.
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+soak: $(VENV)/.test  ## Run the long proofs, as a kill of the worker at every event of a history.
+	$(BIN)/pytest -m long
 
 bench: $(VENV)/.dev  ## Measure the core.
 	$(BIN)/python -m benchmarks.core

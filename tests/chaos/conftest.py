@@ -9,10 +9,6 @@ from tests.server.conftest import client, server
 __all__ = ["client", "server"]
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "long: takes minutes; runs only with -m long")
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if "long" in config.option.markexpr:
         return
