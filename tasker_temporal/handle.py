@@ -21,7 +21,8 @@ from tasker_temporal.declare import DeclaredStep
 from tasker_temporal.door import Door
 from tasker_temporal.errors import RequestRefused, TaskCancelled, TaskFailed, TaskLost
 from tasker_temporal.reader import Reader
-from tasker_temporal.wire import raw
+from tasker_temporal.record import read
+from tasker_temporal.wire import raw, read_raw
 
 T = TypeVar("T")
 
@@ -63,16 +64,21 @@ class TaskHandle:
             UnknownTask: there is none of this id.
         """
         try:
-            await self.workflow.result()
+            outcome = await self.workflow.result()
         except WorkflowFailureError as error:
             raise await self._ended(error.cause) from error
         except RPCError as error:
             raise self._door.translated(error) from error
-        return await self.report()
+        return await self._told(read_raw(outcome))
+
+    async def _told(self, outcome: Any) -> TaskReport:
+        """An outcome carries the record, unless that is too large: then it is in the history."""
+        packed = outcome.get("record") if isinstance(outcome, dict) else None
+        return await self.report() if packed is None else read(packed).report()
 
     async def _ended(self, cause: BaseException) -> Exception:
         if isinstance(cause, ApplicationError) and cause.type == "TaskFailed":
-            return TaskFailed(cause.message, await self.report())
+            return TaskFailed(cause.message, await self._told(cause.details[0] if cause.details else None))
         if isinstance(cause, CancelledError):
             return TaskCancelled(f"task {self.id!r} was cancelled", await self.report())
         return TaskLost(f"task {self.id!r} was ended from outside: {cause}")
