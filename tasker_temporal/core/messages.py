@@ -48,6 +48,14 @@ class Failure(NamedTuple):
     retry_after: float | None = None
 
 
+class Kept(NamedTuple):
+    """A vote or an external event that came early: its id, the row that noted it, and what it brought."""
+
+    id: str
+    row: int
+    content: Content
+
+
 # Requests are in `requests`: somebody asks, and gets an answer.
 
 

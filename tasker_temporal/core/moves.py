@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from tasker_temporal.core.joins import begin_round, count_down, count_up, join, leave_queue
+from tasker_temporal.core.joins import begin_round, count_down, count_up, join, leave_queue, occupy
 from tasker_temporal.core.machine import OPEN, STEP_TABLE, TASK_TABLE, State, Table
 from tasker_temporal.core.messages import Failure, Note, TransitionTo
 from tasker_temporal.core.rows import TASK, Row, entity_of
@@ -112,8 +112,7 @@ def _settle(task: Task, step: Step, wish: TransitionTo) -> None:
 
 
 def _stop_running(task: Task, step: Step) -> None:
-    task.in_flight -= 1
-    task.bytes_in_flight -= step.size
+    occupy(task, step, -1)
     step.missing_since = None
 
 
@@ -152,8 +151,7 @@ def _await(task: Task, step: Step, wish: TransitionTo) -> None:
 
 
 def _run(task: Task, step: Step, wish: TransitionTo) -> None:
-    task.in_flight += 1
-    task.bytes_in_flight += step.size
+    occupy(task, step, 1)
     if step.started_at is None:
         step.started_at = task.now
 

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
-from tasker_temporal.core.joins import count, is_doomed
+from tasker_temporal.core.joins import count, is_doomed, occupy, queue_of
 from tasker_temporal.core.machine import DONE, OVER, State
-from tasker_temporal.core.messages import DROPPED, JSON, Content, Failure, Timer
+from tasker_temporal.core.messages import DROPPED, JSON, Content, Failure, Kept, Timer
 from tasker_temporal.core.task import INTERPRETER, Step, Task
 from tasker_temporal.core.template import Template, changed
 
@@ -35,9 +35,10 @@ def snapshot(task: Task) -> dict[str, Any]:
         "cancelling": task.cancelling,
         "cancelled_by": list(task.cancelled_by) if task.cancelling is not None else None,
         "problems": [dict(problem) for problem in task.problems],
-        "viable": [name for name in dict.fromkeys(task.viable) if task.steps[name].viable],
+        "viable": [name for name in dict.fromkeys((*task.gates, *task.viable)) if task.steps[name].viable],
         "timers": [[*timer[:3], _time(timer.due), timer.cause] for timer in sorted(task.timers.values())],
         "answers": {name: list(rows) for name, rows in sorted(task.answers.items(), key=lambda item: item[1])},
+        "inbox": {name: [_kept(kept) for kept in task.inbox[name]] for name in sorted(task.inbox)},
         "steps": {name: plain for name, step in task.steps.items() if (plain := _step(task, step))},
     }
     return {key: value for key, value in plain.items() if value not in (None, [], {})}
@@ -80,6 +81,10 @@ def _content(content: Content) -> Any:
     return {"data": base64.b64encode(content.data).decode(), "metadata": metadata}
 
 
+def _kept(kept: Kept) -> list[Any]:
+    return [kept.id, kept.row, _content(kept.content)]
+
+
 def restore(plain: Mapping[str, Any], context: Content) -> Task:
     """The task that `plain` was made of, without its rows."""
     template = Template.model_validate(plain["template"])
@@ -92,6 +97,8 @@ def restore(plain: Mapping[str, Any], context: Content) -> Task:
     task.problems = tuple(plain.get("problems", ()))
     task.timers = {row[0]: Timer(row[0], row[1], row[2], _known(row[3]), row[4]) for row in plain.get("timers", ())}
     task.answers = {name: (rows[0], rows[1]) for name, rows in plain.get("answers", {}).items()}
+    inbox = plain.get("inbox", {})
+    task.inbox = {name: tuple(Kept(row[0], row[1], _read_content(row[2])) for row in inbox[name]) for name in inbox}
     steps = plain.get("steps", {})
     for name, step in task.steps.items():
         _restore_step(task, step, steps.get(name, {}))
@@ -133,8 +140,7 @@ def _count(task: Task) -> None:
                 count(step, dependency)
         task.counts[step.state] += 1
         if step.state is State.IN_PROGRESS:
-            task.in_flight += 1
-            task.bytes_in_flight += step.size
+            occupy(task, step, 1)
         elif step.state is State.ERROR:
             task.backing_off += step.final is None
             task.exhausted += step.final is not None
@@ -143,7 +149,7 @@ def _count(task: Task) -> None:
 def _queue(task: Task, viable: Any) -> None:
     for name in viable:
         task.steps[name].viable = True
-        task.viable.append(name)
+        queue_of(task, task.steps[name]).append(name)
     task.never.extend(step.name for step in task.steps.values() if is_doomed(step))
 
 

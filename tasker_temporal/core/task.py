@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from tasker_temporal.core.journal import Journal
 from tasker_temporal.core.machine import DONE, OPEN, State
-from tasker_temporal.core.messages import AUTOMATIC, Content, Failure, Timer
+from tasker_temporal.core.messages import AUTOMATIC, Content, Failure, Kept, Timer
 from tasker_temporal.core.rows import Kind, Row, entity_of, genesis, ordered, salted, sealed
 from tasker_temporal.core.template import StepTemplate, Template
 
@@ -72,6 +72,11 @@ class Step:
         self.missing_since: datetime | None = None
         self.changes: dict[str, Any] = {}
 
+    @property
+    def is_in_flight(self) -> bool:
+        """Its handler runs."""
+        return self.state is State.IN_PROGRESS and self.template.runs
+
 
 class Task:
     """One run. Only the engine changes it; subscribers read it.
@@ -80,12 +85,15 @@ class Task:
         rows: The rows of this run; those of the runs before it are in their own records.
         before: The sort_key and the digest that the first row of this run is chained to.
         viable: The steps that may start, the longest viable first, among them some that may not any more.
+        gates: The same, of the steps that have no handler to run.
         never: The steps that will never run, until they are skipped.
+        parked: Steps in progress that wait for people or for something from outside.
         backing_off: Failed steps that will be tried again.
         exhausted: Failed steps that will not.
         cancelling: The sort_key of the row that asked for the cancellation.
         draining: Nothing new starts until the run continues as new.
         problems: The context's validation errors.
+        inbox: What came before anybody waited for it, by the name of what it is for.
         answers: For the last requests, by id, the first and last sort_key of what they did.
     """
 
@@ -102,8 +110,9 @@ class Task:
         self.state: State | None = None
         self.counts = dict.fromkeys(State, 0)
         self.viable: deque[str] = deque()
+        self.gates: deque[str] = deque()
         self.never: deque[str] = deque()
-        self.in_flight = self.bytes_in_flight = self.backing_off = self.exhausted = 0
+        self.in_flight = self.bytes_in_flight = self.parked = self.backing_off = self.exhausted = 0
         self.timers: dict[str, Timer] = {}
         self.cancelling: int | None = None
         self.cancelled_by = NOBODY
@@ -112,6 +121,7 @@ class Task:
         self.started_at: datetime | None = None
         self.ended_at: datetime | None = None
         self.answers: dict[str, tuple[int, int]] = {}
+        self.inbox: dict[str, tuple[Kept, ...]] = {}
         self.now = EPOCH
         self.at = ""
 

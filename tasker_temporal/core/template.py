@@ -77,6 +77,8 @@ class StepTemplate(Frozen):
 
     name: str
     description: str = ""
+    awaits: Literal["handler", "approval", "event"] = "handler"
+    """What it waits for once it is in progress: its handler's end, people, or something from outside."""
     arguments: tuple[Argument, ...] = ()
     after: tuple[str, ...] = ()
     retry: Retry = Retry()
@@ -92,6 +94,11 @@ class StepTemplate(Frozen):
     config: dict[str, Any] = {}
     result: str = "Any"
     """The name of the handler's return type, for people."""
+
+    @cached_property
+    def runs(self) -> bool:
+        """It has a handler. A step without one takes no place among those that run at once."""
+        return self.awaits == "handler"
 
     @cached_property
     def dependencies(self) -> tuple[str, ...]:

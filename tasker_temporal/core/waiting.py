@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from tasker_temporal.core.intake.legality import legal_requests
 from tasker_temporal.core.machine import OVER, State
@@ -17,7 +17,18 @@ class Wait(Frozen):
     """One thing that is waited for: by the task itself if `step` is None, for ever if `until` is None."""
 
     kind: Literal[
-        "execution", "backoff", "handler", "dependency", "failure", "window", "pause", "hold", "drain", "cancellation"
+        "execution",
+        "approval",
+        "event",
+        "backoff",
+        "handler",
+        "dependency",
+        "failure",
+        "window",
+        "pause",
+        "hold",
+        "drain",
+        "cancellation",
     ]
     step: str | None
     what: str
@@ -25,6 +36,9 @@ class Wait(Frozen):
     until: datetime | None = None
     could: tuple[str, ...] = ()
     """The requests that would be legal."""
+
+
+AWAITED: Final = {"approval": "people to decide", "event": "something from outside"}
 
 
 def waiting(task: Task) -> tuple[Wait, ...]:
@@ -70,7 +84,16 @@ def _line(task: Task, step: Step) -> Wait:
     return Wait(kind="dependency", step=step.name, what=what, could=could)
 
 
+def _parked(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
+    deadline = task.timers.get(f"deadline:{step.name}")
+    until = None if deadline is None else deadline.due
+    kind: Literal["approval", "event"] = "approval" if step.template.awaits == "approval" else "event"
+    return Wait(kind=kind, step=step.name, what=AWAITED[kind], since=step.started_at, until=until, could=could)
+
+
 def _running(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
+    if not step.template.runs:
+        return _parked(task, step, could)
     timer = task.timers.get(f"handler:{step.name}:{step.execution}")
     if timer is not None:
         handler = task.template.activity_type(step.name)

@@ -297,7 +297,8 @@ def essence(task: Task) -> dict[str, Any]:
     plain = dump(task)
     for gone in ("rows", "now", "at", "draining", "before", "cancelled_by", "problems", "viable", "never", "template"):
         del plain[gone]
-    plain["viable"] = [name for name in task.viable if task.steps[name].viable]
+    for queue in ("viable", "gates"):
+        plain[queue] = [name for name in getattr(task, queue) if task.steps[name].viable]
     plain["never"] = {name for name in task.never if is_doomed(task.steps[name])}
     for name, of_step in plain["steps"].items():
         plain["steps"][name] = {key: of_step[key] for key in of_step.keys() - {"template", "size", "result"}}

@@ -102,7 +102,7 @@ def _resolve_step(request: ResolveStep, task: Task) -> Iterator[Message]:
 
 def _complete_step(request: CompleteStep, task: Task) -> Iterator[Message]:
     step = task.steps[request.step]
-    running = step.state is State.IN_PROGRESS
+    running = step.is_in_flight
     result = Content(to_json(request.result))
     by_hand = {"by_hand": True}
     yield TransitionTo(step.name, State.COMPLETE, by_hand, request.actor, request.reason, result=result)

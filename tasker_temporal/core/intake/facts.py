@@ -102,7 +102,7 @@ def _handler_wait_over(timer: Timer, task: Task) -> Iterator[Message]:
 
 def _grace_over(timer: Timer, task: Task) -> Iterator[Message]:
     for name, step in task.steps.items():
-        if step.state is State.IN_PROGRESS:
+        if step.is_in_flight:
             yield TransitionTo(name, State.CANCELLED, {"abandoned": True}, cause=timer.cause)
 
 

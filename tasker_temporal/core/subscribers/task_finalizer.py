@@ -18,7 +18,7 @@ def finalize(event: Event[Payload], task: Task) -> Iterator[Message]:
     """Complete, cancelled, blocked by failures, still waiting, or unclear: in this order."""
     if task.all_done and task.cancelling is None:
         yield TransitionTo(None, State.COMPLETE)
-    elif task.in_flight:
+    elif task.in_flight or (task.parked and task.cancelling is None):
         return
     elif task.cancelling is not None:
         actor, reason = task.cancelled_by
