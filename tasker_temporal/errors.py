@@ -11,6 +11,7 @@ Every exception of the package, divided by what the catcher does next:
   - RequestUnanswered        nobody answered in time; the request may still be applied
   - NoAnswer                 run a worker; a task that is over needs none
   - EventError               mend the publisher: an event nobody registered, or a payload of the wrong shape
+  - ConditionError           mend the condition, or its data: it has no answer
   - RecordError              the written record is missing or does not verify
   - TaskEnded                the task is over, and not well
     · TaskFailed
@@ -104,6 +105,14 @@ class NoAnswer(TaskerError):
 
 class EventError(TaskerError):
     """An event name was never registered, or its payload is not of the registered shape."""
+
+
+class ConditionError(TaskerError):
+    """A condition could not be evaluated, and why not."""
+
+    def __init__(self, expression: str, problem: str) -> None:
+        super().__init__(f"{expression!r} cannot be evaluated: {problem}")
+        self.expression, self.problem = expression, problem
 
 
 class RecordError(TaskerError):

@@ -84,7 +84,7 @@ def _handlers(templates: Sequence[TaskTemplate[Any]]) -> dict[str, DeclaredStep[
     found: dict[str, DeclaredStep[..., Any, Any]] = {}
     for template in templates:
         compiled = template.compiled
-        for step in template.declared:
+        for step in template.handlers.values():
             for name in (step.name, *step.options.get("formerly", ())):
                 known = found.setdefault(compiled.activity_type(name), step)
                 if known.function is not step.function:

@@ -74,9 +74,7 @@ def audit(engine: Engine, page: Any) -> dict[str, Any]:
 
 def graph(engine: Engine) -> dict[str, Any]:
     task = engine.task
-    steps = {
-        name: {"state": step.state, "after": list(step.template.dependencies)} for name, step in task.steps.items()
-    }
+    steps = {name: {"state": step.state, "after": list(step.template.needs)} for name, step in task.steps.items()}
     return {"template": task.template.name, "version": task.template.version, "state": task.state, "steps": steps}
 
 
@@ -108,6 +106,7 @@ def timer_summary(timer: Timer) -> str:
         "handler": f"{timer.step} · waiting for a worker with its handler",
         "grace": "cancellation grace",
         "hold": "held for somebody to step in",
+        "elapsed": f"{timer.step} · time",
     }
     return names[timer.kind]
 
@@ -118,7 +117,8 @@ def failure_message(task: Task) -> str:
         first = task.problems[0]
         place = ".".join(str(part) for part in first["loc"]) or "the whole"
         return f"the context is not valid: {place}: {first['msg']}" + _more(len(task.problems) - 1)
-    failed = [step for step in task.steps.values() if step.state is State.ERROR and step.failure is not None]
+    stuck = (step for step in task.steps.values() if step.state is State.ERROR and step.handled is None)
+    failed = [step for step in stuck if step.failure is not None]
     if not failed:
         return "the task cannot go on, and no step of it failed"
     failure = failed[0].failure

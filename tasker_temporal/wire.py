@@ -20,6 +20,7 @@ from pydantic_core import to_json
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 
+from tasker_temporal.core.answers import argument_of
 from tasker_temporal.core.messages import AUTOMATIC, JSON, Content
 from tasker_temporal.core.task import INTERPRETER, Task
 from tasker_temporal.core.template import Frozen, StepTemplate, Template
@@ -175,7 +176,8 @@ def step_call(task: Task, template: StepTemplate, attempt: int, execution: int) 
         call["config"] = template.config
     if (turn := task.steps[template.name].round) != 1:
         call["round"] = turn
-    contents = (task.context if a.step is None else task.steps[a.step].result for a in template.arguments)
+    step = task.steps[template.name]
+    contents = (argument_of(task, step, argument) for argument in template.arguments)
     return [raw(call), *(RawValue(payload_of(content)) for content in contents)]
 
 

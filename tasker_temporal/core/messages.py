@@ -11,11 +11,12 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 from tasker_temporal.core.machine import State
+from tasker_temporal.core.routes import Course
 
 AUTOMATIC = "tasker"
 """The actor of what nobody asked for."""
 
-TimerKind = Literal["backoff", "deadline", "handler", "grace", "hold"]
+TimerKind = Literal["backoff", "deadline", "handler", "grace", "hold", "elapsed"]
 
 JSON: tuple[tuple[str, bytes], ...] = (("encoding", b"json/plain"),)
 
@@ -79,6 +80,8 @@ class Start(NamedTuple):
     reason: str = ""
     problems: tuple[Mapping[str, Any], ...] = ()
     cancelled_by: tuple[str, str] | None = None
+    course: Course | None = None
+    """How whoever starts the task wants it to be processed."""
 
 
 class StepSucceeded(NamedTuple):
@@ -182,7 +185,7 @@ class Note(NamedTuple):
     refused: bool = False
     cause: int | None = None
     change: Mapping[str, Any] = {}
-    """For `step.changed`: the step template's fields that change. Rows hold no configuration."""
+    """What the row itself does not hold: changed fields of a step's template, a payload, a course."""
 
 
 class Announce(NamedTuple):

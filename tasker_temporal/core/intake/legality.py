@@ -17,6 +17,7 @@ TASK_REQUESTS: Final[dict[str, frozenset[State]]] = {
     "resume": frozenset({S.PAUSED}),
     "retry": frozenset({S.ERROR}),
     "resolve": frozenset({S.ERROR}),
+    "send_event": OPEN | {S.ERROR},
 }
 """The states of the task in which each request about it is legal."""
 
@@ -31,12 +32,19 @@ STEP_REQUESTS: Final[dict[str, frozenset[State]]] = {
 """The states of a step in which each request about it is legal, while its task is open."""
 
 
+HANDLED: Final = ("retry_from", "change_step")
+"""What is legal for a step whose failure another step handles: the failure is final, and others have run after it."""
+
+
 def legal_requests(task: Task, step: str | None = None) -> tuple[str, ...]:
     """The requests that the tables allow now, for the task, or for one step of it."""
     if not task.is_open or task.cancelling is not None:
         return ()
     if step is None:
-        return tuple(name for name, states in TASK_REQUESTS.items() if task.state in states)
+        hidden = () if task.template.events else ("send_event",)
+        return tuple(name for name, states in TASK_REQUESTS.items() if task.state in states and name not in hidden)
+    if task.steps[step].handled is not None:
+        return HANDLED
     return tuple(name for name, states in STEP_REQUESTS.items() if task.steps[step].state in states)
 
 
@@ -59,6 +67,11 @@ def require_legal(asked: Ask, name: str, task: Task) -> None:
 
 
 def _rule(name: str, step: str | None, task: Task) -> str:
+    if step is not None and task.steps[step].handled is not None:
+        handler = task.steps[step].handled
+        return f"the failure of step {step!r} is handled by {handler!r}: only 'retry_from' does it once more"
+    if name == "send_event" and task.state in TASK_REQUESTS[name]:
+        return "the task's template declares no events"
     who = "the task" if step is None else f"step {step!r}"
     state = task.state if step is None else task.steps[step].state
     states = TASK_REQUESTS[name] if step is None else STEP_REQUESTS[name]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
+from tasker_temporal.core.answers import handles
 from tasker_temporal.core.events import Event, Payload, RowWritten, StepsNamed, TaskTransitioned, Unclear
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Announce, CloseTask, Message, StartTimer, StopTimer, Timer, TransitionTo
@@ -23,9 +24,9 @@ def finalize(event: Event[Payload], task: Task) -> Iterator[Message]:
     elif task.cancelling is not None:
         actor, reason = task.cancelled_by
         yield TransitionTo(None, State.CANCELLED, actor=actor, reason=reason, cause=task.cancelling)
-    elif task.exhausted and task.template.on_failure == "stop":
+    elif task.is_stopped and not _is_still_handled(task):
         yield _blocked(task)
-    elif task.backing_off or (task.draining and task.viable):
+    elif task.backing_off or task.expecting or (task.draining and task.viable):
         return
     elif task.exhausted:
         yield _blocked(task)
@@ -34,8 +35,13 @@ def finalize(event: Event[Payload], task: Task) -> Iterator[Message]:
         yield Announce("workflow.task_state_unclear", {"found": found})
 
 
+def _is_still_handled(task: Task) -> bool:
+    """Something that handles a failure waits for the outside, or for time, alone."""
+    return task.expecting > 0 and any(step.expects and handles(task, step) for step in task.steps.values())
+
+
 def _blocked(task: Task) -> Announce:
-    failed = tuple(name for name, step in task.steps.items() if step.state is State.ERROR)
+    failed = tuple(name for name, step in task.steps.items() if step.state is State.ERROR and step.handled is None)
     return Announce("error.task_blocked", {"steps": failed})
 
 
