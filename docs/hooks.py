@@ -21,7 +21,8 @@ from tasker_temporal import errors, requests
 from tasker_temporal.cli import tasker
 from tasker_temporal.client import StartOptions
 from tasker_temporal.core import report, template, waiting
-from tasker_temporal.core.events import EVENTS, RowWritten
+from tasker_temporal.core.catalogue import EVENTS
+from tasker_temporal.core.events import RowWritten
 from tasker_temporal.core.machine import STEP_TABLE, TASK_TABLE, State, Table
 from tasker_temporal.core.subscribers import SUBSCRIPTIONS, Subscriber
 from tasker_temporal.declare import StepOptions, TemplateOptions
