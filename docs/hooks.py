@@ -77,13 +77,14 @@ def _listener(subscriber: Subscriber) -> str:
 
 def events() -> str:
     """Every event that can be published."""
-    return table(("event", "a row of the audit", "payload", "heard by"), map(_event, EVENTS))
+    return table(("event", "what happened", "a row of the audit", "payload", "heard by"), map(_event, EVENTS))
 
 
 def _event(name: str) -> Sequence[str]:
     payload = EVENTS.payload(name)
     heard = ", ".join(_code(subscriber.__name__) for subscriber in SUBSCRIPTIONS.get(name, ()))
-    return _code(name), "yes" if issubclass(payload, RowWritten) else "no", _code(payload.__name__), heard or "nobody"
+    row = "yes" if issubclass(payload, RowWritten) else "no"
+    return _code(name), EVENTS[name].description, row, _code(payload.__name__), heard or "nobody"
 
 
 def payloads() -> str:

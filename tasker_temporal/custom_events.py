@@ -51,7 +51,10 @@ class CustomEvent(Generic[T]):
             EventRefused: it does not validate; the message has no input, which may be personal.
         """
         try:
-            return self._adapter.dump_json(self._adapter.validate_python(payload)).decode()
+            text = self._adapter.dump_json(self._adapter.validate_python(payload), warnings=False)
+            # An instance of a model was not looked into before.
+            self._adapter.validate_json(text)
+            return text.decode()
         except ValidationError as error:
             problems = error.errors(include_input=False, include_url=False, include_context=False)
             said = "; ".join(f"{'.'.join(map(str, p['loc'])) or 'the whole'}: {p['msg']}" for p in problems)

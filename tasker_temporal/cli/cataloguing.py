@@ -15,7 +15,7 @@ from rich.table import Table
 from tasker_temporal.catalogue import Listed, asyncapi, changes, json_schema, listed
 from tasker_temporal.cli.app import find_app
 from tasker_temporal.cli.process import CLEAN, FAILED, WrongUse
-from tasker_temporal.cli.screen import screen
+from tasker_temporal.cli.screen import put, screen
 from tasker_temporal.cli.version import version
 from tasker_temporal.core.catalogue import EVENTS
 from tasker_temporal.core.registry import Category, EventDefinition, EventRegistry
@@ -91,14 +91,14 @@ def _sample(schema: dict[str, Any], whole: dict[str, Any]) -> Any:
     return [_sample(schema["items"], whole)] if schema.get("items") else EXAMPLES.get(schema.get("type", ""))
 
 
-async def export_events(form: str, app: str | None) -> int:
-    """Print the whole catalogue in one of its forms. Returns the exit code."""
+async def export_events(form: str, output: Path | None, app: str | None) -> int:
+    """Write the whole catalogue in one of its forms. Returns the exit code."""
     registry = _registry(app)
     if form == "asyncapi":
         document: Any = asyncapi(registry, "Events of tasks", version())
     else:
         document = json_schema(registry) if form == "json-schema" else _plain(listed(registry))
-    click.echo(json.dumps(document, indent=2))
+    put(json.dumps(document, indent=2), output)
     return CLEAN
 
 

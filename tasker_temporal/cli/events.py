@@ -52,18 +52,19 @@ def show_one(name: str, as_json: bool, app: str | None) -> None:
 
 @events.command("export")
 @click.option("--format", "form", type=click.Choice(FORMS), default=FORMS[0], show_default=True, help="What to write.")
+@click.option("--output", type=options.OUTPUT, metavar="FILE", help="Where; standard output unless said.")
 @options.app
-def export(form: str, app: str | None) -> None:
-    """Write the whole catalogue to standard output.
+def export(form: str, output: Path | None, app: str | None) -> None:
+    """Write the whole catalogue.
 
     \b
     Example:
-      tasker events export --format asyncapi > asyncapi.json
+      tasker events export --format asyncapi --output asyncapi.json
     """
     from tasker_temporal.cli.cataloguing import export_events
     from tasker_temporal.cli.process import run
 
-    run(export_events(form, app))
+    run(export_events(form, output, app))
 
 
 @events.command("check")
