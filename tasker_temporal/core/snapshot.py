@@ -40,6 +40,7 @@ def snapshot(task: Task) -> dict[str, Any]:
         "before": [task.sort_key, task.head],
         "started_at": _time(task.started_at),
         "ended_at": _time(task.ended_at),
+        "since": _time(task.since) if task.since != _since(task) else None,
         "cancelling": task.cancelling,
         "cancelled_by": list(task.cancelled_by) if task.cancelling is not None else None,
         "problems": [dict(problem) for problem in task.problems],
@@ -58,6 +59,8 @@ def _step(step: Step, kept: Set[str]) -> dict[str, Any]:
     plain |= {name: _time(getattr(step, name)) for name in _TIMES if getattr(step, name) is not None}
     if step.state is not State.PENDING:
         plain["state"] = step.state
+    if step.since != _since(step, task):
+        plain["since"] = _time(step.since)
     if step.failure is not None:
         plain["failure"] = list(step.failure)
     if step.final is not None:
@@ -85,6 +88,11 @@ def _kept_results(task: Task) -> set[str]:
             break
         kept.add(name)
     return kept
+
+
+def _since(*things: Task | Step) -> datetime | None:
+    """When the first came into its present state, if nothing says otherwise."""
+    return next((at for thing in things for at in (thing.ended_at, thing.started_at) if at is not None), None)
 
 
 def _is_needed(task: Task, step: Step) -> bool:
@@ -119,6 +127,7 @@ def restore(plain: Mapping[str, Any], context: Content) -> Task:
     task.before = (plain["before"][0], plain["before"][1])
     task.state = State(plain["state"]) if "state" in plain else None
     task.started_at, task.ended_at = _read_time(plain.get("started_at")), _read_time(plain.get("ended_at"))
+    task.since = _read_time(plain.get("since")) or _since(task)
     task.cancelling = plain.get("cancelling")
     task.cancelled_by = tuple(plain.get("cancelled_by", task.cancelled_by))
     task.problems = tuple(plain.get("problems", ()))
@@ -139,6 +148,7 @@ def _restore_step(task: Task, step: Step, plain: Mapping[str, Any]) -> None:
         setattr(step, name, plain.get(name, default))
     for name in _TIMES:
         setattr(step, name, _read_time(plain.get(name)))
+    step.since = _read_time(plain.get("since")) or _since(step, task)
     state = plain.get("state", State.PENDING)
     step.state = None if state is None else State(state)
     step.failure = Failure(*plain["failure"]) if "failure" in plain else None
