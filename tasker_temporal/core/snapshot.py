@@ -48,12 +48,12 @@ def snapshot(task: Task) -> dict[str, Any]:
         "timers": [[*timer[:3], _time(timer.due), timer.cause] for timer in sorted(task.timers.values())],
         "answers": {name: list(rows) for name, rows in sorted(task.answers.items(), key=lambda item: item[1])},
         "inbox": {name: [_kept(entry) for entry in task.inbox[name]] for name in sorted(task.inbox)},
-        "steps": {name: plain for name, step in task.steps.items() if (plain := _step(step, kept))},
+        "steps": {name: plain for name, step in task.steps.items() if (plain := _step(task, step, kept))},
     }
     return {key: value for key, value in plain.items() if value not in (None, [], {})}
 
 
-def _step(step: Step, kept: Set[str]) -> dict[str, Any]:
+def _step(task: Task, step: Step, kept: Set[str]) -> dict[str, Any]:
     counts = {name: getattr(step, name) for name in _COUNTS}
     plain: dict[str, Any] = {name: count for name, count in counts.items() if count != _COUNTS[name]}
     plain |= {name: _time(getattr(step, name)) for name in _TIMES if getattr(step, name) is not None}
