@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from tasker_temporal.core.template import Argument, StepTemplate, Template, mistakes
+from tasker_temporal.core.outbox import idle_patterns
+from tasker_temporal.core.template import Argument, Sink, StepTemplate, Template, mistakes
 from tasker_temporal.errors import TemplateError
 from tasker_temporal.signature import MISSING, Binding, Signature, accepts, type_name
 
@@ -31,10 +32,20 @@ def compile_template(name: str, context: Any, declared: Sequence[Declared], opti
         compiled = Template(name=name, context=type_name(context), steps=tuple(steps), **options)
     except ValidationError as error:
         raise TemplateError(name, [*found, *_said(error)]) from error
+    found += sink_mistakes(compiled.sinks)
     found += mistakes(compiled) if len(steps) == len(declared) else []
     if found:
         raise TemplateError(name, found)
     return compiled
+
+
+def sink_mistakes(sinks: Sequence[Sink]) -> list[str]:
+    """Patterns that fit nothing, which would otherwise be silence."""
+    return [
+        f"sink {sink.name!r}: its pattern {pattern!r} fits no row of an audit: expected an event's, as 'step.failed'"
+        for sink in sinks
+        for pattern in idle_patterns(sink)
+    ]
 
 
 def _compile_step(step: Declared, found: list[str]) -> StepTemplate | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Any, Generic, Literal, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, cast, overload
 
 from tasker_temporal.compile import compile_template
-from tasker_temporal.core.template import Limits, Retry, Template
+from tasker_temporal.core.template import Limits, Retry, Sink, Template
 from tasker_temporal.signature import ResultOf, Signature, is_async, read
 
 P = ParamSpec("P")
@@ -122,6 +122,7 @@ class TaskTemplate(Generic[C]):
         cancel_grace: How long the running steps of a cancelled task may take to end.
         handler_grace: How long a step waits for a worker that has its handler.
         limits: How much of one task runs at a time.
+        sinks: Who outside is told of its rows. How each is reached, `TaskerPlugin(sinks=...)` says.
     """
 
     @overload
@@ -209,6 +210,7 @@ class TemplateOptions(TypedDict, total=False):
     cancel_grace: timedelta
     handler_grace: timedelta
     limits: Limits
+    sinks: Sequence[Sink]
 
 
 def _names_of_caller() -> Mapping[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 from tasker_temporal.core.joins import count, is_doomed, occupy, queue_of
 from tasker_temporal.core.machine import DONE, OVER, State
 from tasker_temporal.core.messages import DROPPED, JSON, Content, Failure, Kept, Timer
+from tasker_temporal.core.outbox import Outbox
 from tasker_temporal.core.task import INTERPRETER, Step, Task
 from tasker_temporal.core.template import Template, changed
 
@@ -39,6 +40,7 @@ def snapshot(task: Task) -> dict[str, Any]:
         "timers": [[*timer[:3], _time(timer.due), timer.cause] for timer in sorted(task.timers.values())],
         "answers": {name: list(rows) for name, rows in sorted(task.answers.items(), key=lambda item: item[1])},
         "inbox": {name: [_kept(kept) for kept in task.inbox[name]] for name in sorted(task.inbox)},
+        "outboxes": {name: _outbox(task, box) for name, box in task.outboxes.items()},
         "steps": {name: plain for name, step in task.steps.items() if (plain := _step(task, step))},
     }
     return {key: value for key, value in plain.items() if value not in (None, [], {})}
@@ -81,6 +83,11 @@ def _content(content: Content) -> Any:
     return {"data": base64.b64encode(content.data).decode(), "metadata": metadata}
 
 
+def _outbox(task: Task, box: Outbox) -> dict[str, Any]:
+    box.collect(task.rows)
+    return box.plain()
+
+
 def _kept(kept: Kept) -> list[Any]:
     return [kept.id, kept.row, _content(kept.content)]
 
@@ -99,6 +106,8 @@ def restore(plain: Mapping[str, Any], context: Content) -> Task:
     task.answers = {name: (rows[0], rows[1]) for name, rows in plain.get("answers", {}).items()}
     inbox = plain.get("inbox", {})
     task.inbox = {name: tuple(Kept(row[0], row[1], _read_content(row[2])) for row in inbox[name]) for name in inbox}
+    boxes = plain.get("outboxes", {})
+    task.outboxes = {sink.name: Outbox.of(sink, boxes.get(sink.name, {})) for sink in template.sinks}
     steps = plain.get("steps", {})
     for name, step in task.steps.items():
         _restore_step(task, step, steps.get(name, {}))

@@ -1,0 +1,23 @@
+"""Sends the rows of tasks elsewhere: typed events, handlers that send them, and the activity that calls these.
+
+A template names its sinks (`Sink`) and what each gets; `TaskerPlugin(sinks={...})` says how each is reached.
+"""
+
+from tasker_temporal.core.template import Sink
+from tasker_temporal.sinks.events import EndedOutside, Noted, Refused, RowData, StepMoved, TaskEvent, TaskMoved
+from tasker_temporal.sinks.handlers import PartlyTaken, SinkHandler
+from tasker_temporal.sinks.json_lines import JsonLines
+
+__all__ = [
+    "EndedOutside",
+    "JsonLines",
+    "Noted",
+    "PartlyTaken",
+    "Refused",
+    "RowData",
+    "Sink",
+    "SinkHandler",
+    "StepMoved",
+    "TaskEvent",
+    "TaskMoved",
+]
