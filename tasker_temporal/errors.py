@@ -13,6 +13,7 @@ Every exception of the package, divided by what the catcher does next:
   - NoAnswer                 run a worker; a task that is over needs none
   - EventError               mend the publisher: an event nobody registered, or a payload of the wrong shape
   - RecordError              the written record is missing or does not verify
+  - SignatureError           do not trust the webhook: who sent it does not know the secret, or sent it long ago
   - TaskEnded                the task is over, and not well
     · TaskFailed
     · TaskCancelled
@@ -124,6 +125,10 @@ class RecordError(TaskerError):
     def __init__(self, message: str, *, sort_key: int | None = None) -> None:
         super().__init__(message)
         self.sort_key = sort_key
+
+
+class SignatureError(TaskerError):
+    """A webhook is not signed with the secret, or was signed at another time."""
 
 
 class TaskEnded(TaskerError):

@@ -7,12 +7,16 @@ from tasker_temporal.core.template import Sink
 from tasker_temporal.sinks.events import EndedOutside, Noted, Refused, RowData, StepMoved, TaskEvent, TaskMoved
 from tasker_temporal.sinks.handlers import PartlyTaken, SinkHandler
 from tasker_temporal.sinks.json_lines import JsonLines
+from tasker_temporal.sinks.postgres import Postgres
+from tasker_temporal.sinks.signature import verify_webhook
+from tasker_temporal.sinks.webhook import Webhook, WebhookRefused
 
 __all__ = [
     "EndedOutside",
     "JsonLines",
     "Noted",
     "PartlyTaken",
+    "Postgres",
     "Refused",
     "RowData",
     "Sink",
@@ -20,4 +24,7 @@ __all__ = [
     "StepMoved",
     "TaskEvent",
     "TaskMoved",
+    "Webhook",
+    "WebhookRefused",
+    "verify_webhook",
 ]

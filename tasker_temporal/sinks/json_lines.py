@@ -8,6 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
+from pydantic_core import to_json
+
 from tasker_temporal.sinks.events import TaskEvent
 
 
@@ -26,6 +28,17 @@ class JsonLines:
         """Write the events."""
         lines = b"".join(event.json_bytes() + b"\n" for event in events)
         await asyncio.to_thread(self._append, lines)
+
+    async def events(self, task_id: str) -> list[TaskEvent]:
+        """What the file has of the task, as it was written."""
+        return await asyncio.to_thread(self._read, task_id)
+
+    def _read(self, task_id: str) -> list[TaskEvent]:
+        """A last line without an end is one that nobody acknowledged."""
+        with self.file.open("rb") as lines:
+            name = to_json(task_id)
+            events = (TaskEvent.model_validate_json(line) for line in lines if name in line and line.endswith(b"\n"))
+            return [event for event in events if event.task_id == task_id]
 
     def _append(self, lines: bytes) -> None:
         import fcntl  # Where there is none, as on Windows, the other sinks shall work.
