@@ -11,9 +11,11 @@ if TYPE_CHECKING:
     from tasker_temporal.core.report import StepReport, TaskReport
     from tasker_temporal.core.rows import Row
     from tasker_temporal.core.template import Limits, Retry
+    from tasker_temporal.custom_events import CustomEvent
     from tasker_temporal.declare import TaskTemplate, result_of
     from tasker_temporal.errors import (
         ContextInvalid,
+        EventRefused,
         PermanentError,
         RequestRefused,
         RetryableError,
@@ -30,6 +32,8 @@ else:
     # Type checkers must not see `__getattr__`: they would let any name pass.
     _HOMES = {
         "ContextInvalid": "errors",
+        "CustomEvent": "custom_events",
+        "EventRefused": "errors",
         "Limits": "core.template",
         "PermanentError": "errors",
         "RequestRefused": "errors",
@@ -67,6 +71,8 @@ else:
 
 __all__ = [
     "ContextInvalid",
+    "CustomEvent",
+    "EventRefused",
     "Limits",
     "PermanentError",
     "RequestRefused",

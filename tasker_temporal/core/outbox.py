@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from pydantic_core import to_json
 
-from tasker_temporal.core.events import EVENTS, RowWritten
+from tasker_temporal.core.catalogue import EVENTS
+from tasker_temporal.core.events import RowWritten
 from tasker_temporal.core.rows import Row
 from tasker_temporal.core.template import Sink
 
