@@ -7,8 +7,9 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
+from tasker_temporal.core.outbox import idle_patterns
 from tasker_temporal.core.soundness import unsound
-from tasker_temporal.core.template import Argument, StepTemplate, Template, mistakes
+from tasker_temporal.core.template import Argument, Sink, StepTemplate, Template, mistakes
 from tasker_temporal.core.triggers import EventTemplate
 from tasker_temporal.errors import TemplateError
 from tasker_temporal.expression import DeclaredEvent, On, event_name
@@ -39,11 +40,21 @@ def compile_template(
         compiled = Template(name=name, **options)
     except ValidationError as error:
         raise TemplateError(name, [*found, *_said(error)]) from error
+    found += sink_mistakes(compiled.sinks)
     if len(steps) == len(declared):
         found += [*mistakes(compiled), *unsound(compiled)]
     if found:
         raise TemplateError(name, found)
     return compiled
+
+
+def sink_mistakes(sinks: Sequence[Sink]) -> list[str]:
+    """Patterns that fit nothing, which would otherwise be silence."""
+    return [
+        f"sink {sink.name!r}: its pattern {pattern!r} fits no row of an audit: expected an event's, as 'step.failed'"
+        for sink in sinks
+        for pattern in idle_patterns(sink)
+    ]
 
 
 def _compile_step(step: Declared, found: list[str]) -> StepTemplate | None:

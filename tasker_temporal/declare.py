@@ -12,7 +12,7 @@ from typing import Any, Generic, Literal, NoReturn, ParamSpec, Protocol, TypedDi
 from tasker_temporal.compile import compile_template
 from tasker_temporal.core.registry import EventRegistry
 from tasker_temporal.core.routes import Mode, Route
-from tasker_temporal.core.template import Limits, Retry, Template
+from tasker_temporal.core.template import Limits, Retry, Sink, Template
 from tasker_temporal.custom_events import CustomEvent
 from tasker_temporal.expression import DeclaredEvent, On, OnEvent
 from tasker_temporal.signature import Marker, ResultOf, Signature, is_async, read
@@ -163,6 +163,7 @@ class TaskTemplate(Generic[C]):
         max_concurrency: Steps that run at once.
         routes: Rules, as `Route(when="context.total > 1000", mode="high_priority")`: the first that holds when a task
             begins says how that task is processed.
+        sinks: Who outside is told of its rows. How each is reached, `TaskerPlugin(sinks=...)` says.
     """
 
     @overload
@@ -316,6 +317,7 @@ class TemplateOptions(TypedDict, total=False):
     mode: Mode
     max_concurrency: int
     routes: Sequence[Route]
+    sinks: Sequence[Sink]
 
 
 def _names_of_caller() -> Mapping[str, Any]:

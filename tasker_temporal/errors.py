@@ -5,6 +5,7 @@ Every exception of the package, divided by what the catcher does next:
   - TemplateError            mend the declaration: it is not a graph of steps with fitting types
   - ContextInvalid           mend the context: it does not validate against the template's model
   - UnknownTemplate          register the template, or name one that is
+  - UnknownSink              say how the sink is reached: `TaskerPlugin(sinks=...)`
   - TaskAlreadyStarted       use the task that is there, or another id
   - UnknownTask              look for another id, or in another namespace
   - RequestRefused           the request broke a rule; the task is unchanged
@@ -12,6 +13,7 @@ Every exception of the package, divided by what the catcher does next:
   - NoAnswer                 run a worker; a task that is over needs none
   - EventError               mend the publisher: an event nobody registered, or a payload of the wrong shape
   - RecordError              the written record is missing or does not verify
+  - SignatureError           do not trust the webhook: who sent it does not know the secret, or sent it long ago
   - TaskEnded                the task is over, and not well
     · TaskFailed
     · TaskCancelled
@@ -27,7 +29,7 @@ Every exception of the package, divided by what the catcher does next:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -61,6 +63,17 @@ def _place(problem: Mapping[str, Any]) -> str:
 
 class UnknownTemplate(TaskerError):
     """No template of that name is registered, and nothing else says where its tasks would run."""
+
+
+class UnknownSink(TaskerError):
+    """A template names a sink that nobody here can reach."""
+
+    def __init__(self, template: str, sink: str, known: Iterable[str]) -> None:
+        super().__init__(
+            f"template {template!r} names sink {sink!r}, which this worker does not know; it knows: "
+            f"{', '.join(known) or 'none'}; pass TaskerPlugin(..., sinks={{{sink!r}: ...}}), "
+            "or give the sink a task_queue whose workers know it"
+        )
 
 
 class TaskAlreadyStarted(TaskerError):
@@ -113,6 +126,10 @@ class RecordError(TaskerError):
     def __init__(self, message: str, *, sort_key: int | None = None) -> None:
         super().__init__(message)
         self.sort_key = sort_key
+
+
+class SignatureError(TaskerError):
+    """A webhook is not signed with the secret, or was signed at another time."""
 
 
 class TaskEnded(TaskerError):

@@ -15,6 +15,7 @@ from typing import Any, Final
 from tasker_temporal.core.joins import count, is_doomed, occupy, queue_of
 from tasker_temporal.core.machine import DONE, OVER, State
 from tasker_temporal.core.messages import DROPPED, JSON, Content, Failure, Kept, Timer
+from tasker_temporal.core.outbox import Outbox
 from tasker_temporal.core.task import INTERPRETER, Step, Task
 from tasker_temporal.core.template import PAYLOAD_LIMIT, Template, changed
 
@@ -48,6 +49,7 @@ def snapshot(task: Task) -> dict[str, Any]:
         "timers": [[*timer[:3], _time(timer.due), timer.cause] for timer in sorted(task.timers.values())],
         "answers": {name: list(rows) for name, rows in sorted(task.answers.items(), key=lambda item: item[1])},
         "inbox": {name: [_kept(entry) for entry in task.inbox[name]] for name in sorted(task.inbox)},
+        "outboxes": {name: _outbox(task, box) for name, box in task.outboxes.items()},
         "steps": {name: plain for name, step in task.steps.items() if (plain := _step(task, step, kept))},
     }
     return {key: value for key, value in plain.items() if value not in (None, [], {})}
@@ -116,6 +118,11 @@ def _content(content: Content) -> Any:
     return {"data": base64.b64encode(content.data).decode(), "metadata": metadata}
 
 
+def _outbox(task: Task, box: Outbox) -> dict[str, Any]:
+    box.collect(task.rows)
+    return box.plain()
+
+
 def _kept(kept: Kept) -> list[Any]:
     return [kept.id, kept.row, _content(kept.content)]
 
@@ -135,6 +142,8 @@ def restore(plain: Mapping[str, Any], context: Content) -> Task:
     task.answers = {name: (rows[0], rows[1]) for name, rows in plain.get("answers", {}).items()}
     inbox = plain.get("inbox", {})
     task.inbox = {name: tuple(Kept(row[0], row[1], _read_content(row[2])) for row in inbox[name]) for name in inbox}
+    boxes = plain.get("outboxes", {})
+    task.outboxes = {sink.name: Outbox.of(sink, boxes.get(sink.name, {})) for sink in template.sinks}
     steps = plain.get("steps", {})
     for name, step in task.steps.items():
         _restore_step(task, step, steps.get(name, {}))
