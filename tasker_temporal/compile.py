@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from pydantic import ValidationError
 
+from tasker_temporal.core.approval import Approval
+from tasker_temporal.core.task_types import DEFAULT, TYPES
 from tasker_temporal.core.template import Argument, StepTemplate, Template, mistakes
 from tasker_temporal.errors import TemplateError
 from tasker_temporal.signature import MISSING, Binding, Signature, accepts, type_name
@@ -27,6 +29,7 @@ def compile_template(name: str, context: Any, declared: Sequence[Declared], opti
     """Turn the declaration into data, or raise one `TemplateError` with all its mistakes."""
     found: list[str] = []
     steps = [known for step in declared if (known := _compile_step(step, found)) is not None]
+    options = _with_type(options, found)
     try:
         compiled = Template(name=name, context=type_name(context), steps=tuple(steps), **options)
     except ValidationError as error:
@@ -35,6 +38,21 @@ def compile_template(name: str, context: Any, declared: Sequence[Declared], opti
     if found:
         raise TemplateError(name, found)
     return compiled
+
+
+def _with_type(options: Mapping[str, Any], found: list[str]) -> dict[str, Any]:
+    """A type that was named is declared in the library; `notify` is part of the approval."""
+    said = dict(options)
+    notify = said.pop("notify", False)
+    if isinstance(kind := said.get("type"), str):
+        said["type"] = TYPES.get(kind, DEFAULT)
+        if kind not in TYPES:
+            found.append(f"its type is {kind!r}: expected one of {', '.join(TYPES)}, or a TaskType")
+    if notify and isinstance(approval := said.get("approval"), Approval):
+        said["approval"] = approval.model_copy(update={"notify": True})
+    elif notify:
+        found.append("its notify: expected approval=Approval(...) with it")
+    return said
 
 
 def _compile_step(step: Declared, found: list[str]) -> StepTemplate | None:

@@ -20,7 +20,7 @@ from pydantic_core import to_json
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 
-from tasker_temporal.core.messages import AUTOMATIC, JSON, Content
+from tasker_temporal.core.messages import AUTOMATIC, JSON, Content, Notify
 from tasker_temporal.core.task import INTERPRETER, Task
 from tasker_temporal.core.template import Frozen, StepTemplate, Template
 
@@ -177,6 +177,12 @@ def step_call(task: Task, template: StepTemplate, attempt: int, execution: int) 
         call["round"] = turn
     contents = (task.context if a.step is None else task.steps[a.step].result for a in template.arguments)
     return [raw(call), *(RawValue(payload_of(content)) for content in contents)]
+
+
+def notice(task: Task, command: Notify) -> dict[str, Any]:
+    """What an approval's notifier is told, as JSON."""
+    said = {"task_id": task.id, "template": task.template.name, **command._asdict()}
+    return {key: value for key, value in said.items() if value is not None or key == "step"}
 
 
 def chunks(text: str, size: int) -> Sequence[str]:

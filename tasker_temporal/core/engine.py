@@ -147,7 +147,7 @@ class Engine:
     def _noted(self, said: Note, cause: int | None) -> Event[Payload]:
         row = note(self.task, said._replace(cause=cause))
         fields: dict[str, Any] = {"task_id": self.task.id, "sort_key": row.sort_key, "metadata": row.metadata}
-        if said.step is not None and not said.refused:
+        if self._events.names_step(row.event):
             fields["step"] = said.step
         return self._events.event(row.event, fields, row.sort_key)
 

@@ -29,13 +29,15 @@ class RowWritten(Payload):
 class TaskTransitioned(RowWritten):
     """The task moved."""
 
-    from_state: State | None
-    to_state: State
+    from_state: State | str | None
+    to_state: State | str
 
 
-class StepTransitioned(TaskTransitioned):
+class StepTransitioned(RowWritten):
     """A step moved. `execution` counts its handler's runs so far."""
 
+    from_state: State | None
+    to_state: State
     step: str
     execution: int
 
@@ -44,6 +46,12 @@ class StepNoted(RowWritten):
     """Something about a step that is no move."""
 
     step: str
+
+
+class ApprovalNoted(RowWritten):
+    """Something about an approval: a step's, or the task's own if `step` is None."""
+
+    step: str | None
 
 
 class StepNamed(Payload):
@@ -119,6 +127,10 @@ class EventRegistry:
         except ValidationError as error:
             raise EventError(f"event {name!r}: {error}") from error
 
+    def names_step(self, name: str) -> bool:
+        """The event `name` has a field for a step."""
+        return name in self._payloads and "step" in self._payloads[name].model_fields
+
     def payload(self, name: str) -> type[Payload]:
         """The shape of the registered event `name`."""
         return self._payloads[name]
@@ -131,6 +143,14 @@ EVENTS = EventRegistry(
     dict.fromkeys(TASK_TABLE.values(), TaskTransitioned)
     | dict.fromkeys(STEP_TABLE.values(), StepTransitioned)
     | {
+        "task.approval_requested": TaskTransitioned,
+        "task.moved": TaskTransitioned,
+        "approval.requested": ApprovalNoted,
+        "approval.voted": ApprovalNoted,
+        "approval.withdrawn": ApprovalNoted,
+        "approval.escalated": ApprovalNoted,
+        "approval.decided": ApprovalNoted,
+        "approval.notification_failed": ApprovalNoted,
         "task.cancel_requested": RowWritten,
         "task.hold_ended": RowWritten,
         "step.changed": StepNoted,

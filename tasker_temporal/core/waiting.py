@@ -4,13 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Final, Literal
+from typing import Literal
 
+from tasker_temporal.core.ballots import approval_id, terms_of
+from tasker_temporal.core.guards import requestable
 from tasker_temporal.core.intake.legality import legal_requests
 from tasker_temporal.core.machine import OVER, State
 from tasker_temporal.core.report import waits_for
 from tasker_temporal.core.task import HOLD, Step, Task
 from tasker_temporal.core.template import Frozen
+
+
+class OpenApproval(Frozen):
+    """An approval that people are asked for."""
+
+    id: str
+    """As `fraud_review#1`: a vote may name it, and then counts for no other."""
+    approvers: tuple[str, ...]
+    """Who may vote now."""
+    quorum: int
+    approved_by: tuple[str, ...] = ()
 
 
 class Wait(Frozen):
@@ -19,6 +32,7 @@ class Wait(Frozen):
     kind: Literal[
         "execution",
         "approval",
+        "move",
         "event",
         "backoff",
         "handler",
@@ -36,9 +50,7 @@ class Wait(Frozen):
     until: datetime | None = None
     could: tuple[str, ...] = ()
     """The requests that would be legal."""
-
-
-AWAITED: Final = {"approval": "people to decide", "event": "something from outside"}
+    approval: OpenApproval | None = None
 
 
 def waiting(task: Task) -> tuple[Wait, ...]:
@@ -57,6 +69,11 @@ def _task_waits(task: Task) -> Iterator[Wait]:
         yield Wait(kind="cancellation", step=None, what=what, until=until)
     if task.state is State.PAUSED:
         yield Wait(kind="pause", step=None, what="somebody to resume it", could=legal_requests(task))
+    if task.state is State.PENDING_APPROVAL:
+        yield _approval(task, None, None, legal_requests(task))
+    if task.state in task.template.type.states:
+        to, could = " or ".join(requestable(task)), legal_requests(task)
+        yield Wait(kind="move", step=None, what=f"somebody to move it to {to}", could=could)
     if task.is_held:
         until, could = task.timers[HOLD].due, legal_requests(task)
         yield Wait(kind="hold", step=None, what="somebody to step in", since=task.ended_at, until=until, could=could)
@@ -85,10 +102,34 @@ def _line(task: Task, step: Step) -> Wait:
 
 
 def _parked(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
-    deadline = task.timers.get(f"deadline:{step.name}")
-    until = None if deadline is None else deadline.due
-    kind: Literal["approval", "event"] = "approval" if step.template.awaits == "approval" else "event"
-    return Wait(kind=kind, step=step.name, what=AWAITED[kind], since=step.started_at, until=until, could=could)
+    if step.template.approval is not None:
+        return _approval(task, step.name, step.started_at, could)
+    until = _due(task, f"deadline:{step.name}")
+    what = "something from outside"
+    return Wait(kind="event", step=step.name, what=what, since=step.started_at, until=until, could=could)
+
+
+def _approval(task: Task, step: str | None, since: datetime | None, could: tuple[str, ...]) -> Wait:
+    terms, id = terms_of(task, step), approval_id(task, step)
+    assert terms is not None
+    ballot = task.ballots[id]
+    voters = tuple(vote.actor for vote in ballot.votes)
+    asked = terms.voters(escalated=ballot.escalated)
+    until = _due(task, "approval:task" if step is None else f"deadline:{step}")
+    votes = "a vote" if terms.quorum == 1 else f"{terms.quorum - len(voters)} more of {terms.quorum} votes"
+    return Wait(
+        kind="approval",
+        step=step,
+        what=f"{votes} of {', '.join(asked)}" + (", escalated" if ballot.escalated else ""),
+        since=since,
+        until=until,
+        could=could,
+        approval=OpenApproval(id=id, approvers=asked, quorum=terms.quorum, approved_by=voters),
+    )
+
+
+def _due(task: Task, timer: str) -> datetime | None:
+    return task.timers[timer].due if timer in task.timers else None
 
 
 def _running(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
