@@ -84,6 +84,13 @@ class Answer(NamedTuple):
     last: int
 
 
+class Published(NamedTuple):
+    """An event of the template's own that a handler published: its name, and what it says as JSON."""
+
+    name: str
+    content: str
+
+
 # Facts: it happened, and the core takes note of it.
 
 
@@ -105,6 +112,7 @@ class StepSucceeded(NamedTuple):
     step: str
     execution: int
     result: Content
+    published: tuple[Published, ...] = ()
 
 
 class StepFailed(NamedTuple):
@@ -113,6 +121,7 @@ class StepFailed(NamedTuple):
     step: str
     execution: int
     failure: Failure
+    published: tuple[Published, ...] = ()
 
 
 class StepStopped(NamedTuple):
@@ -210,6 +219,8 @@ class Note(NamedTuple):
     cause: int | None = None
     change: Mapping[str, Any] = {}
     """What follows from it and no row holds: the fields that `step.changed` changes, the vote of `approval.voted`."""
+    content: str | None = None
+    """For an event of the template's own: what it says, as JSON. Rows hold its size and its salted digest."""
 
 
 class Announce(NamedTuple):

@@ -1,4 +1,4 @@
-"""What every declared, published or sent value is made of."""
+"""What is declared, published or sent: a value that nobody changes."""
 
 from __future__ import annotations
 
