@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from typing import Any, Final, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from tasker_temporal.core.soundness import unsound
 from tasker_temporal.core.template import Argument, StepTemplate, Template, mistakes
 from tasker_temporal.durations import parse_duration
 from tasker_temporal.yaml import shape
@@ -45,15 +46,28 @@ class Document:
         self.handlers: dict[str, str] = {}
         self._places: dict[Loc, Place] = {(): Place()}
         self._roots: dict[str, Node] = {}
+        self._refused: set[Loc] = set()
         self.plain: dict[str, Any] = {}
+        self._root: Node | None = None
 
     def place(self, loc: Loc) -> Place:
         """Where the value stands, or else what it is part of. Parts that only the model knows are passed over."""
+        return self._places[self._known(loc)]
+
+    def _known(self, loc: Loc) -> Loc:
         known: Loc = ()
         for part in loc:
             if (*known, part) in self._places:
                 known = (*known, part)
-        return self._places[known]
+        return known
+
+    def was_refused(self, loc: Loc) -> bool:
+        """Something in the value was refused when it was read, so that the model misses it."""
+        known = self._known(loc)
+        if known == self._known(loc[:-1]):
+            # It is not there at all: then what is beside it is no reason.
+            known = (*known, loc[-1])
+        return any(refused[: len(known)] == known for refused in self._refused)
 
     def key(self, step: str, word: str = "") -> Place:
         """Where a step begins, or one of its keys, if it has it."""
@@ -66,6 +80,11 @@ class Document:
         """Where the text stands as a value, or as a key, in the step's mapping."""
         return next(_places_of(self._roots[step], text), None) if step in self._roots else None
 
+    def find_anywhere(self, texts: Iterable[str]) -> Place | None:
+        """Where one of the texts stands in the file."""
+        root = self._root
+        return next((place for text in texts for place in (_places_of(root, text) if root else ())), None)
+
     def read(self) -> None:
         """Read the text. What is wrong is told to the source."""
         try:
@@ -73,6 +92,7 @@ class Document:
         except Unreadable as error:
             self.source.tell(error.code, error.place, error.message)
             return
+        self._root = node
         plain = self._model(node, Template, (), "the template")
         self.plain = plain if isinstance(plain, dict) else {}
 
@@ -117,6 +137,8 @@ class Document:
             read = self._read(value, model.model_fields[field].annotation, (*loc, field), told)
             if read is not NOT_GIVEN:
                 found[field] = read
+            else:
+                self._refused.add((*loc, field))
         return found
 
     def _field(self, model: type[BaseModel], word: str, place: Place, what: str, name: str | None) -> str | None:
@@ -175,6 +197,7 @@ class Document:
             self._read(each, item, (*loc, number), f"an item of {what}" if isinstance(node, Sequence) else what)
             for number, each in enumerate(nodes)
         ]
+        self._refused |= {(*loc, number) for number, each in enumerate(read) if each is NOT_GIVEN}
         return [each for each in read if each is not NOT_GIVEN]
 
     def _duration(self, node: Node, what: str) -> Any:
@@ -264,8 +287,8 @@ def read_document(path_or_text: str | os.PathLike[str]) -> tuple[Document, Templ
     document.read()
     template = _validated(document) if document.plain else None
     if template is not None:
-        for mistake in mistakes(template):
-            tell_mistake(document, mistake, [step.name for step in template.steps])
+        for mistake in [*mistakes(template), *unsound(template)]:
+            tell_mistake(document, mistake)
     return document, template
 
 
@@ -290,12 +313,13 @@ REPAIRS: Final = 3
 
 def _validated(document: Document) -> Template | None:
     plain: Any = document.plain
-    for _ in range(REPAIRS):
+    for number in range(REPAIRS):
         try:
             return Template.model_validate(plain)
         except ValidationError as error:
-            for problem in error.errors(include_input=False, include_url=False):
-                _tell_invalid(document, problem)
+            for problem in reversed(error.errors(include_input=False, include_url=False)):
+                if number == 0 and not document.was_refused(problem["loc"]):
+                    _tell_invalid(document, problem)
                 plain = _without(plain, problem["loc"])
     return None
 
@@ -328,7 +352,9 @@ def _words(plain: Any, loc: Loc) -> list[str]:
 
 
 def _without(plain: Any, loc: Loc) -> Any:
-    """A copy without the value at that place, or without what it is part of."""
+    """A copy without the value at that place, or without what it is part of. Names of kinds are passed over."""
+    if isinstance(plain, list) and loc and isinstance(loc[0], str):
+        return _without(plain, loc[1:])
     if isinstance(plain, list) and loc and isinstance(loc[0], int) and loc[0] < len(plain):
         inner = _without(plain[loc[0]], loc[1:])
         return [*plain[: loc[0]], *([] if inner is NOT_GIVEN else [inner]), *plain[loc[0] + 1 :]]
@@ -340,17 +366,25 @@ def _without(plain: Any, loc: Loc) -> Any:
 
 QUOTED: Final = re.compile(r"'([^']*)'")
 
+PHRASES: Final[tuple[tuple[str, str], ...]] = (
+    ("no step of this template", "TT-Y020"),
+    ("which is not declared", "TT-Y022"),
+    ("has no branch", "TT-Y023"),
+    (" expects ", "TT-Y032"),
+)
+"""What a mistake in the template as data is about, by what is said of it."""
 
-def tell_mistake(document: Document, mistake: str, steps: list[str], code: str = "TT-Y021") -> None:
-    """Tell of a mistake that was said of the template as data, at the place of what it quotes."""
-    quoted = QUOTED.findall(mistake.partition(": expected")[0])
-    about, rest = (quoted[0], quoted[1:]) if mistake.startswith("step '") else ("", quoted)
-    if about == "" or (document.find(about, "") is None and about not in steps):
-        document.source.tell(code, document.place(("name",)), mistake)
+
+def tell_mistake(document: Document, mistake: str, code: str = "TT-Y021") -> None:
+    """Tell of a mistake that was found in the template as data, at the place of what it quotes."""
+    said, _, expected = mistake.partition(": expected")
+    quoted, known = QUOTED.findall(said), QUOTED.findall(expected)
+    code = next((found for phrase, found in PHRASES if phrase in mistake), code)
+    if not mistake.startswith("step '") or not quoted:
+        document.source.tell(code, document.find_anywhere(quoted) or document.place(("name",)), mistake)
         return
-    found = [(text, place) for text in rest if (place := document.find(about, text)) is not None]
-    unknown = next(((text, place) for text, place in found if text not in steps), None)
-    if unknown is not None and "no step of this template" in mistake:
-        document.source.tell("TT-Y020", unknown[1], mistake + meant(unknown[0], steps))
-        return
-    document.source.tell(code, found[0][1] if found else document.key(about), mistake)
+    steps = [step["name"] for step in document.plain.get("steps", ())]
+    found = [(text, place) for text in quoted[1:] if (place := document.find(quoted[0], text)) is not None]
+    text, place = next((it for it in found if it[0] not in steps), found[0] if found else ("", None))
+    guess = meant(text, known) if text not in known else ""
+    document.source.tell(code, place or document.key(quoted[0]), mistake + guess)

@@ -22,9 +22,6 @@ WIDTH = 120
 ONE_LINE = 80
 """So many characters of a list stand on one line."""
 
-OLD_BOOLEANS = ("y", "n", "yes", "no", "on", "off")
-"""Texts that are none to a reader of YAML 1.1."""
-
 
 def write_template(template: Template, handlers: Mapping[str, str] | None = None) -> str:
     """The template as YAML. `read_template` gives a template of the same digest.
@@ -91,4 +88,4 @@ def _styled(plain: Any) -> Any:
 
 
 def _is_doubtful(text: str) -> bool:
-    return not isinstance(plain_text_means(text), str) or text.lower() in OLD_BOOLEANS
+    return not (isinstance(plain_text_means(text), str) and text.isprintable())

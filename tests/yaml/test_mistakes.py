@@ -16,6 +16,8 @@ BOMB = "a: &a [1, 2, 3, 4, 5, 6, 7, 8, 9]\n" + "".join(
 )
 DEEP = "x: " + "[" * (DEPTH_LIMIT + 1) + "]" * (DEPTH_LIMIT + 1)
 
+EVENTS = "name: shop.a\nevents: {paid: }\nsteps:\n"
+
 WRONG: list[tuple[str, str, int, int, str]] = [
     ("TT-Y002", "", 1, 1, "it is empty"),
     ("TT-Y002", "name: [a\nb: c", 2, 2, "it is not YAML"),
@@ -55,9 +57,23 @@ WRONG: list[tuple[str, str, int, int, str]] = [
     ("TT-Y012", "name: shop.a\nsteps:\n  a: {config: {x: .nan}}\n", 3, 19, ".nan is no number that JSON has"),
     ("TT-Y013", "name: shop.a\nhold_for: 3 weeks\n", 2, 11, "'hold_for': '3 weeks' is no duration: expected one like"),
     ("TT-Y013", "name: shop.a\nhold_for: [3]\n", 2, 11, "'hold_for' is a list: expected a duration"),
-    ("TT-Y014", "version: '1'\n", 1, 1, "the key 'name' is missing: the template needs it"),
+    ("TT-Y014", "version: '1'\non_error: 3\n", 1, 1, "the key 'name' is missing: the template needs it"),
     ("TT-Y020", "name: shop.a\nsteps:\n  pack:\n  ship: {after: [pakc]}\n", 4, 18, "did you mean 'pack'?"),
     ("TT-Y020", "name: shop.a\nsteps:\n  pack:\n  ship: {takes: {p: pakc}}\n", 4, 21, "did you mean 'pack'?"),
+    ("TT-Y020", "name: shop.a\nsteps:\n  a:\n  b: {on: {failed: aa}}\n", 4, 20, "did you mean 'a'?"),
+    ("TT-Y022", f"{EVENTS}  a: {{awaits: event, on: {{received: payed}}}}\n", 4, 37, "did you mean 'paid'?"),
+    (
+        "TT-Y022",
+        f"{EVENTS}  a: {{on: {{any_of: [{{elapsed: 1h}}, {{received: x}}]}}}}\n",
+        4,
+        48,
+        "which is not declared",
+    ),
+    ("TT-Y023", f"{EVENTS}  a: {{branches: [small]}}\n  b: {{on: {{chosen: a, branch: smal}}}}\n", 5, 31, "'small'?"),
+    ("TT-Y010", f"{EVENTS}  a: {{on: {{recieved: paid}}}}\n", 4, 11, "did you mean 'received'?"),
+    ("TT-Y011", f"{EVENTS}  a: {{on: paid}}\n", 4, 11, "expected a mapping with one of completed, failed"),
+    ("TT-Y013", f"{EVENTS}  a: {{on: {{elapsed: soon}}}}\n", 4, 21, "'soon' is no duration"),
+    ("TT-Y021", f"{EVENTS}  a: {{takes: {{why: {{event_of: paid}}}}}}\n", 4, 15, "its trigger does not name"),
     ("TT-Y021", "name: 9 lives\n", 1, 7, "expected dotted identifiers"),
     ("TT-Y021", "name: shop.a\nsteps:\n  a: {after: b}\n  b: {after: a}\n", 3, 3, "step 'a' waits for itself"),
     ("TT-Y021", "name: shop.a\nsteps:\n  9 lives:\n", 3, 3, "expected an identifier"),
