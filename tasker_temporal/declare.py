@@ -11,8 +11,10 @@ from datetime import timedelta
 from typing import Any, Generic, Literal, NoReturn, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, cast, overload
 
 from tasker_temporal.compile import compile_template
+from tasker_temporal.core.registry import EventRegistry
 from tasker_temporal.core.routes import Mode, Route
 from tasker_temporal.core.template import Limits, Retry, Template
+from tasker_temporal.custom_events import CustomEvent
 from tasker_temporal.expression import DeclaredEvent, On, OnEvent
 from tasker_temporal.signature import Marker, ResultOf, Signature, is_async, read
 from tasker_temporal.yaml import Handlers, Makes, declare_yaml, write_template
@@ -174,6 +176,7 @@ class TaskTemplate(Generic[C]):
         self.context: Any = context
         self.options = options
         self.declared: list[DeclaredStep[..., Any, Any]] = []
+        self.custom_events: list[CustomEvent[Any]] = []
         self.events: list[DeclaredEvent[Any]] = []
         self._compiled: Template | None = None
 
@@ -287,6 +290,22 @@ class TaskTemplate(Generic[C]):
         self.declared.append(step)
         self._compiled = None
         return step
+
+    def custom_event(self, name: str, model: type[U], *, description: str = "", version: int = 1) -> CustomEvent[U]:
+        """Declare an event that the handlers of this template may publish.
+
+        Args:
+            name: Dotted, in a namespace of yours: `order.priced`.
+            model: The type of what it says.
+            version: Raise it when the type changes so that its readers must change too.
+
+        Raises:
+            EventError: the name is in use, or none that a template may use.
+        """
+        event = CustomEvent(name, model, description, version)
+        EventRegistry([event.definition, *(known.definition for known in self.custom_events)])
+        self.custom_events.append(event)
+        return event
 
     @property
     def version(self) -> str:

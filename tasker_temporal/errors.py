@@ -23,6 +23,7 @@ Every exception of the package, divided by what the catcher does next:
 * StepError                  raised by step handlers to say what to do next
   - RetryableError           try again, perhaps after `retry_after`
   - PermanentError           do not try again
+    · EventRefused           mend the handler: it published what its template does not declare
 """
 
 from __future__ import annotations
@@ -198,3 +199,7 @@ class RetryableError(StepError):
 
 class PermanentError(StepError):
     """The step will never succeed with this input, so its retries end at once."""
+
+
+class EventRefused(PermanentError):
+    """A handler published an event that its template does not declare, or whose payload does not validate."""

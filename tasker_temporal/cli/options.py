@@ -14,6 +14,7 @@ from tasker_temporal.durations import parse_duration
 
 Command = Callable[..., None]
 
+OUTPUT = click.Path(dir_okay=False, path_type=Path)
 A_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 

@@ -66,7 +66,7 @@ WRONG: list[tuple[str, str, int, int, str]] = [
         "TT-Y022",
         f"{EVENTS}  a: {{on: {{any_of: [{{elapsed: 1h}}, {{received: x}}]}}}}\n",
         4,
-        48,
+        47,
         "which is not declared",
     ),
     ("TT-Y023", f"{EVENTS}  a: {{branches: [small]}}\n  b: {{on: {{chosen: a, branch: smal}}}}\n", 5, 31, "'small'?"),
