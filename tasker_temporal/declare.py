@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import timedelta
@@ -32,6 +33,7 @@ from tasker_temporal.core.template import Limits, Retry, Sink, Template
 from tasker_temporal.custom_events import CustomEvent
 from tasker_temporal.expression import DeclaredEvent, On, OnEvent
 from tasker_temporal.signature import Marker, ResultOf, Signature, is_async, read
+from tasker_temporal.yaml import Handlers, Makes, declare_yaml, write_template
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
@@ -361,6 +363,34 @@ class TaskTemplate(Generic[C]):
         self.events.append(event)
         self._compiled = None
         return event
+
+    @classmethod
+    def from_yaml(
+        cls, path_or_text: str | os.PathLike[str], *, handlers: Handlers, context: Any = None
+    ) -> TaskTemplate[Any]:
+        """The template that a YAML file declares. In Python and in YAML, the same template has the same digest.
+
+        Args:
+            path_or_text: A path, also as a text that ends with `.yaml` or `.yml`; any other text is the YAML itself.
+            handlers: What the file can name, and nothing else: functions by name, a module, or an object with methods.
+                Types may stand beside them.
+            context: The context's type, if no handler takes it and it is not registered.
+
+        Raises:
+            YamlError: with every mistake, its line and a code.
+        """
+        makes = Makes(cls, {"handler": DeclaredStep, "event": DeclaredWait})
+        template: TaskTemplate[Any] = declare_yaml(path_or_text, handlers, context, makes)
+        return template
+
+    def to_yaml(self) -> str:
+        """The template as YAML. `from_yaml`, with these handlers, makes the same template of it.
+
+        Raises:
+            TemplateError: the template has mistakes.
+        """
+        names = {name: getattr(step.function, "__name__", name) for name, step in self.handlers.items()}
+        return write_template(self.compiled, {step: name for step, name in names.items() if step != name})
 
     def _add(
         self, name: str, function: Any, options: StepOptions, names: Mapping[str, Any]
