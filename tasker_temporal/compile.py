@@ -31,7 +31,12 @@ class Declared(Protocol):
 
 
 def compile_template(
-    name: str, context: Any, declared: Sequence[Declared], events: Sequence[DeclaredEvent[Any]], options: Any
+    name: str,
+    context: Any,
+    declared: Sequence[Declared],
+    events: Sequence[DeclaredEvent[Any]],
+    options: Any,
+    custom: Sequence[str] = (),
 ) -> Template:
     """Turn the declaration into data, or raise one `TemplateError` with all its mistakes."""
     found: list[str] = []
@@ -43,20 +48,20 @@ def compile_template(
         compiled = Template(name=name, **options)
     except ValidationError as error:
         raise TemplateError(name, [*found, *_said(error)]) from error
-    found += sink_mistakes(compiled.sinks)
     if len(steps) == len(declared):
         found += [*mistakes(compiled), *unsound(compiled)]
+    found += sink_mistakes(compiled.sinks, custom)
     if found:
         raise TemplateError(name, found)
     return compiled
 
 
-def sink_mistakes(sinks: Sequence[Sink]) -> list[str]:
-    """Patterns that fit nothing, which would otherwise be silence."""
+def sink_mistakes(sinks: Sequence[Sink], custom: Sequence[str]) -> list[str]:
+    """Patterns that fit nothing, which would otherwise be silence. `custom` are the template's own events."""
     return [
         f"sink {sink.name!r}: its pattern {pattern!r} fits no row of an audit: expected an event's, as 'step.failed'"
         for sink in sinks
-        for pattern in idle_patterns(sink)
+        for pattern in idle_patterns(sink, custom)
     ]
 
 

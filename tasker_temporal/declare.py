@@ -417,6 +417,7 @@ class TaskTemplate(Generic[C]):
         event = CustomEvent(name, model, description, version)
         EventRegistry([event.definition, *(known.definition for known in self.custom_events)])
         self.custom_events.append(event)
+        self._compiled = None
         return event
 
     @property
@@ -433,7 +434,8 @@ class TaskTemplate(Generic[C]):
         if self._compiled is None:
             notified = {"notify": True} if self.notify is not None else {}
             options = {**self.options, **notified}
-            self._compiled = compile_template(self.name, self.context, self.declared, self.events, options)
+            custom = [event.name for event in self.custom_events]
+            self._compiled = compile_template(self.name, self.context, self.declared, self.events, options, custom)
         return self._compiled
 
     @property
