@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from tasker_temporal.core.routes import Route
     from tasker_temporal.core.rows import Row
     from tasker_temporal.core.template import Limits, Retry
+    from tasker_temporal.custom_events import CustomEvent
     from tasker_temporal.declare import TaskTemplate, result_of
     from tasker_temporal.errors import (
         ContextInvalid,
+        EventRefused,
         PermanentError,
         RequestRefused,
         RetryableError,
@@ -46,6 +48,8 @@ else:
     # Type checkers must not see `__getattr__`: they would let any name pass.
     _HOMES = {
         "ContextInvalid": "errors",
+        "CustomEvent": "custom_events",
+        "EventRefused": "errors",
         "FailedStep": "failed_step",
         "Limits": "core.template",
         "PermanentError": "errors",
@@ -97,6 +101,8 @@ else:
 
 __all__ = [
     "ContextInvalid",
+    "CustomEvent",
+    "EventRefused",
     "FailedStep",
     "Limits",
     "PermanentError",

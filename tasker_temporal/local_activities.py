@@ -48,6 +48,11 @@ def problems_of(error: ValidationError) -> list[dict[str, Any]]:
     return [{"loc": list(problem["loc"]), "type": problem["type"], "msg": problem["msg"]} for problem in found]
 
 
+def said(error: ValidationError) -> str:
+    """The errors in one line, without the input."""
+    return "; ".join(f"{'.'.join(map(str, p['loc'])) or 'the whole'}: {p['msg']}" for p in problems_of(error))
+
+
 def _problems(template: TaskTemplate[Any], payload: Payload) -> list[dict[str, Any]]:
     try:
         value = activity.payload_converter().from_payload(payload)
@@ -88,8 +93,7 @@ def check_result(templates: Mapping[str, TaskTemplate[Any]]) -> Callable[..., An
             payload = activity.payload_converter().to_payload(checked)
             plain = json.loads(payload.data or b"null")
         except ValidationError as error:
-            said = (f"{'.'.join(map(str, p['loc'])) or 'the whole'}: {p['msg']}" for p in problems_of(error))
-            return raw({"problem": f"the result of step {name!r} is not valid: {'; '.join(said)}"})
+            return raw({"problem": f"the result of step {name!r} is not valid: {said(error)}"})
         except Exception as error:
             # A local activity that raises would be tried again for ever.
             return raw({"problem": f"the result of step {name!r} cannot be given as JSON: {error!r}"})

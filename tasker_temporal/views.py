@@ -107,6 +107,7 @@ def timer_summary(timer: Timer) -> str:
         "grace": "cancellation grace",
         "hold": "held for somebody to step in",
         "elapsed": f"{timer.step} · time",
+        "approval": "the task's approval · deadline",
     }
     return names[timer.kind]
 
@@ -119,6 +120,8 @@ def failure_message(task: Task) -> str:
         return f"the context is not valid: {place}: {first['msg']}" + _more(len(task.problems) - 1)
     stuck = (step for step in task.steps.values() if step.state is State.ERROR and step.handled is None)
     failed = [step for step in stuck if step.failure is not None]
+    if not failed and task.failure is not None:
+        return f"{task.failure.type}: {task.failure.message}"
     if not failed:
         return "the task cannot go on, and no step of it failed"
     failure = failed[0].failure

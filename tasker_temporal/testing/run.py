@@ -11,7 +11,7 @@ from typing import Any, Final, TypeVar, overload
 from temporalio.api.common.v1 import Payload
 
 from tasker_temporal.client import start_arguments
-from tasker_temporal.core.messages import AUTOMATIC
+from tasker_temporal.core.messages import AUTOMATIC, Notify
 from tasker_temporal.core.report import TaskReport
 from tasker_temporal.core.report import report as report_of
 from tasker_temporal.core.requests import Ask
@@ -47,6 +47,7 @@ class TaskRun:
         executions: How often each step's handler was called, or would have been.
         elapsed: Virtual time from its beginning to its end.
         messages: What the core was fed, and when: `feed_again` gives the same audit.
+        notices: What the notifiers of its approvals would have been told. In memory none is called.
         task: The task itself.
     """
 
@@ -56,6 +57,7 @@ class TaskRun:
     elapsed: timedelta
     messages: Sequence[Fed]
     task: Task
+    notices: Sequence[Notify] = ()
 
     @overload
     def result_of(self, step: DeclaredStep[..., Any, T]) -> T: ...
@@ -128,8 +130,9 @@ def _checked(template: Template, declared: Mapping[str, Any], outcomes: Script) 
     }
     if strangers := sorted(script.keys() - set(names)):
         raise ScriptError(f"the script names {', '.join(strangers)}: expected steps of {template.name!r}, as {names}")
-    run = [step.name for step in template.steps if step.runs]
-    if missing := [name for name in run if name not in script and name not in declared]:
+    if waits := [step.name for step in template.steps if step.name in script and not step.runs]:
+        raise ScriptError(f"step {waits[0]!r} has no handler to play: expected requests that decide it")
+    if missing := [step.name for step in template.steps if step.runs and not {step.name} & {*script, *declared}]:
         raise ScriptError(f"step {missing[0]!r} has no handler here: expected outcomes of it in the script")
     return script
 
@@ -150,4 +153,5 @@ def _over(driver: MemoryDriver, begin: datetime) -> TaskRun:
         elapsed=driver.now - begin,
         messages=tuple(driver.fed),
         task=task,
+        notices=tuple(driver.notices),
     )

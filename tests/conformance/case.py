@@ -96,7 +96,13 @@ class Case:
     def script(self, begin: datetime) -> dict[str, Sequence[Outcome]]:
         """The outcomes of every step that is not real."""
         said = self.outcomes(begin) if callable(self.outcomes) else self.outcomes
-        return {name: said.get(name, [Ok()]) for name in self.template.handlers if name not in self.real}
+        return {name: said.get(name, [Ok()]) for name in self.played}
+
+    @property
+    def played(self) -> list[str]:
+        """The steps that play their script."""
+        declared = self.template.handlers.items()
+        return [name for name, step in declared if step.awaits == "handler" and name not in self.real]
 
     def check(self, seen: Seen) -> None:
         """What was seen is what had to come of it."""

@@ -23,6 +23,7 @@ ALLOWED = {
     "dataclasses",
     "datetime",
     "enum",
+    "fnmatch",
     "functools",
     "graphlib",
     "hashlib",

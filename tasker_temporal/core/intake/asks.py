@@ -9,15 +9,20 @@ from pydantic_core import to_json
 
 from tasker_temporal.core.answers import wrong_branch
 from tasker_temporal.core.external import require_place, takers
-from tasker_temporal.core.intake.legality import require_legal
+from tasker_temporal.core.guards import requestable
+from tasker_temporal.core.intake.legality import legal_requests, require_legal
+from tasker_temporal.core.intake.votes import approve, reject, withdraw
 from tasker_temporal.core.machine import State
-from tasker_temporal.core.messages import DROPPED, Announce, Content, Message, Note, StopStep, TransitionTo
+from tasker_temporal.core.messages import DROPPED, Announce, Content, Failure, Message, Note, StopStep, TransitionTo
 from tasker_temporal.core.requests import (
+    Approve,
     Ask,
     CancelTask,
     ChangeStep,
     CompleteStep,
+    MoveTask,
     PauseTask,
+    Reject,
     ResolveStep,
     ResolveTask,
     ResumeTask,
@@ -26,8 +31,10 @@ from tasker_temporal.core.requests import (
     RetryTask,
     SendEvent,
     SkipStep,
+    Withdraw,
 )
 from tasker_temporal.core.task import Step, Task
+from tasker_temporal.core.task_types import known
 from tasker_temporal.errors import RequestRefused
 
 
@@ -44,10 +51,12 @@ def _to(state: State) -> Callable[[Ask, Task], Iterator[Message]]:
     return door
 
 
-def _retry(request: RetryTask, task: Task) -> Iterator[Message]:
-    if task.problems:
-        raise RequestRefused("its context is not valid: start another task with a valid one", ("resolve", "cancel"))
-    yield TransitionTo(None, State.PENDING, actor=request.actor, reason=request.reason)
+def _move(request: MoveTask, task: Task) -> Iterator[Message]:
+    places = requestable(task)
+    if request.to not in places:
+        raise RequestRefused(f"no row leads from {task.state} to {request.to!r} now: expected {' or '.join(places)}")
+    failure = Failure("MovedToError", request.reason, retryable=False) if request.to == State.ERROR else None
+    yield TransitionTo(None, known(request.to), {}, request.actor, request.reason, failure=failure)
 
 
 def _skip(request: SkipStep, task: Task) -> Iterator[Message]:
@@ -59,6 +68,8 @@ def _retry_step(request: RetryStep, task: Task) -> Iterator[Message]:
 
 
 def _retry_from(request: RetryFrom, task: Task) -> Iterator[Message]:
+    if task.state in task.template.type.waits:
+        raise RequestRefused(f"the task is {task.state}, where no step runs: it must be moved, or rejected, first")
     again = [task.steps[name] for name in _downstream(task, request.step)]
     running = [step.name for step in again if step.state is State.IN_PROGRESS]
     if running:
@@ -105,6 +116,8 @@ def _resolve_step(request: ResolveStep, task: Task) -> Iterator[Message]:
 
 def _complete_step(request: CompleteStep, task: Task) -> Iterator[Message]:
     step = task.steps[request.step]
+    if step.state is State.IN_PROGRESS and step.template.approval is not None:
+        raise RequestRefused(f"step {step.name!r} is decided by votes", ("approve", "reject"))
     running = step.is_in_flight
     result = Content(to_json(request.result))
     if (problem := wrong_branch(step, result)) is not None:
@@ -138,6 +151,9 @@ def _change_step(request: ChangeStep, task: Task) -> Iterator[Message]:
     change = {name: value for name, value in plain.items() if value is not None}
     if not change:
         raise RequestRefused("it changes nothing: expected attempts, timeout, task_queue or config")
+    if request.attempts is not None and not task.template.step(request.step).retryable:
+        rule = f"step {request.step!r} is declared with retryable=False, so it has one attempt: retry it by hand"
+        raise RequestRefused(rule, legal_requests(task, request.step))
     said = {name: task.trace(to_json(value)) if name == "config" else value for name, value in change.items()}
     yield Note("step.changed", request.step, said, request.actor, request.reason, change=change)
 
@@ -158,7 +174,7 @@ _DOORS: Final[Mapping[type[Ask], Callable[[Any, Task], Iterator[Message]]]] = {
     CancelTask: _cancel,
     PauseTask: _to(State.PAUSED),
     ResumeTask: _to(State.IN_PROGRESS),
-    RetryTask: _retry,
+    RetryTask: _to(State.PENDING),
     ResolveTask: _to(State.RESOLVED_MANUALLY),
     SkipStep: _skip,
     RetryStep: _retry_step,
@@ -167,6 +183,10 @@ _DOORS: Final[Mapping[type[Ask], Callable[[Any, Task], Iterator[Message]]]] = {
     CompleteStep: _complete_step,
     ChangeStep: _change_step,
     SendEvent: _send_event,
+    MoveTask: _move,
+    Approve: approve,
+    Reject: reject,
+    Withdraw: withdraw,
 }
 
 ASKS: Final = {kind: _checked(door, kind.model_fields["request"].default) for kind, door in _DOORS.items()}
