@@ -19,13 +19,13 @@ from tasker_temporal import requests, views
 from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Refused, RunContinued, RunReopened, Start
-from tasker_temporal.core.requests import Approve, Ask, CancelTask, CompleteStep
+from tasker_temporal.core.requests import Approve, Ask, CancelTask, CompleteStep, SendEvent
 from tasker_temporal.core.snapshot import restore, snapshot
 from tasker_temporal.core.task import Task
 from tasker_temporal.deliveries import Deliveries
 from tasker_temporal.driver import Driver, local
 from tasker_temporal.errors import RequestRefused
-from tasker_temporal.local_activities import CANCEL, CHECK_RESULT, PREPARE, RECORD, WHO_CANCELLED
+from tasker_temporal.local_activities import CANCEL, CHECK_EVENT, CHECK_RESULT, PREPARE, RECORD, WHO_CANCELLED
 from tasker_temporal.record import CHUNK, INLINE_LIMIT, outcome, written
 from tasker_temporal.wire import (
     MEMO_ACTOR,
@@ -122,7 +122,7 @@ class Life:
             self.driver.feed(RunContinued(start.previous_run))
         else:
             early = None if workflow.cancellation_reason() is None else await _who_cancelled()
-            self.driver.feed(Start(start.actor, start.reason, problems, early))
+            self.driver.feed(Start(start.actor, start.reason, problems, early, start.course))
         self.has_begun = True
 
     async def _reopen(self, previous_run: str, request: Mapping[str, Any]) -> None:
@@ -147,7 +147,16 @@ class Life:
                 return asked.model_copy(update={"result": await _checked(asked.step, asked.result)})
             case Approve(step=str(step)) if self._has_form(step):
                 return asked.model_copy(update={"form": await _checked(step, asked.form)})
+            case SendEvent(name=name) if self._has_model(asked):
+                return asked.model_copy(update={"payload": await _checked_event(name, asked.payload)})
         return asked
+
+    def _has_model(self, asked: SendEvent) -> bool:
+        """What was taken before is not checked again, and any JSON fits an event without a model."""
+        engine = self.driver.engine
+        known = {event.name: event.model for event in engine.task.template.events}
+        taken = asked.request_id is not None and engine.answer(asked.request_id) is not None
+        return known.get(asked.name, "Any") != "Any" and not taken
 
     def _has_form(self, step: str) -> bool:
         known = self.driver.task.steps.get(step)
@@ -253,6 +262,18 @@ async def _checked(step: str, value: Any) -> Any:
     if "problem" in found:
         raise requests.refusal(RequestRefused(found["problem"]))
     return found["result"]
+
+
+async def _checked_event(event: str, payload: Any) -> Any:
+    """The payload as the event's model has it, in JSON.
+
+    Raises:
+        ApplicationError: of type `RequestRefused`: it does not validate.
+    """
+    found = read_raw(await local(CHECK_EVENT, raw(event), raw(payload)))
+    if "problem" in found:
+        raise requests.refusal(RequestRefused(found["problem"]))
+    return found["payload"]
 
 
 def _as_raw(value: Any) -> RawValue:

@@ -22,6 +22,7 @@ from temporalio.common import RawValue
 
 from tasker_temporal.core.answers import argument_of
 from tasker_temporal.core.messages import AUTOMATIC, JSON, Content, Notify
+from tasker_temporal.core.routes import Course
 from tasker_temporal.core.rows import Row
 from tasker_temporal.core.task import INTERPRETER, Task
 from tasker_temporal.core.template import Frozen, Sink, StepTemplate, Template
@@ -98,9 +99,13 @@ class StartInput(Frozen):
     previous_run: str = ""
     request: Mapping[str, Any] | None = None
     """A task that had ended in `error` goes on because of this request."""
+    course: Course | None = None
+    """How whoever starts the task wants it to be processed."""
 
     @classmethod
-    def first(cls, template: Template, key: bytes, actor: str, reason: str = "") -> StartInput:
+    def first(
+        cls, template: Template, key: bytes, actor: str, reason: str = "", course: Course | None = None
+    ) -> StartInput:
         """How a task begins."""
         return cls(
             template_name=template.name,
@@ -110,6 +115,7 @@ class StartInput(Frozen):
             reason=reason,
             key=key.hex(),
             template=pack(template.model_dump(mode="json", exclude_defaults=True)),
+            course=course,
         )
 
     @classmethod

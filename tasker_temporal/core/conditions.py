@@ -114,8 +114,14 @@ def _type_mistakes(expression: str, variables: Mapping[str, Kind], keyed: Sequen
         operands = _APPLIED.search(line)
         if operands is not None and not set(operands[1].split(", ")) <= NUMBERS:
             yield line.split(" (candidates")[0]
-        elif line.startswith("undeclared reference to ") and line.split("'")[1] not in ROOTS:
-            yield f"there is no {line.split(chr(39))[1]}: expected one of {sorted(variables)}"
+        elif line.startswith("undeclared reference to "):
+            yield from _stranger(line.split("'")[1], variables)
+
+
+def _stranger(name: str, variables: Mapping[str, Kind]) -> Iterator[str]:
+    """A whole of which fields are known may be named too: `result.cart != null`."""
+    if name not in ROOTS and not any(known.startswith(f"{name}.") for known in variables):
+        yield f"there is no {name}: expected one of {sorted(variables)}"
 
 
 @lru_cache(maxsize=1024)

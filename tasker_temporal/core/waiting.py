@@ -107,7 +107,7 @@ def _line(task: Task, step: Step) -> Wait:
         wait = _failed(task, step, could)
     else:
         wait = _pending(task, step, could)
-    queue = step.template.task_queue
+    queue = step.template.task_queue or task.course.task_queue
     return wait if queue is None else wait.model_copy(update={"task_queue": queue})
 
 
