@@ -78,7 +78,7 @@ def ask_again(task: Task, step: Step) -> None:
     if step.state is State.PENDING and not step.fired:
         if step.viable and answer(step) != "yes":
             leave_queue(task, step)
-        elif not step.viable:
+        if not step.viable:
             join(task, step)
 
 

@@ -422,6 +422,13 @@ def event_received(drive: Drive) -> None:
     drive.finish()
 
 
+@scene(step("a", on={"received": "paid"}), events=[{"name": "paid"}])
+def event_starts_a_step(drive: Drive) -> None:
+    drive.start()
+    drive.ask(SendEvent, name="paid")
+    drive.finish()
+
+
 @scene(
     step("a", awaits="event", on=PAID, deadline=seconds(9), on_deadline="skip"), step("b"), events=[{"name": "paid"}]
 )

@@ -48,6 +48,7 @@ from tasker_temporal.core.subscribers.timekeeper import (
     resume_timers,
     start_deadline,
     stop_backoff,
+    stop_clocks,
     stop_hold,
     stop_timers,
 )
@@ -62,7 +63,7 @@ SUBSCRIPTIONS: Final[Subscriptions] = {
     "task.start_requested": [announce_task_started],
     "workflow.task_started": [discover],
     "workflow.viable_steps_discovered": [start_steps],
-    "step.execution_requested": [start_deadline, handle_failures, take_early, run_step, request_approval],
+    "step.execution_requested": [stop_clocks, start_deadline, handle_failures, take_early, run_step, request_approval],
     "step.failure_handled": [discover],
     "step.condition_met": [discover],
     "step.time_elapsed": [discover],

@@ -37,13 +37,18 @@ def finalize(event: Event[Payload], task: Task) -> Iterator[Message]:
         yield TransitionTo(None, State.CANCELLED, actor=actor, reason=reason, cause=task.cancelling)
     elif task.is_stopped and not _is_still_handled(task):
         yield _blocked(task)
-    elif task.backing_off or task.expecting or (task.draining and task.viable):
+    elif task.backing_off or task.expecting or (task.draining and _would_start(task)):
         return
     elif task.exhausted:
         yield _blocked(task)
     else:
         found = {str(state): count for state, count in task.counts.items() if count}
         yield Announce("workflow.task_state_unclear", {"found": found})
+
+
+def _would_start(task: Task) -> bool:
+    """Something is there that may start in the next run."""
+    return bool(task.viable or task.gates or task.unjudged)
 
 
 def _is_still_handled(task: Task) -> bool:
