@@ -87,10 +87,15 @@ def _value_mistakes(compiled: Any) -> Iterator[str]:
 
 def _order_mistakes(expression: str) -> Iterator[str]:
     """The keys of a map come in an order of their own in every process: a replay would decide otherwise."""
-    plain = _TEXT.sub(lambda found: "'" + "_" * (len(found[0]) - 2) + "'", expression)
+    plain = _without_text(expression)
     for macro in _UNORDERED.finditer(plain):
         if not _ORDER_FREE.match(plain, _closing(plain, macro.end())):
             yield f"of {macro[1]}(...) only .size(), .all(...) and .exists(...) can be asked: its order is not fixed"
+
+
+def _without_text(expression: str) -> str:
+    """The expression, as long as it is, with nothing in its string literals."""
+    return _TEXT.sub(lambda found: "'" + "_" * (len(found[0]) - 2) + "'", expression)
 
 
 def _closing(text: str, start: int) -> int:
@@ -106,7 +111,7 @@ def _closing(text: str, start: int) -> int:
 def _type_mistakes(expression: str, variables: Mapping[str, Kind], keyed: Sequence[str]) -> Iterator[str]:
     """Fields that their model does not have, and operators that do not fit."""
     typed = {name: _KINDS[kind] for name, kind in variables.items()}
-    found = _said(expression, typed | {name.split(".")[0]: cel.Type.DYN for name in keyed})
+    found = _said(_without_has(expression), typed | {name.split(".")[0]: cel.Type.DYN for name in keyed})
     if not isinstance(found, list):
         yield from _value_mistakes(found)
         return
@@ -116,6 +121,16 @@ def _type_mistakes(expression: str, variables: Mapping[str, Kind], keyed: Sequen
             yield line.split(" (candidates")[0]
         elif line.startswith("undeclared reference to "):
             yield from _stranger(line.split("'")[1], variables)
+
+
+def _without_has(expression: str) -> str:
+    """Whether there is a field is for running tasks to see: with a variable for each field, CEL takes it for that."""
+    plain = _without_text(expression)
+    while (macro := re.search(r"\bhas\s*\(", plain)) is not None:
+        end = _closing(plain, macro.end())
+        expression = f"{expression[: macro.start()]}true{expression[end:]}"
+        plain = f"{plain[: macro.start()]}true{plain[end:]}"
+    return expression
 
 
 def _stranger(name: str, variables: Mapping[str, Kind]) -> Iterator[str]:
