@@ -52,7 +52,7 @@ class Step:
         final: Why the present failure ends the retries; None while there is another attempt to come.
         row: The sort_key of its last transition.
         since: When that was.
-        by_hand: Somebody gave the result: it is in no activity, and so every snapshot keeps it.
+        by_hand: Somebody gave the result, or an event: it is in no activity, and so every snapshot keeps it.
         handled: The step that runs because this one failed: the failure is final, and holds up nothing.
         fired: It has run, or its condition was found to hold: what its trigger names does not matter any more.
         told: What its trigger says; "yes" without one.
