@@ -124,10 +124,7 @@ def _duration() -> dict[str, Any]:
     pattern = f"^(?:{SIMPLE.pattern}|(?=P.*[0-9])(?:{iso}))$"
     return {
         "description": "90s, 1m30s, 1.5h, 2d or PT30S; a bare number is seconds.",
-        "anyOf": [
-            {"type": "string", "pattern": f"^(?:{SIMPLE.pattern}|(?=P.*[0-9])(?:{iso}))$"},
-            {"type": "number", "minimum": 0},
-        ],
+        "anyOf": [{"type": "string", "pattern": pattern}, {"type": "number", "minimum": 0}],
         "examples": ["30s", "10m", "1h30m"],
     }
 
