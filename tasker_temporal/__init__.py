@@ -9,11 +9,14 @@ if TYPE_CHECKING:
     from tasker_temporal.client import schedule_action, start_task
     from tasker_temporal.core.machine import State
     from tasker_temporal.core.report import StepReport, TaskReport
+    from tasker_temporal.core.routes import Route
     from tasker_temporal.core.rows import Row
     from tasker_temporal.core.template import Limits, Retry
+    from tasker_temporal.custom_events import CustomEvent
     from tasker_temporal.declare import TaskTemplate, result_of
     from tasker_temporal.errors import (
         ContextInvalid,
+        EventRefused,
         PermanentError,
         RequestRefused,
         RetryableError,
@@ -23,18 +26,37 @@ if TYPE_CHECKING:
         TaskFailed,
         TemplateError,
     )
+    from tasker_temporal.failed_step import FailedStep
     from tasker_temporal.handle import TaskHandle
     from tasker_temporal.plugin import TaskerPlugin
     from tasker_temporal.step_context import StepContext
+    from tasker_temporal.triggers import (
+        all_of,
+        any_of,
+        at_least,
+        chosen,
+        completed,
+        elapsed,
+        ended,
+        event_of,
+        failed,
+        failure_of,
+        received,
+        skipped,
+    )
 else:
     # Type checkers must not see `__getattr__`: they would let any name pass.
     _HOMES = {
         "ContextInvalid": "errors",
+        "CustomEvent": "custom_events",
+        "EventRefused": "errors",
+        "FailedStep": "failed_step",
         "Limits": "core.template",
         "PermanentError": "errors",
         "RequestRefused": "errors",
         "Retry": "core.template",
         "RetryableError": "errors",
+        "Route": "core.routes",
         "Row": "core.rows",
         "State": "core.machine",
         "StepContext": "step_context",
@@ -48,8 +70,20 @@ else:
         "TaskerError": "errors",
         "TaskerPlugin": "plugin",
         "TemplateError": "errors",
+        "all_of": "triggers",
+        "any_of": "triggers",
+        "at_least": "triggers",
+        "chosen": "triggers",
+        "completed": "triggers",
+        "elapsed": "triggers",
+        "ended": "triggers",
+        "event_of": "triggers",
+        "failed": "triggers",
+        "failure_of": "triggers",
+        "received": "triggers",
         "result_of": "declare",
         "schedule_action": "client",
+        "skipped": "triggers",
         "start_task": "client",
     }
 
@@ -67,11 +101,15 @@ else:
 
 __all__ = [
     "ContextInvalid",
+    "CustomEvent",
+    "EventRefused",
+    "FailedStep",
     "Limits",
     "PermanentError",
     "RequestRefused",
     "Retry",
     "RetryableError",
+    "Route",
     "Row",
     "State",
     "StepContext",
@@ -85,7 +123,19 @@ __all__ = [
     "TaskerError",
     "TaskerPlugin",
     "TemplateError",
+    "all_of",
+    "any_of",
+    "at_least",
+    "chosen",
+    "completed",
+    "elapsed",
+    "ended",
+    "event_of",
+    "failed",
+    "failure_of",
+    "received",
     "result_of",
     "schedule_action",
+    "skipped",
     "start_task",
 ]

@@ -5,13 +5,17 @@ from __future__ import annotations
 import functools
 import inspect
 import sys
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Generic, Literal, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, cast, overload
+from typing import Any, Generic, Literal, NoReturn, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, cast, overload
 
 from tasker_temporal.compile import compile_template
-from tasker_temporal.core.template import Limits, Retry, Template
-from tasker_temporal.signature import ResultOf, Signature, is_async, read
+from tasker_temporal.core.registry import EventRegistry
+from tasker_temporal.core.routes import Mode, Route
+from tasker_temporal.core.template import Limits, Retry, Sink, Template
+from tasker_temporal.custom_events import CustomEvent
+from tasker_temporal.expression import DeclaredEvent, On, OnEvent
+from tasker_temporal.signature import Marker, ResultOf, Signature, is_async, read
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
@@ -25,6 +29,9 @@ class StepOptions(TypedDict, total=False):
 
     Keys:
         after: Steps that must be over first, without their results being asked for.
+        on: What else must have become of steps, come from outside, or be over in time: `on=failed(charge)`.
+        when: A condition in CEL over `context`, `result.<step>` and `event`, evaluated once, when all else is there;
+            if it is false, the step is skipped.
         retry: How often and how late a failed attempt is followed by another.
         retryable: False for a handler that must never run twice, not even after its worker was lost.
         timeout: One attempt, 10 minutes unless said.
@@ -37,6 +44,8 @@ class StepOptions(TypedDict, total=False):
     """
 
     after: Iterable[DeclaredStep[..., Any, Any]]
+    on: On
+    when: str
     retry: Retry
     retryable: bool
     timeout: timedelta
@@ -73,20 +82,33 @@ class DeclaredStep(Generic[P, R, T]):
         return is_async(self.function)
 
     @functools.cached_property
-    def _markers(self) -> dict[str, ResultOf]:
+    def _markers(self) -> dict[str, Marker]:
         parameters = inspect.signature(self.function).parameters.values()
-        return {p.name: p.default for p in parameters if isinstance(p.default, ResultOf)}
+        return {p.name: p.default for p in parameters if isinstance(p.default, Marker)}
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         if self._markers:
             given = inspect.signature(self.function).bind(*args, **kwargs).arguments
             for name in self._markers.keys() - given.keys():
-                source = self._markers[name].step
-                raise TypeError(f"{self.name}() misses the argument {name!r}, the result of {source.name!r}")
+                raise TypeError(f"{self.name}() misses the argument {name!r}, {self._markers[name]}")
         return self.function(*args, **kwargs)
 
     def __repr__(self) -> str:
         return f"<step {self.template.name}.{self.name}>"
+
+
+class DeclaredWait(DeclaredStep[[], NoReturn, T]):
+    """A step that no handler runs: it waits for an event from outside, whose payload is its result."""
+
+    @functools.cached_property
+    def signature(self) -> Signature:
+        on = self.options.get("on")
+        models = [getattr(event, "model", Any) for event in on.events] if on is not None else []
+        return Signature((), models[0] if len(models) == 1 else Any, ())
+
+
+def _no_handler() -> NoReturn:
+    raise TypeError("a step that waits for an event has no handler to be called")
 
 
 def result_of(step: DeclaredStep[..., Any, U]) -> U:
@@ -103,6 +125,20 @@ class StepDecorator(Protocol):
     ) -> DeclaredStep[P, Coroutine[Any, Any, U], U]: ...
     @overload
     def __call__(self, function: Callable[P, U], /) -> DeclaredStep[P, U, U]: ...
+
+
+Branch = TypeVar("Branch", bound=str | Sequence[str])
+
+
+class DecisionDecorator(Protocol):
+    """What `@template.decision(...)` gives: a decorator for a handler that returns a branch, or several."""
+
+    @overload
+    def __call__(
+        self, function: Callable[P, Coroutine[Any, Any, Branch]], /
+    ) -> DeclaredStep[P, Coroutine[Any, Any, Branch], Branch]: ...
+    @overload
+    def __call__(self, function: Callable[P, Branch], /) -> DeclaredStep[P, Branch, Branch]: ...
 
 
 class TaskTemplate(Generic[C]):
@@ -122,6 +158,12 @@ class TaskTemplate(Generic[C]):
         cancel_grace: How long the running steps of a cancelled task may take to end.
         handler_grace: How long a step waits for a worker that has its handler.
         limits: How much of one task runs at a time.
+        mode: `concurrent`, unless said: all that can run runs. `sequential_only`: one step at a time, in declared
+            order. `high_priority`: before other tasks on its queue.
+        max_concurrency: Steps that run at once.
+        routes: Rules, as `Route(when="context.total > 1000", mode="high_priority")`: the first that holds when a task
+            begins says how that task is processed.
+        sinks: Who outside is told of its rows. How each is reached, `TaskerPlugin(sinks=...)` says.
     """
 
     @overload
@@ -133,6 +175,8 @@ class TaskTemplate(Generic[C]):
         self.context: Any = context
         self.options = options
         self.declared: list[DeclaredStep[..., Any, Any]] = []
+        self.custom_events: list[CustomEvent[Any]] = []
+        self.events: list[DeclaredEvent[Any]] = []
         self._compiled: Template | None = None
 
     @overload
@@ -162,6 +206,51 @@ class TaskTemplate(Generic[C]):
         """Declare a function that is defined elsewhere, or any callable, as the handler of the step `name`."""
         return self._add(name, function, options, _names_of_caller())
 
+    def decision(
+        self, /, *, branches: Iterable[str], name: str | None = None, **options: Unpack[StepOptions]
+    ) -> DecisionDecorator:
+        """Declare a step whose handler returns which of `branches` to take: one, or a list of them."""
+        # StepOptions has no place for it: only a decision has branches.
+        chosen: Any = {**options, "branches": tuple(branches)}
+        return cast(DecisionDecorator, self.step(name=name, **chosen))
+
+    def wait_for(
+        self,
+        name: str,
+        on: OnEvent[U],
+        *,
+        after: Iterable[DeclaredStep[..., Any, Any]] = (),
+        when: str = "",
+        deadline: timedelta | None = None,
+        on_deadline: Literal["fail", "skip"] = "fail",
+        description: str = "",
+    ) -> DeclaredWait[U]:
+        """Declare a step that waits for an event from outside: `template.wait_for("payment", received(captured))`.
+
+        Args:
+            after: The wait begins when these are over; an event that came before is taken.
+            when: As of every step.
+            deadline: How long it waits; for ever unless said.
+            on_deadline: Whether it has then failed, or is skipped.
+        """
+        options: Any = {"on": on, "awaits": "event", "after": tuple(after), "when": when, "deadline": deadline}
+        options |= {"on_deadline": on_deadline, "description": description}
+        step: DeclaredWait[U] = DeclaredWait(self, name, _no_handler, options, {})
+        self.declared.append(step)
+        self._compiled = None
+        return step
+
+    @overload
+    def event(self, name: str, model: type[U]) -> DeclaredEvent[U]: ...
+    @overload
+    def event(self, name: str) -> DeclaredEvent[Any]: ...
+    def event(self, name: str, model: Any = Any) -> DeclaredEvent[Any]:
+        """Declare an event that may come from outside, and the type of its payload: any JSON, unless said."""
+        event: DeclaredEvent[Any] = DeclaredEvent(self, name, model)
+        self.events.append(event)
+        self._compiled = None
+        return event
+
     def _add(
         self, name: str, function: Any, options: StepOptions, names: Mapping[str, Any]
     ) -> DeclaredStep[..., Any, Any]:
@@ -172,6 +261,22 @@ class TaskTemplate(Generic[C]):
         self.declared.append(step)
         self._compiled = None
         return step
+
+    def custom_event(self, name: str, model: type[U], *, description: str = "", version: int = 1) -> CustomEvent[U]:
+        """Declare an event that the handlers of this template may publish.
+
+        Args:
+            name: Dotted, in a namespace of yours: `order.priced`.
+            model: The type of what it says.
+            version: Raise it when the type changes so that its readers must change too.
+
+        Raises:
+            EventError: the name is in use, or none that a template may use.
+        """
+        event = CustomEvent(name, model, description, version)
+        EventRegistry([event.definition, *(known.definition for known in self.custom_events)])
+        self.custom_events.append(event)
+        return event
 
     @property
     def version(self) -> str:
@@ -185,13 +290,13 @@ class TaskTemplate(Generic[C]):
             TemplateError: something in the declaration is wrong; the message has every mistake.
         """
         if self._compiled is None:
-            self._compiled = compile_template(self.name, self.context, self.declared, self.options)
+            self._compiled = compile_template(self.name, self.context, self.declared, self.events, self.options)
         return self._compiled
 
     @property
     def handlers(self) -> dict[str, DeclaredStep[..., Any, Any]]:
-        """The declared steps by name."""
-        return {step.name: step for step in self.declared}
+        """The declared steps that have a handler, by name."""
+        return {step.name: step for step in self.declared if not isinstance(step, DeclaredWait)}
 
     def __repr__(self) -> str:
         return f"<template {self.name} {self.version}>"
@@ -209,6 +314,10 @@ class TemplateOptions(TypedDict, total=False):
     cancel_grace: timedelta
     handler_grace: timedelta
     limits: Limits
+    mode: Mode
+    max_concurrency: int
+    routes: Sequence[Route]
+    sinks: Sequence[Sink]
 
 
 def _names_of_caller() -> Mapping[str, Any]:

@@ -5,6 +5,7 @@ Every exception of the package, divided by what the catcher does next:
   - TemplateError            mend the declaration: it is not a graph of steps with fitting types
   - ContextInvalid           mend the context: it does not validate against the template's model
   - UnknownTemplate          register the template, or name one that is
+  - UnknownSink              say how the sink is reached: `TaskerPlugin(sinks=...)`
   - TaskAlreadyStarted       use the task that is there, or another id
   - UnknownTask              look for another id, or in another namespace
   - RequestRefused           the request broke a rule; the task is unchanged
@@ -13,6 +14,7 @@ Every exception of the package, divided by what the catcher does next:
   - RetellingFailed          run a worker: this release cannot tell the task from its history
   - EventError               mend the publisher: an event nobody registered, or a payload of the wrong shape
   - RecordError              the written record is missing or does not verify
+  - SignatureError           do not trust the webhook: who sent it does not know the secret, or sent it long ago
   - TaskEnded                the task is over, and not well
     · TaskFailed
     · TaskCancelled
@@ -23,11 +25,12 @@ Every exception of the package, divided by what the catcher does next:
 * StepError                  raised by step handlers to say what to do next
   - RetryableError           try again, perhaps after `retry_after`
   - PermanentError           do not try again
+    · EventRefused           mend the handler: it published what its template does not declare
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -61,6 +64,17 @@ def _place(problem: Mapping[str, Any]) -> str:
 
 class UnknownTemplate(TaskerError):
     """No template of that name is registered, and nothing else says where its tasks would run."""
+
+
+class UnknownSink(TaskerError):
+    """A template names a sink that nobody here can reach."""
+
+    def __init__(self, template: str, sink: str, known: Iterable[str]) -> None:
+        super().__init__(
+            f"template {template!r} names sink {sink!r}, which this worker does not know; it knows: "
+            f"{', '.join(known) or 'none'}; pass TaskerPlugin(..., sinks={{{sink!r}: ...}}), "
+            "or give the sink a task_queue whose workers know it"
+        )
 
 
 class TaskAlreadyStarted(TaskerError):
@@ -119,6 +133,10 @@ class RecordError(TaskerError):
         self.sort_key = sort_key
 
 
+class SignatureError(TaskerError):
+    """A webhook is not signed with the secret, or was signed at another time."""
+
+
 class TaskEnded(TaskerError):
     """The task is over, and not well. `report` is its last report, None if it could not write one."""
 
@@ -171,3 +189,7 @@ class RetryableError(StepError):
 
 class PermanentError(StepError):
     """The step will never succeed with this input, so its retries end at once."""
+
+
+class EventRefused(PermanentError):
+    """A handler published an event that its template does not declare, or whose payload does not validate."""

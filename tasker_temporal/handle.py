@@ -22,7 +22,7 @@ from tasker_temporal.core.report import report as report_of
 from tasker_temporal.core.rows import Row
 from tasker_temporal.declare import DeclaredStep
 from tasker_temporal.door import PATIENCE, Door
-from tasker_temporal.errors import NoAnswer, RequestRefused, TaskCancelled, TaskFailed, TaskLost
+from tasker_temporal.errors import NoAnswer, TaskCancelled, TaskFailed, TaskLost
 from tasker_temporal.reader import Reader
 from tasker_temporal.record import read
 from tasker_temporal.retelling import retold
@@ -266,10 +266,7 @@ class TaskHandle:
         Raises:
             RequestRefused: it would be refused.
         """
-        found = await self._door.query("plan", dict(request))
-        if "refused" in found:
-            raise RequestRefused(found["refused"], found["legal"])
-        return [Row.of(plain) for plain in found["rows"]]
+        return await self._door.plan(request)
 
     def _reader(self) -> Reader:
         return Reader(self.client, self.id)

@@ -22,6 +22,7 @@ from tasker_temporal.core.messages import Content, Refused, RunContinued, RunReo
 from tasker_temporal.core.requests import Ask, CancelTask, CompleteStep
 from tasker_temporal.core.snapshot import restore, snapshot
 from tasker_temporal.core.task import Task
+from tasker_temporal.deliveries import Deliveries
 from tasker_temporal.driver import Driver, local
 from tasker_temporal.errors import RequestRefused
 from tasker_temporal.local_activities import CANCEL, CHECK_RESULT, PREPARE, RECORD, WHO_CANCELLED
@@ -53,6 +54,8 @@ class Life:
     def __init__(self, context: Any, start: Any) -> None:
         self._context = _as_raw(context)
         self.driver = Driver()
+        self.deliveries = Deliveries(self.driver)
+        self.driver.watch_rows = self.deliveries.watch
         self._start = self._read(start)
         if self._start is not None:
             self.driver.prepared = Engine(self._task(self._start))
@@ -168,7 +171,7 @@ class Life:
 
     def _is_recorded(self) -> bool:
         """Nothing happened since the record was written. One that fits travels with the result, and needs no marker."""
-        if not workflow.all_handlers_finished():
+        if not workflow.all_handlers_finished() or (self.driver.closed is not None and not self.deliveries.is_over):
             return False
         return self._fits_result() or (self._recorded == self.driver.task.sort_key and self._is_cancelled_natively())
 
@@ -188,6 +191,9 @@ class Life:
         await workflow.wait_condition(workflow.all_handlers_finished)
         if self.driver.closed is None:
             self.driver.drain()
+            await self.deliveries.leave()
+        elif not self.deliveries.is_over:
+            await self.deliveries.finish()
         if not self._fits_result():
             await self._write_markers()
         if not self._is_cancelled_natively():

@@ -7,14 +7,14 @@ import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
 
 from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter
 from pydantic.errors import PydanticUserError
 
 from tasker_temporal.step_context import StepContext
 
-Source = Literal["context", "result", "step_context"]
+Source = Literal["context", "result", "failure", "event", "step_context"]
 MISSING = inspect.Parameter.empty
 
 
@@ -23,6 +23,39 @@ class ResultOf:
     """Stands as a parameter's default, or in its `Annotated`, for the result of `step`, a declared step."""
 
     step: Any
+    source: ClassVar[Source] = "result"
+
+    def __str__(self) -> str:
+        return f"the result of {getattr(self.step, 'name', self.step)!r}"
+
+
+@dataclass(frozen=True)
+class FailureOf:
+    """Stands, in the same way, for how `step` failed."""
+
+    step: Any
+    source: ClassVar[Source] = "failure"
+
+    def __str__(self) -> str:
+        return f"the failure of {getattr(self.step, 'name', self.step)!r}"
+
+
+@dataclass(frozen=True)
+class EventOf:
+    """Stands, in the same way, for the payload of `event`, a declared event or its name."""
+
+    event: Any
+    source: ClassVar[Source] = "event"
+
+    @property
+    def step(self) -> None:
+        return None
+
+    def __str__(self) -> str:
+        return f"the event {getattr(self.event, 'name', self.event)!r}"
+
+
+Marker = ResultOf | FailureOf | EventOf
 
 
 @dataclass(frozen=True)
@@ -33,6 +66,7 @@ class Binding:
     source: Source
     type: Any
     step: Any = None
+    event: Any = None
 
     @property
     def optional(self) -> bool:
@@ -86,22 +120,22 @@ def _bind(parameter: inspect.Parameter, hint: Any) -> Binding | str | None:
     if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
         return f"its parameter {parameter} is not supported: expected named parameters only"
     plain, marker = _strip(hint)
-    if isinstance(parameter.default, ResultOf):
+    if isinstance(parameter.default, Marker):
         marker = parameter.default
     if marker is None and parameter.default is not MISSING:
         return None
     if hint is MISSING:
         return f"its parameter {parameter.name!r} has no annotation: expected the type of what it takes"
     if marker is not None:
-        return Binding(parameter.name, "result", plain, marker.step)
+        return Binding(parameter.name, marker.source, plain, marker.step, getattr(marker, "event", None))
     return Binding(parameter.name, "step_context" if plain is StepContext else "context", plain)
 
 
-def _strip(hint: Any) -> tuple[Any, ResultOf | None]:
+def _strip(hint: Any) -> tuple[Any, Marker | None]:
     if get_origin(hint) is not Annotated:
         return hint, None
     plain, *extras = get_args(hint)
-    return plain, next((extra for extra in extras if isinstance(extra, ResultOf)), None)
+    return plain, next((extra for extra in extras if isinstance(extra, Marker)), None)
 
 
 def _whole_mistakes(function: Callable[..., Any], bindings: list[Binding], result: Any) -> Iterator[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from tasker_temporal.cli import options
+from tasker_temporal.cli.events import events
 from tasker_temporal.cli.options import Connection
 from tasker_temporal.cli.schedule import schedule
 from tasker_temporal.cli.verbs import VERBS
@@ -42,7 +43,7 @@ def tasker() -> None:
     """
 
 
-for verb in (*VERBS, schedule):
+for verb in (*VERBS, schedule, events):
     tasker.add_command(verb)
 
 

@@ -13,6 +13,7 @@ import click
 
 Command = Callable[..., None]
 
+OUTPUT = click.Path(dir_okay=False, path_type=Path)
 A_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 

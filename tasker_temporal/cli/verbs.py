@@ -11,7 +11,6 @@ from tasker_temporal.cli import options
 from tasker_temporal.cli.options import Connection, duration
 
 REPORT = "the report: task_id, template, version, state, counts, steps, ..."
-OUTPUT = click.Path(dir_okay=False, path_type=Path)
 REASON = "kind, step, sentence, since, until, action, could"
 ROW = "sort_key, kind, entity, from, to, event, actor, reason, cause, metadata, at, digest"
 
@@ -135,7 +134,7 @@ def result(task: str, step: str | None, as_json: bool, connection: Connection) -
     metavar="[FILE]",
     help="Only say whether the chain holds: of TASK, or of an exported FILE, for which no server is needed.",
 )
-@click.option("--export", type=OUTPUT, metavar="FILE", help="Write it to FILE, one line of JSON for each row.")
+@click.option("--export", type=options.OUTPUT, metavar="FILE", help="Write it to FILE, one line of JSON for each row.")
 @options.as_json(f"what --export writes, a first line and one for each row: {ROW}; with --verify rows, head, verified")
 @options.connects
 def audit(task: str | None, verify: str | None, export: Path | None, as_json: bool, connection: Connection) -> None:
@@ -197,7 +196,7 @@ def list_(as_json: bool, connection: Connection, **wanted: Any) -> None:
     type=click.Choice(["mermaid", "dot", "svg", "ascii"]),
     help="How it is drawn; else by the ending of --output (.mmd, .dot, .svg), else ascii.",
 )
-@click.option("--output", type=OUTPUT, metavar="FILE", help="Write it to FILE.")
+@click.option("--output", type=options.OUTPUT, metavar="FILE", help="Write it to FILE.")
 @click.option("--machine", type=click.Choice(["task", "step"]), help="Draw the states of a task or of a step instead.")
 @options.as_json("title, nodes (name, label, state, note), edges (source, target, kind, label)")
 @options.app

@@ -66,6 +66,13 @@ class Answer(NamedTuple):
     last: int
 
 
+class Published(NamedTuple):
+    """An event of the template's own that a handler published: its name, and what it says as JSON."""
+
+    name: str
+    content: str
+
+
 # Facts: it happened, and the core takes note of it.
 
 
@@ -87,6 +94,7 @@ class StepSucceeded(NamedTuple):
     step: str
     execution: int
     result: Content
+    published: tuple[Published, ...] = ()
 
 
 class StepFailed(NamedTuple):
@@ -95,6 +103,7 @@ class StepFailed(NamedTuple):
     step: str
     execution: int
     failure: Failure
+    published: tuple[Published, ...] = ()
 
 
 class StepStopped(NamedTuple):
@@ -183,6 +192,8 @@ class Note(NamedTuple):
     cause: int | None = None
     change: Mapping[str, Any] = {}
     """For `step.changed`: the step template's fields that change. Rows hold no configuration."""
+    content: str | None = None
+    """For an event of the template's own: what it says, as JSON. Rows hold its size and its salted digest."""
 
 
 class Announce(NamedTuple):

@@ -15,6 +15,7 @@ from typing import Any, Final
 from tasker_temporal.core.journal import Journal
 from tasker_temporal.core.machine import DONE, OPEN, State
 from tasker_temporal.core.messages import AUTOMATIC, Content, Failure, Kept, Timer
+from tasker_temporal.core.outbox import Outbox
 from tasker_temporal.core.rows import Kind, Row, entity_of, genesis, ordered, salted, sealed
 from tasker_temporal.core.template import StepTemplate, Template
 
@@ -98,6 +99,7 @@ class Task:
         problems: The context's validation errors.
         inbox: What came before anybody waited for it, by the name of what it is for.
         answers: For the last requests, by id, the first and last sort_key of what they did.
+        outboxes: What each sink is still to get, by its name.
     """
 
     def __init__(self, id: str, template: Template, context: Content, key: bytes) -> None:
@@ -126,6 +128,7 @@ class Task:
         self.since: datetime | None = None
         self.answers: dict[str, tuple[int, int]] = {}
         self.inbox: dict[str, tuple[Kept, ...]] = {}
+        self.outboxes = {sink.name: Outbox(sink) for sink in template.sinks}
         self.now = EPOCH
         self.at = ""
 

@@ -8,6 +8,7 @@ from typing import Final, Literal
 
 from tasker_temporal.core.intake.legality import legal_requests
 from tasker_temporal.core.machine import OVER, State
+from tasker_temporal.core.outbox import Outbox
 from tasker_temporal.core.report import waits_for
 from tasker_temporal.core.task import HOLD, Step, Task
 from tasker_temporal.core.template import Frozen
@@ -29,6 +30,7 @@ class Wait(Frozen):
         "hold",
         "drain",
         "cancellation",
+        "sink",
     ]
     step: str | None
     what: str
@@ -45,10 +47,16 @@ AWAITED: Final = {"approval": "people to decide", "event": "something from outsi
 
 def waiting(task: Task) -> tuple[Wait, ...]:
     """Everything that an open task waits for, the task's own lines first, then its steps in declared order."""
+    sinks = [_sink(box) for box in task.outboxes.values() if box.sent_at is not None]
     if not task.is_open:
-        return ()
+        return tuple(sinks)
     lines = [_line(task, step) for step in task.steps.values() if step.state not in OVER]
-    return (*_task_waits(task), *lines)
+    return (*_task_waits(task), *sinks, *lines)
+
+
+def _sink(box: Outbox) -> Wait:
+    what = f"sink {box.sink.name!r} to take {box.count} rows, from its number {box.next} on"
+    return Wait(kind="sink", step=None, what=what, since=box.sent_at)
 
 
 def _task_waits(task: Task) -> Iterator[Wait]:

@@ -82,6 +82,7 @@ class Drive:
         running: The execution of each handler that runs, by step.
         overdue: The timers that fired while the task was paused, and take effect when it goes on.
         closed: The state in which the run was told to end.
+        around: What was said before and after each transition.
         runs: This run, and those before and after it.
     """
 
@@ -97,7 +98,8 @@ class Drive:
         self.subscriptions = subscriptions
         self.task = task or Task("task-1", template, self.context, KEY)
         self.events: list[Event[Payload]] = []
-        self.engine = Engine(self.task, subscriptions=subscriptions, observe=self.events.append)
+        self.around: list[Event[Payload]] = []
+        self.engine = Engine(self.task, subscriptions=subscriptions, observe=self._hear)
         self.replies: list[list[Command]] = []
         self.running: dict[str, int] = {}
         self.timers: dict[str, Timer] = {}
@@ -134,6 +136,10 @@ class Drive:
                 self.overdue.pop(timer_id, None)
             case CloseTask(state):
                 self.closed = state
+
+    def _hear(self, event: Event[Payload]) -> None:
+        """What is said around a transition is kept apart from what is said in the task."""
+        (self.around if event.name.endswith("_transition") else self.events).append(event)
 
     def start(self, **given: Any) -> list[Command]:
         return self.tell(Start(**given))

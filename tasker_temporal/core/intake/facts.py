@@ -36,6 +36,7 @@ def _start(fact: Start, task: Task) -> Iterator[Message]:
 def _succeeded(fact: StepSucceeded, task: Task) -> Iterator[Message]:
     step = task.steps[fact.step]
     if _is_awaited(step, fact.execution):
+        yield from _published(fact, step, task)
         yield TransitionTo(fact.step, State.COMPLETE, result=fact.result, cause=step.row)
     else:
         yield _late(fact.step, fact.execution, "complete", {"result": task.trace(fact.result.data)})
@@ -44,10 +45,18 @@ def _succeeded(fact: StepSucceeded, task: Task) -> Iterator[Message]:
 def _failed(fact: StepFailed, task: Task) -> Iterator[Message]:
     step = task.steps[fact.step]
     if _is_awaited(step, fact.execution):
+        yield from _published(fact, step, task)
         yield TransitionTo(fact.step, State.ERROR, failure=fact.failure, cause=step.row)
     else:
         error = {"type": fact.failure.type, **task.trace(fact.failure.message.encode())}
         yield _late(fact.step, fact.execution, "error", {"error": error})
+
+
+def _published(fact: StepSucceeded | StepFailed, step: Step, task: Task) -> Iterator[Message]:
+    """What the handler said is told before the end of its attempt, which may be the end of the task."""
+    for name, content in fact.published:
+        said = {"execution": fact.execution, **task.trace(content.encode())}
+        yield Note(name, fact.step, said, cause=step.row, content=content)
 
 
 def _stopped(fact: StepStopped, task: Task) -> Iterator[Message]:

@@ -1,7 +1,8 @@
-"""When is a request legal? Two tables, and the sentence that a refusal says."""
+"""When is a request legal? Two tables, what they cannot say of a task, and the sentence that a refusal says."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from tasker_temporal.core.machine import OPEN, State
@@ -31,12 +32,21 @@ STEP_REQUESTS: Final[dict[str, frozenset[State]]] = {
 """The states of a step in which each request about it is legal, while its task is open."""
 
 
+def _no_retry(task: Task) -> str | None:
+    return "its context is not valid: start another task with a valid one" if task.problems else None
+
+
+TASK_GUARDS: Final[Mapping[str, Callable[[Task], str | None]]] = {"retry": _no_retry}
+"""Why a request about the task is refused though its state allows it; None if it is not."""
+
+
 def legal_requests(task: Task, step: str | None = None) -> tuple[str, ...]:
-    """The requests that the tables allow now, for the task, or for one step of it."""
+    """The requests that are legal now for the task, or that its table allows for one step of it."""
     if not task.is_open or task.cancelling is not None:
         return ()
     if step is None:
-        return tuple(name for name, states in TASK_REQUESTS.items() if task.state in states)
+        allowed = (name for name, states in TASK_REQUESTS.items() if task.state in states)
+        return tuple(name for name in allowed if _objection(name, task) is None)
     return tuple(name for name, states in STEP_REQUESTS.items() if task.steps[step].state in states)
 
 
@@ -58,10 +68,16 @@ def require_legal(asked: Ask, name: str, task: Task) -> None:
         raise RequestRefused(_rule(name, step, task), legal)
 
 
+def _objection(name: str, task: Task) -> str | None:
+    return TASK_GUARDS[name](task) if name in TASK_GUARDS else None
+
+
 def _rule(name: str, step: str | None, task: Task) -> str:
     who = "the task" if step is None else f"step {step!r}"
     state = task.state if step is None else task.steps[step].state
     states = TASK_REQUESTS[name] if step is None else STEP_REQUESTS[name]
+    if state in states and (objection := _objection(name, task)) is not None:
+        return objection
     return f"{who} is {state}: {name!r} is legal for one that is {_any_of(states)}"
 
 
