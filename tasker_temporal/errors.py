@@ -12,6 +12,7 @@ Every exception of the package, divided by what the catcher does next:
   - RequestRefused           the request broke a rule; the task is unchanged
   - RequestUnanswered        nobody answered in time; the request may still be applied
   - NoAnswer                 run a worker; a task that is over needs none
+  - RetellingFailed          run a worker: this release cannot tell the task from its history
   - EventError               mend the publisher: an event nobody registered, or a payload of the wrong shape
   - RecordError              the written record is missing or does not verify
   - SignatureError           do not trust the webhook: who sent it does not know the secret, or sent it long ago
@@ -146,6 +147,10 @@ class RequestUnanswered(TaskerError):
 
 class NoAnswer(TaskerError):
     """An open task was asked something, and no worker answered in time."""
+
+
+class RetellingFailed(TaskerError):
+    """No worker answers for a task, and its history cannot be replayed here."""
 
 
 class EventError(TaskerError):

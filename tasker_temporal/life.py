@@ -18,7 +18,7 @@ from temporalio.exceptions import ApplicationError
 from tasker_temporal import requests, views
 from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.machine import State
-from tasker_temporal.core.messages import Refused, RunContinued, RunReopened, Start
+from tasker_temporal.core.messages import Content, Refused, RunContinued, RunReopened, Start
 from tasker_temporal.core.requests import Approve, Ask, CancelTask, CompleteStep
 from tasker_temporal.core.snapshot import restore, snapshot
 from tasker_temporal.core.task import Task
@@ -74,11 +74,7 @@ class Life:
             return None
 
     def _task(self, start: StartInput) -> Task:
-        context = content_of(self._context.payload)
-        if start.snapshot:
-            return restore(unpack(start.snapshot), context)
-        template = unpacked_template(start.template)
-        return Task(workflow.info().workflow_id, template, context, bytes.fromhex(start.key))
+        return beginning(workflow.info().workflow_id, start, content_of(self._context.payload))
 
     async def live(self) -> Any:
         """The whole run."""
@@ -253,6 +249,13 @@ async def _checked(step: str, value: Any) -> Any:
     if "problem" in found:
         raise requests.refusal(RequestRefused(found["problem"]))
     return found["result"]
+
+
+def beginning(id: str, start: StartInput, context: Content) -> Task:
+    """The task as a run of it begins: new, or as the run before has left it."""
+    if start.snapshot:
+        return restore(unpack(start.snapshot), context)
+    return Task(id, unpacked_template(start.template), context, bytes.fromhex(start.key))
 
 
 def _as_raw(value: Any) -> RawValue:
