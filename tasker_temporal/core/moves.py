@@ -64,7 +64,7 @@ def _move_task(task: Task, wish: TransitionTo, by: By) -> Row:
     if said is None or (wish.state is State.COMPLETE and not task.all_done):
         raise IllegalMove(f"the task cannot go from {task.state} to {wish.state}")
     row = task.write(("transition", TASK, *said), by, wish.metadata)
-    task.state = wish.state
+    task.state, task.since = wish.state, task.now
     task.started_at = task.now if wish.state is State.IN_PROGRESS and task.started_at is None else task.started_at
     task.ended_at = None if wish.state in OPEN else task.now
     return row
@@ -102,7 +102,7 @@ def _settle(task: Task, step: Step, wish: TransitionTo) -> None:
     if old is not None:
         task.counts[old] -= 1
     task.counts[wish.state] += 1
-    step.state = wish.state
+    step.state, step.since = wish.state, task.now
     ENTER[wish.state](task, step, wish)
     if old is State.PENDING:
         leave_queue(task, step)

@@ -41,6 +41,7 @@ def snapshot(task: Task) -> dict[str, Any]:
         "before": [task.sort_key, task.head],
         "started_at": _time(task.started_at),
         "ended_at": _time(task.ended_at),
+        "since": _time(task.since) if task.since != _since(task) else None,
         "cancelling": task.cancelling,
         "cancelled_by": list(task.cancelled_by) if task.cancelling is not None else None,
         "problems": [dict(problem) for problem in task.problems],
@@ -49,17 +50,19 @@ def snapshot(task: Task) -> dict[str, Any]:
         "answers": {name: list(rows) for name, rows in sorted(task.answers.items(), key=lambda item: item[1])},
         "inbox": {name: [_kept(entry) for entry in task.inbox[name]] for name in sorted(task.inbox)},
         "outboxes": {name: _outbox(task, box) for name, box in task.outboxes.items()},
-        "steps": {name: plain for name, step in task.steps.items() if (plain := _step(step, kept))},
+        "steps": {name: plain for name, step in task.steps.items() if (plain := _step(task, step, kept))},
     }
     return {key: value for key, value in plain.items() if value not in (None, [], {})}
 
 
-def _step(step: Step, kept: Set[str]) -> dict[str, Any]:
+def _step(task: Task, step: Step, kept: Set[str]) -> dict[str, Any]:
     counts = {name: getattr(step, name) for name in _COUNTS}
     plain: dict[str, Any] = {name: count for name, count in counts.items() if count != _COUNTS[name]}
     plain |= {name: _time(getattr(step, name)) for name in _TIMES if getattr(step, name) is not None}
     if step.state is not State.PENDING:
         plain["state"] = step.state
+    if step.since != _since(step, task):
+        plain["since"] = _time(step.since)
     if step.failure is not None:
         plain["failure"] = list(step.failure)
     if step.final is not None:
@@ -87,6 +90,11 @@ def _kept_results(task: Task) -> set[str]:
             break
         kept.add(name)
     return kept
+
+
+def _since(*things: Task | Step) -> datetime | None:
+    """When the first came into its present state, if nothing says otherwise."""
+    return next((at for thing in things for at in (thing.ended_at, thing.started_at) if at is not None), None)
 
 
 def _is_needed(task: Task, step: Step) -> bool:
@@ -126,6 +134,7 @@ def restore(plain: Mapping[str, Any], context: Content) -> Task:
     task.before = (plain["before"][0], plain["before"][1])
     task.state = State(plain["state"]) if "state" in plain else None
     task.started_at, task.ended_at = _read_time(plain.get("started_at")), _read_time(plain.get("ended_at"))
+    task.since = _read_time(plain.get("since")) or _since(task)
     task.cancelling = plain.get("cancelling")
     task.cancelled_by = tuple(plain.get("cancelled_by", task.cancelled_by))
     task.problems = tuple(plain.get("problems", ()))
@@ -148,6 +157,7 @@ def _restore_step(task: Task, step: Step, plain: Mapping[str, Any]) -> None:
         setattr(step, name, plain.get(name, default))
     for name in _TIMES:
         setattr(step, name, _read_time(plain.get(name)))
+    step.since = _read_time(plain.get("since")) or _since(step, task)
     state = plain.get("state", State.PENDING)
     step.state = None if state is None else State(state)
     step.failure = Failure(*plain["failure"]) if "failure" in plain else None

@@ -50,6 +50,7 @@ class Step:
         skipped: Dependencies that were skipped.
         final: Why the present failure ends the retries; None while there is another attempt to come.
         row: The sort_key of its last transition.
+        since: When that was.
         by_hand: Somebody gave the result: it is in no activity, and so every snapshot keeps it.
         changes: The template's fields that somebody changed for this task.
     """
@@ -71,6 +72,7 @@ class Step:
         self.started_at: datetime | None = None
         self.ended_at: datetime | None = None
         self.missing_since: datetime | None = None
+        self.since: datetime | None = None
         self.changes: dict[str, Any] = {}
 
     @property
@@ -85,6 +87,7 @@ class Task:
     Attributes:
         rows: The rows of this run; those of the runs before it are in their own records.
         before: The sort_key and the digest that the first row of this run is chained to.
+        since: When it came into its present state.
         viable: The steps that may start, the longest viable first, among them some that may not any more.
         gates: The same, of the steps that have no handler to run.
         never: The steps that will never run, until they are skipped.
@@ -122,6 +125,7 @@ class Task:
         self.problems: tuple[Mapping[str, Any], ...] = ()
         self.started_at: datetime | None = None
         self.ended_at: datetime | None = None
+        self.since: datetime | None = None
         self.answers: dict[str, tuple[int, int]] = {}
         self.inbox: dict[str, tuple[Kept, ...]] = {}
         self.outboxes = {sink.name: Outbox(sink) for sink in template.sinks}

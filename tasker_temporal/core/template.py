@@ -197,7 +197,6 @@ class Template(Frozen):
     cancel_grace: timedelta = Field(default=timedelta(seconds=30), ge=timedelta(0))
     handler_grace: timedelta = Field(default=timedelta(minutes=10), ge=timedelta(0))
     limits: Limits = Limits()
-    sinks: tuple[Sink, ...] = ()
     events: tuple[EventTemplate, ...] = ()
     """What may come from outside."""
     mode: Mode = "concurrent"
@@ -205,6 +204,7 @@ class Template(Frozen):
     """Steps that run at once, if fewer than `limits` allow."""
     routes: tuple[Route, ...] = ()
     """The first whose condition holds when a task begins says how that task is processed."""
+    sinks: tuple[Sink, ...] = ()
 
     @cached_property
     def digest(self) -> str:

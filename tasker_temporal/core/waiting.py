@@ -38,6 +38,8 @@ class Wait(Frozen):
     until: datetime | None = None
     could: tuple[str, ...] = ()
     """The requests that would be legal."""
+    task_queue: str | None = None
+    """Where the step's handler runs, if not where the task's workflow does."""
 
 
 AWAITED: Final = {"approval": "people to decide", "event": "something from outside"}
@@ -61,40 +63,59 @@ def _task_waits(task: Task) -> Iterator[Wait]:
     if task.cancelling is not None:
         grace, actor = task.timers.get("grace"), task.cancelled_by[0]
         until = None if grace is None else grace.due
+        since = None if until is None else until - task.template.cancel_grace
         what = f"{actor!r} cancelled it; {task.in_flight} running steps are being stopped"
-        yield Wait(kind="cancellation", step=None, what=what, until=until)
+        yield Wait(kind="cancellation", step=None, what=what, since=since, until=until)
     if task.state is State.PAUSED:
-        yield Wait(kind="pause", step=None, what="somebody to resume it", could=legal_requests(task))
+        could = legal_requests(task)
+        yield Wait(kind="pause", step=None, what="somebody to resume it", since=task.since, could=could)
     if task.is_held:
         until, could = task.timers[HOLD].due, legal_requests(task)
         yield Wait(kind="hold", step=None, what="somebody to step in", since=task.ended_at, until=until, could=could)
     if task.draining:
-        yield Wait(kind="drain", step=None, what="the run's history is long: nothing starts until it continues as new")
+        what = "the run's history is long: nothing starts until it continues as new"
+        asked = next(row.at for row in reversed(task.rows) if row.event == "workflow.drain_requested")
+        yield Wait(kind="drain", step=None, what=what, since=datetime.fromisoformat(asked))
 
 
 def _line(task: Task, step: Step) -> Wait:
     could = legal_requests(task, step.name)
     if step.state is State.IN_PROGRESS:
-        return _running(task, step, could)
-    if step.state is State.ERROR:
-        return _failed(task, step, could)
+        wait = _running(task, step, could)
+    elif step.state is State.ERROR:
+        wait = _failed(task, step, could)
+    else:
+        wait = _pending(task, step, could)
+    queue = step.template.task_queue
+    return wait if queue is None else wait.model_copy(update={"task_queue": queue})
+
+
+def _pending(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
     if (step.viable or not step.waiting) and task.state is not State.IN_PROGRESS:
-        return Wait(
-            kind="pause" if task.state is State.PAUSED else "hold",
-            step=step.name,
-            what="the task to go on",
-            could=could,
-        )
+        kind: Literal["pause", "hold"] = "pause" if task.state is State.PAUSED else "hold"
+        return Wait(kind=kind, step=step.name, what="the task to go on", since=task.since, could=could)
     if step.viable:
-        what = "a place among the steps that run at once"
-        return Wait(kind="window", step=step.name, what=what, could=could)
+        return _viable(task, step, could)
     what = "these steps to be over: " + ", ".join(waits_for(task, step))
-    return Wait(kind="dependency", step=step.name, what=what, could=could)
+    return Wait(kind="dependency", step=step.name, what=what, since=step.since, could=could)
+
+
+def _viable(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
+    """It could start, but for something that is not about it."""
+    ended = (task.steps[name].ended_at for name in step.template.dependencies)
+    since = max((at for at in (step.since, *ended) if at is not None), default=None)
+    if task.draining:
+        return Wait(kind="drain", step=step.name, what="the run to continue as new", since=since, could=could)
+    if not task.may_start:
+        failed = ", ".join(name for name, other in task.steps.items() if other.final is not None)
+        what = f"nothing new to start, because these failed: {failed}"
+        return Wait(kind="failure", step=step.name, what=what, since=since, could=could)
+    what = "a place among the steps that run at once"
+    return Wait(kind="window", step=step.name, what=what, since=since, could=could)
 
 
 def _parked(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
-    deadline = task.timers.get(f"deadline:{step.name}")
-    until = None if deadline is None else deadline.due
+    until = _deadline(task, step)
     kind: Literal["approval", "event"] = "approval" if step.template.awaits == "approval" else "event"
     return Wait(kind=kind, step=step.name, what=AWAITED[kind], since=step.started_at, until=until, could=could)
 
@@ -108,7 +129,12 @@ def _running(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
         what, until = f"a worker that has the handler {handler!r}", timer.due
         return Wait(kind="handler", step=step.name, what=what, since=step.missing_since, until=until, could=could)
     what = f"execution {step.execution} of its handler"
-    return Wait(kind="execution", step=step.name, what=what, since=step.started_at, could=could)
+    return Wait(kind="execution", step=step.name, what=what, since=step.since, until=_deadline(task, step), could=could)
+
+
+def _deadline(task: Task, step: Step) -> datetime | None:
+    timer = task.timers.get(f"deadline:{step.name}")
+    return None if timer is None else timer.due
 
 
 def _failed(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
@@ -116,6 +142,6 @@ def _failed(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
     error = "an unknown failure" if step.failure is None else f"{step.failure.type}: {step.failure.message}"
     if timer is not None:
         what = f"attempt {step.attempt + 1} of {step.template.max_attempts}, after {error}"
-        return Wait(kind="backoff", step=step.name, what=what, until=timer.due, could=could)
+        return Wait(kind="backoff", step=step.name, what=what, since=step.since, until=timer.due, could=could)
     what = f"somebody to act on its failure: {error}"
     return Wait(kind="failure", step=step.name, what=what, since=step.ended_at, could=could)
