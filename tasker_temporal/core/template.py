@@ -204,7 +204,6 @@ class Template(Frozen):
     type: TaskType = DEFAULT
     approval: Approval | None = None
     """The task's own, if its type has one."""
-    sinks: tuple[Sink, ...] = ()
     events: tuple[EventTemplate, ...] = ()
     """What may come from outside."""
     mode: Mode = "concurrent"
@@ -212,6 +211,7 @@ class Template(Frozen):
     """Steps that run at once, if fewer than `limits` allow."""
     routes: tuple[Route, ...] = ()
     """The first whose condition holds when a task begins says how that task is processed."""
+    sinks: tuple[Sink, ...] = ()
 
     @cached_property
     def digest(self) -> str:
