@@ -63,7 +63,6 @@ NOTIFIER_RETRIES = RetryPolicy(
     initial_interval=timedelta(seconds=1),
     maximum_interval=timedelta(minutes=1),
     maximum_attempts=8,
-    non_retryable_error_types=["PermanentError"],
 )
 
 LOCAL_TIMEOUT = timedelta(seconds=30)
