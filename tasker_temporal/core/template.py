@@ -18,7 +18,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from tasker_temporal.core.approval import Approval, approval_mistakes
 from tasker_temporal.core.routes import Mode, Route
+from tasker_temporal.core.task_types import DEFAULT, TaskType, type_mistakes
 from tasker_temporal.core.triggers import EventTemplate, Trigger, steps_of
 from tasker_temporal.core.values import Frozen as Frozen
 
@@ -81,6 +83,8 @@ class StepTemplate(Frozen):
     description: str = ""
     awaits: Literal["handler", "approval", "event"] = "handler"
     """What it waits for once it is in progress: its handler's end, people, or something from outside."""
+    approval: Approval | None = None
+    """Whose votes decide it, if it awaits an approval."""
     arguments: tuple[Argument, ...] = ()
     after: tuple[str, ...] = ()
     on: Trigger | None = None
@@ -149,6 +153,25 @@ class StepTemplate(Frozen):
         return self.retry.attempts if self.retryable else 1
 
 
+class Sink(Frozen):
+    """Somebody outside who is told of the task's rows: in order, numbered, at least once."""
+
+    name: str
+    """What the plugin of the workers calls it."""
+    events: tuple[str, ...] = ("*",)
+    """Which rows it gets, by the names of their events: `step.failed`, `task.*`, `*`."""
+    batch: int = Field(default=200, ge=1, le=5_000)
+    """So many rows are sent as soon as they are there."""
+    within: timedelta | None = Field(default=timedelta(minutes=1), gt=timedelta(0))
+    """So late, at most, a row is sent while its task goes on. None: with a full batch, or when the task is over."""
+    grace: timedelta = Field(default=timedelta(seconds=5), gt=timedelta(0))
+    """So long a task that is over waits for the sink. What is left then is sent by a workflow of its own."""
+    timeout: timedelta = Field(default=timedelta(minutes=1), gt=timedelta(0))
+    """One attempt to send a batch."""
+    task_queue: str | None = None
+    """Where the workers are that reach it; the task's own queue unless said."""
+
+
 class Limits(Frozen):
     """How much of one task may be under way at a time."""
 
@@ -178,6 +201,9 @@ class Template(Frozen):
     cancel_grace: timedelta = Field(default=timedelta(seconds=30), ge=timedelta(0))
     handler_grace: timedelta = Field(default=timedelta(minutes=10), ge=timedelta(0))
     limits: Limits = Limits()
+    type: TaskType = DEFAULT
+    approval: Approval | None = None
+    """The task's own, if its type has one."""
     events: tuple[EventTemplate, ...] = ()
     """What may come from outside."""
     mode: Mode = "concurrent"
@@ -185,6 +211,7 @@ class Template(Frozen):
     """Steps that run at once, if fewer than `limits` allow."""
     routes: tuple[Route, ...] = ()
     """The first whose condition holds when a task begins says how that task is processed."""
+    sinks: tuple[Sink, ...] = ()
 
     @cached_property
     def digest(self) -> str:
@@ -226,6 +253,10 @@ class Template(Frozen):
         """The activity type of a step's handler."""
         return f"{self.name}.{step}"
 
+    def notifier_type(self, step: str | None) -> str:
+        """The activity type of the notifier of a step's approval, or of the task's own. No step's has a colon."""
+        return f"{self.name}:notify" if step is None else f"{self.name}.{step}:notify"
+
 
 def changed(step: StepTemplate, changes: Mapping[str, Any]) -> StepTemplate:
     """The step with `attempts`, `timeout` (seconds), `task_queue` and `config` as somebody changed them."""
@@ -240,7 +271,23 @@ def changed(step: StepTemplate, changes: Mapping[str, Any]) -> StepTemplate:
 
 def mistakes(template: Template) -> list[str]:
     """Everything that keeps the template from being a sound graph, each in a sentence that names its step."""
-    return [*_name_mistakes(template), *_graph_mistakes(template)]
+    return [*_name_mistakes(template), *_graph_mistakes(template), *_approval_mistakes(template)]
+
+
+def _approval_mistakes(template: Template) -> list[str]:
+    found = type_mistakes(template.type, has_approval=template.approval is not None)
+    if template.approval is not None:
+        found += approval_mistakes(template.approval, template.approval.deadline, "None")
+    for step in template.steps:
+        said = [] if step.approval is None else approval_mistakes(step.approval, step.deadline, step.result)
+        if (step.awaits == "approval") != (step.approval is not None):
+            said.append("it awaits an approval: expected the terms of one with it, and only then")
+        if step.approval is not None and step.approval.deadline is not None:
+            said.append("its approval has a deadline of its own: expected the step's")
+        if step.approval is not None and step.name == "task":
+            said.append("an approval of that name would be mistaken for the task's own: expected another name")
+        found += [f"step {step.name!r}: {mistake}" for mistake in said]
+    return found
 
 
 def _name_mistakes(template: Template) -> list[str]:
@@ -256,6 +303,12 @@ def _name_mistakes(template: Template) -> list[str]:
         if step.name in names:
             found.append(f"step {step.name!r} is declared twice: expected one step of each name")
         names.add(step.name)
+    sinks = [sink.name for sink in template.sinks]
+    found += [
+        f"sink {name!r}: expected an identifier as its name, and one sink of each name"
+        for name in dict.fromkeys(sinks)
+        if not STEP_NAME.fullmatch(name) or len(name) > NAME_LIMIT or sinks.count(name) > 1
+    ]
     return found
 
 
