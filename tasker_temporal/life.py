@@ -18,7 +18,7 @@ from temporalio.exceptions import ApplicationError
 from tasker_temporal import requests, views
 from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.machine import State
-from tasker_temporal.core.messages import Refused, RunContinued, RunReopened, Start
+from tasker_temporal.core.messages import Content, Refused, RunContinued, RunReopened, Start
 from tasker_temporal.core.requests import Ask, CancelTask, CompleteStep
 from tasker_temporal.core.snapshot import restore, snapshot
 from tasker_temporal.core.task import Task
@@ -74,11 +74,7 @@ class Life:
             return None
 
     def _task(self, start: StartInput) -> Task:
-        context = content_of(self._context.payload)
-        if start.snapshot:
-            return restore(unpack(start.snapshot), context)
-        template = unpacked_template(start.template)
-        return Task(workflow.info().workflow_id, template, context, bytes.fromhex(start.key))
+        return begun(start, workflow.info().workflow_id, content_of(self._context.payload))
 
     async def live(self) -> Any:
         """The whole run."""
@@ -235,6 +231,13 @@ class Life:
             raise ApplicationError(message, type="StateTooLarge", non_retryable=True)
         start = StartInput.later(task.template, snapshot(task), info.run_id)
         workflow.continue_as_new(args=[self._context, start.raw()])
+
+
+def begun(start: StartInput, task_id: str, context: Content) -> Task:
+    """The task as a run finds it."""
+    if start.snapshot:
+        return restore(unpack(start.snapshot), context)
+    return Task(task_id, unpacked_template(start.template), context, bytes.fromhex(start.key))
 
 
 def _as_raw(value: Any) -> RawValue:

@@ -16,6 +16,7 @@ from tasker_temporal import requests, views
 from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.messages import Refused
 from tasker_temporal.core.requests import Ask
+from tasker_temporal.core.task import Task
 from tasker_temporal.life import Life
 from tasker_temporal.wire import raw
 
@@ -33,6 +34,11 @@ class TaskWorkflow:
     @property
     def _engine(self) -> Engine | None:
         return self._life.driver.prepared
+
+    @property
+    def task(self) -> Task | None:
+        """The task as it stands; None while it is being prepared."""
+        return None if self._engine is None else self._engine.task
 
     @property
     def _ready(self) -> Engine:
