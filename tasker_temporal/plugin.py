@@ -28,6 +28,7 @@ from tasker_temporal.notifiers import notifier_activities
 from tasker_temporal.sinks.deliver import deliver_activity
 from tasker_temporal.sinks.delivery import Delivery
 from tasker_temporal.sinks.handlers import SinkHandlers
+from tasker_temporal.sinks.sweep import Sweep, sweep_activity
 from tasker_temporal.workflow import TaskWorkflow, workflow_class
 
 HEARTBEAT_THROTTLE = timedelta(seconds=10)
@@ -62,10 +63,11 @@ class TaskerPlugin(SimplePlugin):
             "tasker_temporal.TaskerPlugin",
             data_converter=_with_pydantic,
             interceptors=[CurrentDetails()],
-            workflows=[*(workflow_class(name) for name in self.templates), Delivery],
+            workflows=[*(workflow_class(name) for name in self.templates), Delivery, Sweep],
             activities=[
                 *local_activities(self.templates),
                 deliver_activity(self.sinks),
+                sweep_activity(self.templates),
                 *(step_activity(step, name, executor) for name, step in handlers.items()),
                 *notifier_activities(templates, executor),
             ],
