@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -48,7 +48,7 @@ def connects(command: Command) -> Command:
     def gathered(**values: Any) -> None:
         command(connection=Connection(**{name: values.pop(name) for name in Connection._fields}), **values)
 
-    return functools.reduce(lambda made, option: option(made), reversed(CONNECTION), gathered)
+    return stacked(CONNECTION, gathered)
 
 
 app = click.option(
@@ -61,6 +61,22 @@ app = click.option(
 def as_json(what: str) -> Callable[[Command], Command]:
     """`--json`, with the shape of what it prints."""
     return click.option("--json", "as_json", is_flag=True, help=f"Print JSON: {what}")
+
+
+def stacked(decorators: Iterable[Callable[[Command], Command]], command: Command) -> Command:
+    """The command under these decorators, as if they stood above it in this order."""
+    return functools.reduce(lambda made, decorator: decorator(made), reversed(list(decorators)), command)
+
+
+def json_option(name: str, help: str) -> click.Option:
+    """An option that takes JSON, `@FILE`, or `-` for standard input."""
+
+    def value(given: str) -> Any:
+        from tasker_temporal.cli.context import read_json
+
+        return read_json(given, name)
+
+    return click.Option([name], type=value, metavar="JSON|@FILE|-", help=help)
 
 
 SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}

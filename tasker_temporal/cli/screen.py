@@ -43,3 +43,13 @@ def screen() -> Screen:
     """The command's standard output."""
     piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
     return Screen(highlight=False, width=WIDE if piped else None)
+
+
+def screen_of_errors() -> Screen:
+    """The command's standard error, for what is said beside its output."""
+    return Screen(highlight=False, stderr=True, width=None if sys.stderr.isatty() else WIDE)
+
+
+def is_asked_by_a_person() -> bool:
+    """Somebody is there to answer a question."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
