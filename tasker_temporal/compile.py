@@ -8,9 +8,10 @@ from typing import Any, Protocol
 from pydantic import ValidationError
 
 from tasker_temporal.core.approval import Approval
+from tasker_temporal.core.outbox import idle_patterns
 from tasker_temporal.core.soundness import unsound
 from tasker_temporal.core.task_types import DEFAULT, TYPES
-from tasker_temporal.core.template import Argument, StepTemplate, Template, mistakes
+from tasker_temporal.core.template import Argument, Sink, StepTemplate, Template, mistakes
 from tasker_temporal.core.triggers import EventTemplate
 from tasker_temporal.errors import TemplateError
 from tasker_temporal.expression import DeclaredEvent, On, event_name
@@ -30,7 +31,12 @@ class Declared(Protocol):
 
 
 def compile_template(
-    name: str, context: Any, declared: Sequence[Declared], events: Sequence[DeclaredEvent[Any]], options: Any
+    name: str,
+    context: Any,
+    declared: Sequence[Declared],
+    events: Sequence[DeclaredEvent[Any]],
+    options: Any,
+    custom: Sequence[str] = (),
 ) -> Template:
     """Turn the declaration into data, or raise one `TemplateError` with all its mistakes."""
     found: list[str] = []
@@ -44,9 +50,19 @@ def compile_template(
         raise TemplateError(name, [*found, *_said(error)]) from error
     if len(steps) == len(declared):
         found += [*mistakes(compiled), *unsound(compiled)]
+    found += sink_mistakes(compiled.sinks, custom)
     if found:
         raise TemplateError(name, found)
     return compiled
+
+
+def sink_mistakes(sinks: Sequence[Sink], custom: Sequence[str]) -> list[str]:
+    """Patterns that fit nothing, which would otherwise be silence. `custom` are the template's own events."""
+    return [
+        f"sink {sink.name!r}: its pattern {pattern!r} fits no row of an audit: expected an event's, as 'step.failed'"
+        for sink in sinks
+        for pattern in idle_patterns(sink, custom)
+    ]
 
 
 def _with_type(options: Mapping[str, Any], found: list[str]) -> dict[str, Any]:

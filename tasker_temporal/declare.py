@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import timedelta
@@ -28,10 +29,11 @@ from tasker_temporal.core.approval import Approval
 from tasker_temporal.core.registry import EventRegistry
 from tasker_temporal.core.routes import Mode, Route
 from tasker_temporal.core.task_types import TaskType
-from tasker_temporal.core.template import Limits, Retry, Template
+from tasker_temporal.core.template import Limits, Retry, Sink, Template
 from tasker_temporal.custom_events import CustomEvent
 from tasker_temporal.expression import DeclaredEvent, On, OnEvent
 from tasker_temporal.signature import Marker, ResultOf, Signature, is_async, read
+from tasker_temporal.yaml import Handlers, Makes, declare_yaml, write_template
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
@@ -250,6 +252,7 @@ class TaskTemplate(Generic[C]):
         max_concurrency: Steps that run at once.
         routes: Rules, as `Route(when="context.total > 1000", mode="high_priority")`: the first that holds when a task
             begins says how that task is processed.
+        sinks: Who outside is told of its rows. How each is reached, `TaskerPlugin(sinks=...)` says.
     """
 
     @overload
@@ -361,6 +364,34 @@ class TaskTemplate(Generic[C]):
         self._compiled = None
         return event
 
+    @classmethod
+    def from_yaml(
+        cls, path_or_text: str | os.PathLike[str], *, handlers: Handlers, context: Any = None
+    ) -> TaskTemplate[Any]:
+        """The template that a YAML file declares. In Python and in YAML, the same template has the same digest.
+
+        Args:
+            path_or_text: A path, also as a text that ends with `.yaml` or `.yml`; any other text is the YAML itself.
+            handlers: What the file can name, and nothing else: functions by name, a module, or an object with methods.
+                Types may stand beside them.
+            context: The context's type, if no handler takes it and it is not registered.
+
+        Raises:
+            YamlError: with every mistake, its line and a code.
+        """
+        makes = Makes(cls, {"handler": DeclaredStep, "event": DeclaredWait})
+        template: TaskTemplate[Any] = declare_yaml(path_or_text, handlers, context, makes)
+        return template
+
+    def to_yaml(self) -> str:
+        """The template as YAML. `from_yaml`, with these handlers, makes the same template of it.
+
+        Raises:
+            TemplateError: the template has mistakes.
+        """
+        names = {name: getattr(step.function, "__name__", name) for name, step in self.handlers.items()}
+        return write_template(self.compiled, {step: name for step, name in names.items() if step != name})
+
     def _add(
         self, name: str, function: Any, options: StepOptions, names: Mapping[str, Any]
     ) -> DeclaredStep[..., Any, Any]:
@@ -386,6 +417,7 @@ class TaskTemplate(Generic[C]):
         event = CustomEvent(name, model, description, version)
         EventRegistry([event.definition, *(known.definition for known in self.custom_events)])
         self.custom_events.append(event)
+        self._compiled = None
         return event
 
     @property
@@ -402,7 +434,8 @@ class TaskTemplate(Generic[C]):
         if self._compiled is None:
             notified = {"notify": True} if self.notify is not None else {}
             options = {**self.options, **notified}
-            self._compiled = compile_template(self.name, self.context, self.declared, self.events, options)
+            custom = [event.name for event in self.custom_events]
+            self._compiled = compile_template(self.name, self.context, self.declared, self.events, options, custom)
         return self._compiled
 
     @property
@@ -431,6 +464,7 @@ class TemplateOptions(TypedDict, total=False):
     mode: Mode
     max_concurrency: int
     routes: Sequence[Route]
+    sinks: Sequence[Sink]
 
 
 def _names_of_caller() -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ Everything happens in callbacks of activities, timers and messages, each of whic
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -74,12 +74,14 @@ class Driver:
     Attributes:
         closed: The state in which the task ended; None while it is open.
         broken: A bug. The workflow raises it, so that its task stops, visibly, and nothing is lost.
+        watch_rows: Called after each message, if the task has sinks.
     """
 
     def __init__(self) -> None:
         self.prepared: Engine | None = None
         self.closed: State | None = None
         self.broken: Exception | None = None
+        self.watch_rows: Callable[[], None] = _nobody
         self._running: dict[tuple[str, int], workflow.ActivityHandle[RawValue]] = {}
         self._notifying: dict[str, workflow.ActivityHandle[RawValue]] = {}
         self._timers: dict[str, asyncio.Task[None]] = {}
@@ -111,6 +113,8 @@ class Driver:
         for command in self.engine.apply(message, workflow.now()):
             self._perform(command)
         self._watch_history()
+        if self.task.outboxes:
+            self.watch_rows()
 
     def go(self, errand: Coroutine[Any, Any, None], name: str) -> None:
         """Run something beside the main coroutine, which only waits."""
@@ -235,6 +239,10 @@ class Driver:
         await workflow.sleep(seconds_until(timer.due, workflow.now()), summary=views.timer_summary(timer))
         del self._timers[timer.id]
         self._feed_safely(TimerFired(timer.id))
+
+
+def _nobody() -> None:
+    pass
 
 
 async def local(name: str, *arguments: RawValue) -> RawValue:

@@ -63,7 +63,7 @@ def _move_task(task: Task, wish: TransitionTo, by: By) -> Row:
     if old is State.PENDING_APPROVAL:
         close_ballot(task, None)
         task.round += 1
-    task.state, task.failure = wish.state, wish.failure
+    task.state, task.failure, task.since = wish.state, wish.failure, task.now
     task.started_at = task.now if wish.state is State.IN_PROGRESS and task.started_at is None else task.started_at
     task.ended_at = task.now if wish.state in ENDS else None
     return row
@@ -108,7 +108,7 @@ def _settle(task: Task, step: Step, wish: TransitionTo) -> None:
         task.counts[old] -= 1
     new = State(wish.state)
     task.counts[new] += 1
-    step.state = new
+    step.state, step.since = new, task.now
     ENTER[new](task, step, wish)
     if old is State.PENDING:
         leave_queue(task, step)

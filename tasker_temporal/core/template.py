@@ -153,6 +153,25 @@ class StepTemplate(Frozen):
         return self.retry.attempts if self.retryable else 1
 
 
+class Sink(Frozen):
+    """Somebody outside who is told of the task's rows: in order, numbered, at least once."""
+
+    name: str
+    """What the plugin of the workers calls it."""
+    events: tuple[str, ...] = ("*",)
+    """Which rows it gets, by the names of their events: `step.failed`, `task.*`, `*`."""
+    batch: int = Field(default=200, ge=1, le=5_000)
+    """So many rows are sent as soon as they are there."""
+    within: timedelta | None = Field(default=timedelta(minutes=1), gt=timedelta(0))
+    """So late, at most, a row is sent while its task goes on. None: with a full batch, or when the task is over."""
+    grace: timedelta = Field(default=timedelta(seconds=5), gt=timedelta(0))
+    """So long a task that is over waits for the sink. What is left then is sent by a workflow of its own."""
+    timeout: timedelta = Field(default=timedelta(minutes=1), gt=timedelta(0))
+    """One attempt to send a batch."""
+    task_queue: str | None = None
+    """Where the workers are that reach it; the task's own queue unless said."""
+
+
 class Limits(Frozen):
     """How much of one task may be under way at a time."""
 
@@ -192,6 +211,7 @@ class Template(Frozen):
     """Steps that run at once, if fewer than `limits` allow."""
     routes: tuple[Route, ...] = ()
     """The first whose condition holds when a task begins says how that task is processed."""
+    sinks: tuple[Sink, ...] = ()
 
     @cached_property
     def digest(self) -> str:
@@ -283,6 +303,12 @@ def _name_mistakes(template: Template) -> list[str]:
         if step.name in names:
             found.append(f"step {step.name!r} is declared twice: expected one step of each name")
         names.add(step.name)
+    sinks = [sink.name for sink in template.sinks]
+    found += [
+        f"sink {name!r}: expected an identifier as its name, and one sink of each name"
+        for name in dict.fromkeys(sinks)
+        if not STEP_NAME.fullmatch(name) or len(name) > NAME_LIMIT or sinks.count(name) > 1
+    ]
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 from pydantic_core import to_json
 
 from tasker_temporal.core.guards import requestable
-from tasker_temporal.core.intake.legality import require_legal
+from tasker_temporal.core.intake.legality import legal_requests, require_legal
 from tasker_temporal.core.intake.votes import approve, reject, withdraw
 from tasker_temporal.core.machine import OVER, State
 from tasker_temporal.core.messages import DROPPED, Announce, Content, Failure, Message, Note, StopStep, TransitionTo
@@ -46,12 +46,6 @@ def _to(state: State) -> Callable[[Ask, Task], Iterator[Message]]:
         yield TransitionTo(None, state, actor=request.actor, reason=request.reason)
 
     return door
-
-
-def _retry(request: RetryTask, task: Task) -> Iterator[Message]:
-    if task.problems:
-        raise RequestRefused("its context is not valid: start another task with a valid one", ("resolve", "cancel"))
-    yield TransitionTo(None, State.PENDING, actor=request.actor, reason=request.reason)
 
 
 def _move(request: MoveTask, task: Task) -> Iterator[Message]:
@@ -130,6 +124,9 @@ def _change_step(request: ChangeStep, task: Task) -> Iterator[Message]:
     change = {name: value for name, value in plain.items() if value is not None}
     if not change:
         raise RequestRefused("it changes nothing: expected attempts, timeout, task_queue or config")
+    if request.attempts is not None and not task.template.step(request.step).retryable:
+        rule = f"step {request.step!r} is declared with retryable=False, so it has one attempt: retry it by hand"
+        raise RequestRefused(rule, legal_requests(task, request.step))
     said = {name: task.trace(to_json(value)) if name == "config" else value for name, value in change.items()}
     yield Note("step.changed", request.step, said, request.actor, request.reason, change=change)
 
@@ -150,7 +147,7 @@ _DOORS: Final[Mapping[type[Ask], Callable[[Any, Task], Iterator[Message]]]] = {
     CancelTask: _cancel,
     PauseTask: _to(State.PAUSED),
     ResumeTask: _to(State.IN_PROGRESS),
-    RetryTask: _retry,
+    RetryTask: _to(State.PENDING),
     ResolveTask: _to(State.RESOLVED_MANUALLY),
     SkipStep: _skip,
     RetryStep: _retry_step,

@@ -1,7 +1,8 @@
-"""When is a request legal? Two tables, and the sentence that a refusal says."""
+"""When is a request legal? Two tables, what they cannot say of a task, and the sentence that a refusal says."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from tasker_temporal.core.ballots import AWAITED, approval_id, is_awaited, terms_of, votes_so_far
@@ -34,19 +35,26 @@ STEP_REQUESTS: Final[dict[str, frozenset[State]]] = {
 """The states of a step in which each request about it is legal, while its task is open."""
 
 
+def _no_retry(task: Task) -> str | None:
+    return "its context is not valid: start another task with a valid one" if task.problems else None
+
+
+TASK_GUARDS: Final[Mapping[str, Callable[[Task], str | None]]] = {"retry": _no_retry}
+"""Why a request about the task is refused though its state allows it; None if it is not."""
+
 VOTES: Final = ("approve", "reject", "withdraw")
 """Legal while the approval is open, and early, while it is not open yet."""
 
 
 def legal_requests(task: Task, step: str | None = None) -> tuple[str, ...]:
-    """The requests that the tables allow now, for the task, or for one step of it."""
+    """The requests that are legal now for the task, or that its table allows for one step of it."""
     if not task.is_open or task.cancelling is not None:
         return ()
     if step is not None:
         state = task.steps[step].state
         found = [name for name, states in STEP_REQUESTS.items() if state in states and not _barred(name, task, step)]
     else:
-        found = [name for name in TASK_REQUESTS if _is_for(name, task)]
+        found = [name for name in TASK_REQUESTS if _is_for(name, task) and _objection(name, task) is None]
     return (*found, *_votes(task, step))
 
 
@@ -90,6 +98,10 @@ def require_legal(asked: Ask, name: str, task: Task) -> None:
         raise RequestRefused(_rule(name, step, task), legal)
 
 
+def _objection(name: str, task: Task) -> str | None:
+    return TASK_GUARDS[name](task) if name in TASK_GUARDS else None
+
+
 def _rule(name: str, step: str | None, task: Task) -> str:
     who = "the task" if step is None else f"step {step!r}"
     state = task.state if step is None else task.steps[step].state
@@ -100,6 +112,8 @@ def _rule(name: str, step: str | None, task: Task) -> str:
     if name in VOTES:
         return _no_vote(name, step, task, f"{who} is {state}")
     states = TASK_REQUESTS[name] if step is None else STEP_REQUESTS[name]
+    if state in states and (objection := _objection(name, task)) is not None:
+        return objection
     return f"{who} is {state}: {name!r} is legal for one that is {_any_of(states)}"
 
 
