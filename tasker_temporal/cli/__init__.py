@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from tasker_temporal.cli import options
+from tasker_temporal.cli.drafts import DRAFTS
 from tasker_temporal.cli.events import events
 from tasker_temporal.cli.options import Connection
 from tasker_temporal.cli.schedule import schedule
@@ -43,7 +44,7 @@ def tasker() -> None:
     """
 
 
-for verb in (*VERBS, schedule, events):
+for verb in (*VERBS, *DRAFTS, schedule, events):
     tasker.add_command(verb)
 
 
