@@ -21,6 +21,7 @@ from temporalio.worker import (
 )
 
 from tasker_temporal.activities import step_activity
+from tasker_temporal.converter import LazyPydanticConverter
 from tasker_temporal.declare import DeclaredStep, TaskTemplate
 from tasker_temporal.errors import TemplateError, UnknownSink, UnknownTemplate
 from tasker_temporal.identity import Headers
@@ -34,6 +35,12 @@ from tasker_temporal.workflow import TaskWorkflow, workflow_class
 
 HEARTBEAT_THROTTLE = timedelta(seconds=10)
 """How late, at most, a running handler hears of its cancellation. The SDK's own default is 60 seconds."""
+
+SDK_EAGER_STEPS, EAGER_STEPS = 3, 10
+"""Of the steps that one workflow task starts, so many may begin at once in the worker that decided on them, if it has
+free slots: those need no dispatch, neither on the server nor in the worker. The rest go to whoever polls first. The
+SDK's own default is 3; another number that you give your worker stays.
+"""
 
 
 class TaskerPlugin(SimplePlugin):
@@ -90,6 +97,8 @@ class TaskerPlugin(SimplePlugin):
         configured = super().configure_worker(config)
         throttle = configured.get("max_heartbeat_throttle_interval", HEARTBEAT_THROTTLE)
         configured["max_heartbeat_throttle_interval"] = min(throttle, HEARTBEAT_THROTTLE)
+        if configured.get("max_eager_activity_reservations_per_workflow_task", SDK_EAGER_STEPS) == SDK_EAGER_STEPS:
+            configured["max_eager_activity_reservations_per_workflow_task"] = EAGER_STEPS
         return configured
 
     def _check_sinks(self) -> None:
@@ -132,9 +141,9 @@ def _clash(name: str, known: DeclaredStep[..., Any, Any], step: DeclaredStep[...
 def _with_pydantic(converter: DataConverter | None) -> DataConverter:
     """Pydantic's JSON in the place of the SDK's default; a payload converter of the user's own stays."""
     configured = converter or DataConverter.default
-    if configured.payload_converter_class is not DefaultPayloadConverter:
+    if configured.payload_converter_class not in (DefaultPayloadConverter, PydanticPayloadConverter):
         return configured
-    return replace(configured, payload_converter_class=PydanticPayloadConverter)
+    return replace(configured, payload_converter_class=LazyPydanticConverter)
 
 
 class CurrentDetails(Interceptor):
