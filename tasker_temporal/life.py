@@ -16,6 +16,7 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 from tasker_temporal import requests, views
+from tasker_temporal.attributes import Attributes
 from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Content, Refused, RunContinued, RunReopened, Start
@@ -54,6 +55,8 @@ class Life:
     def __init__(self, context: Any, start: Any) -> None:
         self._context = _as_raw(context)
         self.driver = Driver()
+        self.attributes = Attributes(self.driver)
+        self.driver.watch_task = self.attributes.watch
         self.deliveries = Deliveries(self.driver)
         self.driver.watch_rows = self.deliveries.watch
         self._start = self._read(start)
@@ -94,6 +97,7 @@ class Life:
             else:
                 self._recording = True
                 driver.go(self._record(), "written record")
+        self.attributes.tell()
         return self._end() if driver.closed is not None else self._continue_as_new()
 
     def _has_news(self) -> bool:
@@ -237,7 +241,9 @@ def beginning(id: str, start: StartInput, context: Content) -> Task:
     """The task as a run of it begins: new, or as the run before has left it."""
     if start.snapshot:
         return restore(unpack(start.snapshot), context)
-    return Task(id, unpacked_template(start.template), context, bytes.fromhex(start.key))
+    task = Task(id, unpacked_template(start.template), context, bytes.fromhex(start.key))
+    task.listed = start.listed
+    return task
 
 
 def _as_raw(value: Any) -> RawValue:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -15,6 +15,7 @@ from temporalio.plugin import SimplePlugin
 from temporalio.worker import (
     HandleQueryInput,
     Interceptor,
+    Worker,
     WorkerConfig,
     WorkflowInboundInterceptor,
     WorkflowInterceptorClassInput,
@@ -24,6 +25,7 @@ from tasker_temporal.activities import step_activity
 from tasker_temporal.declare import DeclaredStep, TaskTemplate
 from tasker_temporal.errors import TemplateError, UnknownSink, UnknownTemplate
 from tasker_temporal.local_activities import local_activities
+from tasker_temporal.namespace import Listing, Wanted
 from tasker_temporal.sinks.deliver import deliver_activity
 from tasker_temporal.sinks.delivery import Delivery
 from tasker_temporal.sinks.handlers import SinkHandlers
@@ -45,14 +47,22 @@ class TaskerPlugin(SimplePlugin):
         sinks: How each sink is reached that templates name: `Webhook`, `Postgres`, `JsonLines` of
             `tasker_temporal.sinks`, or a function of yours that takes a list of `TaskEvent`.
         sync_handlers: How many handlers that are plain functions may run at once, each in a thread.
+        search_attributes: Whether new tasks tell lists what they wait for. `auto` (as it comes): if the namespace has
+            what `tasker setup` adds, which is asked once. A task keeps for its whole life what was decided at its
+            start, whatever its workers say.
 
     Raises:
         TemplateError: a template has mistakes, or two versions have different handlers for one step.
     """
 
     def __init__(
-        self, *templates: TaskTemplate[Any], sinks: SinkHandlers | None = None, sync_handlers: int = 100
+        self,
+        *templates: TaskTemplate[Any],
+        sinks: SinkHandlers | None = None,
+        sync_handlers: int = 100,
+        search_attributes: Wanted = "auto",
     ) -> None:
+        self.listing = Listing(search_attributes)
         self.sinks: SinkHandlers = dict(sinks or {})
         self.templates: Mapping[str, TaskTemplate[Any]] = {template.name: template for template in templates}
         executor = ThreadPoolExecutor(sync_handlers, thread_name_prefix="tasker-step")
@@ -63,7 +73,7 @@ class TaskerPlugin(SimplePlugin):
             interceptors=[CurrentDetails()],
             workflows=[*(workflow_class(name) for name in self.templates), Delivery],
             activities=[
-                *local_activities(self.templates),
+                *local_activities(self.templates, self.listing.decide_anyway),
                 deliver_activity(self.sinks),
                 *(step_activity(step, name, executor) for name, step in handlers.items()),
             ],
@@ -86,6 +96,16 @@ class TaskerPlugin(SimplePlugin):
             for sink in template.compiled.sinks:
                 if sink.name not in self.sinks and sink.task_queue is None:
                     raise UnknownSink(template.name, sink.name, self.sinks)
+
+    async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
+        """Called by the worker.
+
+        Raises:
+            SearchAttributesMissing: they are to be told, and the namespace does not have them.
+        """
+        if self.listing.is_wanted:
+            await self.listing.decide(worker.client)
+        await super().run_worker(worker, next)
 
     def template(self, name: str) -> TaskTemplate[Any]:
         """The template of that name.
