@@ -6,11 +6,14 @@ A public name is imported when it is first asked for, so that `tasker --help` wa
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tasker_temporal.approval_notice import ApprovalNotice
     from tasker_temporal.client import schedule_action, start_task
+    from tasker_temporal.core.approval import Approval
     from tasker_temporal.core.machine import State
     from tasker_temporal.core.report import StepReport, TaskReport
     from tasker_temporal.core.routes import Route
     from tasker_temporal.core.rows import Row
+    from tasker_temporal.core.task_types import Move, TaskType
     from tasker_temporal.core.template import Limits, Retry
     from tasker_temporal.custom_events import CustomEvent
     from tasker_temporal.declare import TaskTemplate, result_of
@@ -47,11 +50,14 @@ if TYPE_CHECKING:
 else:
     # Type checkers must not see `__getattr__`: they would let any name pass.
     _HOMES = {
+        "Approval": "core.approval",
+        "ApprovalNotice": "approval_notice",
         "ContextInvalid": "errors",
         "CustomEvent": "custom_events",
         "EventRefused": "errors",
         "FailedStep": "failed_step",
         "Limits": "core.template",
+        "Move": "core.task_types",
         "PermanentError": "errors",
         "RequestRefused": "errors",
         "Retry": "core.template",
@@ -67,6 +73,7 @@ else:
         "TaskHandle": "handle",
         "TaskReport": "core.report",
         "TaskTemplate": "declare",
+        "TaskType": "core.task_types",
         "TaskerError": "errors",
         "TaskerPlugin": "plugin",
         "TemplateError": "errors",
@@ -100,11 +107,14 @@ else:
 
 
 __all__ = [
+    "Approval",
+    "ApprovalNotice",
     "ContextInvalid",
     "CustomEvent",
     "EventRefused",
     "FailedStep",
     "Limits",
+    "Move",
     "PermanentError",
     "RequestRefused",
     "Retry",
@@ -120,6 +130,7 @@ __all__ = [
     "TaskHandle",
     "TaskReport",
     "TaskTemplate",
+    "TaskType",
     "TaskerError",
     "TaskerPlugin",
     "TemplateError",

@@ -30,10 +30,10 @@ KEYS: Final[Mapping[str, IndexedValueType.ValueType]] = {
 }
 """Their names, and their types as the server calls them."""
 
-TOLD: Final = frozenset({State.PAUSED, State.ERROR, State.RESOLVED_MANUALLY})
-"""The states of a task that the status of its run does not tell."""
+PLAIN: Final = frozenset({None, State.PENDING, State.IN_PROGRESS, State.COMPLETE, State.CANCELLED})
+"""The states of a task that the status of its run tells. All others are told, those of a task's own type too."""
 
-KINDS: Final = ("approval", "event", "hold", "pause", "backoff", "handler")
+KINDS: Final = ("approval", "move", "event", "hold", "pause", "backoff", "handler")
 """What a task can be said to wait for: what lasts, and what somebody can do something about."""
 
 LONG: Final = timedelta(seconds=10)
@@ -90,10 +90,9 @@ class Attributes:
             self._failed.pop(step.name, None)
 
     def _wanted(self, task: Task) -> Values:
-        of_task = {"pause": task.state is State.PAUSED, "hold": task.is_held}
-        kinds = {*self._kinds.values(), *(kind for kind, is_so in of_task.items() if is_so)} if task.is_open else ()
+        kinds = {*self._kinds.values(), of_task(task)} if task.is_open else ()
         return {
-            STATE.name: str(task.state) if task.state in TOLD else None,
+            STATE.name: None if task.state in PLAIN else str(task.state),
             WAITING_FOR.name: [kind for kind in KINDS if kind in kinds],
             FAILED_STEPS.name: sorted(self._failed)[:STEPS_NAMED],
         }
@@ -103,6 +102,17 @@ class Attributes:
         self._told = wanted
         if changed:
             workflow.upsert_search_attributes([_update(key, wanted[key.name]) for key in changed])
+
+
+def of_task(task: Task) -> str | None:
+    """The one of `KINDS` that the task itself waits for."""
+    if task.is_held:
+        return "hold"
+    if task.state is State.PAUSED:
+        return "pause"
+    if task.state is State.PENDING_APPROVAL:
+        return "approval"
+    return "move" if task.state in task.template.type.states else None
 
 
 def waits_for(task: Task, step: Step) -> str | None:

@@ -186,17 +186,19 @@ def _arguments(
         if "sinks" in options:
             raise UnknownTemplate("sinks= is part of a task's template: pass the template, or leave sinks to its own")
         return [RawValue(converter.to_payload(context))]
-    compiled = template.compiled if "sinks" not in options else _with_sinks(template.compiled, options["sinks"])
+    compiled = template.compiled if "sinks" not in options else _with_sinks(template, options["sinks"])
     actor = options.get("actor") or client.identity
     key, reason = secrets.token_bytes(KEY_BYTES), options.get("reason", "")
     start = StartInput.first(compiled, key, actor, reason, listed=listed)
     return start_arguments(converter, template, context, start)
 
 
-def _with_sinks(template: Template, sinks: Sequence[Sink]) -> Template:
+def _with_sinks(template: TaskTemplate[Any], sinks: Sequence[Sink]) -> Template:
     """The template for one task only. A copy would take over what was computed of the old one."""
-    made = Template(**{name: getattr(template, name) for name in Template.model_fields} | {"sinks": tuple(sinks)})
-    if found := [*mistakes(made), *sink_mistakes(made.sinks)]:
+    known = template.compiled
+    made = Template(**{name: getattr(known, name) for name in Template.model_fields} | {"sinks": tuple(sinks)})
+    custom = [event.name for event in template.custom_events]
+    if found := [*mistakes(made), *sink_mistakes(made.sinks, custom)]:
         raise TemplateError(template.name, found)
     return made
 

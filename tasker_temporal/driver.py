@@ -13,6 +13,7 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RawValue, RetryPolicy
+from temporalio.exceptions import ActivityError
 
 from tasker_temporal import outcomes, views
 from tasker_temporal.core.engine import Engine
@@ -22,6 +23,8 @@ from tasker_temporal.core.messages import (
     Command,
     Drain,
     Fact,
+    NotifierFailed,
+    Notify,
     RunStep,
     StartTimer,
     StepStopped,
@@ -35,7 +38,7 @@ from tasker_temporal.core.requests import Ask
 from tasker_temporal.core.snapshot import snapshot
 from tasker_temporal.core.task import Task
 from tasker_temporal.core.template import PAYLOAD_LIMIT
-from tasker_temporal.wire import BACKSTOP, pack, step_call
+from tasker_temporal.wire import BACKSTOP, notice, pack, raw, step_call
 
 LOST_WORKER_ATTEMPTS = 3
 """How often Temporal itself starts an execution whose worker was lost."""
@@ -52,6 +55,15 @@ AGAIN, ONCE = (
 
 LOOK_AGAIN_EVENTS, LOOK_AGAIN_BYTES = 1_000, 1_000_000
 """How much a history grows before its run is looked at again, if its snapshot was too large to continue as new."""
+
+NOTIFIER_TIMEOUT, NOTIFIER_PATIENCE = timedelta(minutes=1), timedelta(minutes=10)
+"""One attempt of a notifier, and all of them."""
+
+NOTIFIER_RETRIES = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    maximum_interval=timedelta(minutes=1),
+    maximum_attempts=8,
+)
 
 LOCAL_TIMEOUT = timedelta(seconds=30)
 
@@ -73,6 +85,7 @@ class Driver:
         self.watch_rows: Callable[[], None] = _nobody
         self.watch_task: Callable[[], None] = _nobody
         self._running: dict[tuple[str, int], workflow.ActivityHandle[RawValue]] = {}
+        self._notifying: dict[str, workflow.ActivityHandle[RawValue]] = {}
         self._timers: dict[str, asyncio.Task[None]] = {}
         self._errands: list[asyncio.Task[None]] = []
         self._measured = (-1, True)
@@ -89,8 +102,13 @@ class Driver:
 
     @property
     def is_idle(self) -> bool:
-        """No handler runs."""
-        return not self._running
+        """No handler runs, and no notifier."""
+        return not self._running and not self._notifying
+
+    @property
+    def notifies(self) -> bool:
+        """People are being told of an approval: the run does not end before they are, or cannot be."""
+        return bool(self._notifying)
 
     def feed(self, message: Ask | Fact) -> None:
         """Give the engine one message, and carry out what it orders."""
@@ -158,6 +176,8 @@ class Driver:
                 self._timers[timer.id] = asyncio.create_task(self._wait(timer), name=f"timer: {timer.id}")
             case StopTimer(timer_id):
                 self._stop_timer(timer_id)
+            case Notify():
+                self._notify(command)
             case CloseTask(state):
                 self.closed = state
 
@@ -184,6 +204,28 @@ class Driver:
         if not handle.cancelled() and isinstance(handle.exception(), Exception | None):
             handler = self.task.template.activity_type(command.step)
             self._feed_safely(outcomes.fact(command, handle, handler))
+
+    def _notify(self, command: Notify) -> None:
+        """Tried again for two minutes or so: it holds up the end of the run, and its going on as a new one, alone."""
+        name = f"notify:{command.approval}:{command.kind}"
+        handle = workflow.start_activity(
+            self.task.template.notifier_type(command.step),
+            args=[raw(notice(self.task, command))],
+            activity_id=name,
+            result_type=RawValue,
+            start_to_close_timeout=NOTIFIER_TIMEOUT,
+            schedule_to_close_timeout=NOTIFIER_PATIENCE,
+            retry_policy=NOTIFIER_RETRIES,
+            summary=f"{command.approval} was {command.kind}",
+        )
+        self._notifying[name] = handle
+        handle.add_done_callback(partial(self._notified, name, command))
+
+    def _notified(self, name: str, command: Notify, handle: asyncio.Task[RawValue]) -> None:
+        del self._notifying[name]
+        if not handle.cancelled() and isinstance(error := handle.exception(), Exception):
+            failure = outcomes.failure_of(error.cause if isinstance(error, ActivityError) else error)
+            self._feed_safely(NotifierFailed(command.step, command.approval, command.kind, failure))
 
     def _stop_step(self, step: str, execution: int) -> None:
         if (handle := self._running.get((step, execution))) is not None:

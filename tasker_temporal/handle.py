@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from typing import Any, NotRequired, TypedDict, TypeVar, Unpack, overload
 
+from pydantic import ValidationError
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowQueryRejectedError
 from temporalio.common import RawValue
@@ -16,16 +17,18 @@ from temporalio.service import RPCError
 
 from tasker_temporal import views
 from tasker_temporal.core.engine import Engine
-from tasker_temporal.core.machine import OPEN
+from tasker_temporal.core.machine import ENDS
 from tasker_temporal.core.report import TaskReport
 from tasker_temporal.core.report import report as report_of
 from tasker_temporal.core.rows import Row
-from tasker_temporal.declare import DeclaredStep
+from tasker_temporal.declare import DeclaredApproval, DeclaredStep
 from tasker_temporal.door import PATIENCE, Door
-from tasker_temporal.errors import NoAnswer, TaskCancelled, TaskFailed, TaskLost
+from tasker_temporal.errors import NoAnswer, RequestRefused, TaskCancelled, TaskFailed, TaskLost
+from tasker_temporal.local_activities import said
 from tasker_temporal.reader import Reader
 from tasker_temporal.record import read
 from tasker_temporal.retelling import retold
+from tasker_temporal.signature import adapter
 from tasker_temporal.why import Explanation
 from tasker_temporal.why import why as explained
 from tasker_temporal.wire import payload_of, raw, read_raw
@@ -189,7 +192,7 @@ class TaskHandle:
     async def settled(self) -> TaskReport:
         """Wait until the task is over, or in `error` and held for somebody to step in."""
         pause = 0.05
-        while (report := await self.report()).state in OPEN:
+        while (report := await self.report()).state not in ENDS:
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, 2.0)
         return report
@@ -260,6 +263,47 @@ class TaskHandle:
         changes = {"attempts": attempts, "timeout": seconds, "task_queue": task_queue, "config": config}
         return await self._door.ask("change_step", {"step": _name(step), **changes, **asked})
 
+    # Deciding. A vote may come before the approval opens. `approval` is its id, as `fraud_review#1`: with it the vote
+    # is refused if another round counts by now. Without a step it is about the task's own approval.
+
+    @overload
+    async def approve(
+        self, step: DeclaredApproval[T], form: T, *, approval: str | None = None, **asked: Unpack[Asked]
+    ) -> dict[str, Any]: ...
+    @overload
+    async def approve(
+        self,
+        step: DeclaredApproval[None] | str | None = None,
+        form: Any = None,
+        *,
+        approval: str | None = None,
+        **asked: Unpack[Asked],
+    ) -> dict[str, Any]: ...
+    async def approve(
+        self, step: Any = None, form: Any = None, *, approval: str | None = None, **asked: Unpack[Asked]
+    ) -> dict[str, Any]:
+        """Vote for it. The form of the vote that makes the quorum full is the step's result."""
+        if isinstance(step, DeclaredApproval):
+            form = _checked(step, form)
+        plain = json.loads(self.client.data_converter.payload_converter.to_payload(form).data or b"null")
+        return await self._door.ask("approve", {**_about(step, approval), "form": plain, **asked})
+
+    async def reject(
+        self, step: AnyStep | None = None, *, approval: str | None = None, **asked: Unpack[Asked]
+    ) -> dict[str, Any]:
+        """Vote against it, which decides at once."""
+        return await self._door.ask("reject", {**_about(step, approval), **asked})
+
+    async def withdraw(
+        self, step: AnyStep | None = None, *, approval: str | None = None, **asked: Unpack[Asked]
+    ) -> dict[str, Any]:
+        """Take back the vote of this `actor`, while nothing is decided."""
+        return await self._door.ask("withdraw", {**_about(step, approval), **asked})
+
+    async def move(self, to: str, **asked: Unpack[Asked]) -> dict[str, Any]:
+        """Move a task along a row of its type that is taken because somebody asks for it."""
+        return await self._door.ask("move", {"to": to, **asked})
+
     async def plan(self, request: Mapping[str, Any]) -> list[Row]:
         """The rows that a request would write now, as `{"request": "skip", "step": ..., "actor": ..., "reason": ...}`.
 
@@ -270,6 +314,19 @@ class TaskHandle:
 
     def _reader(self) -> Reader:
         return Reader(self.client, self.id)
+
+
+def _about(step: AnyStep | None, approval: str | None) -> dict[str, Any]:
+    said = {"step": None if step is None else _name(step), "approval": approval}
+    return {key: value for key, value in said.items() if value is not None}
+
+
+def _checked(step: DeclaredApproval[Any], form: Any) -> Any:
+    """What a worker would refuse is refused before it is sent."""
+    try:
+        return adapter(step.form).validate_python(form)
+    except ValidationError as error:
+        raise RequestRefused(f"the form of {step.name!r} is not valid: {said(error)}") from error
 
 
 def _name(step: AnyStep) -> str:

@@ -20,7 +20,7 @@ from tasker_temporal.attributes import Attributes
 from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Content, Refused, RunContinued, RunReopened, Start
-from tasker_temporal.core.requests import Ask, CancelTask, CompleteStep
+from tasker_temporal.core.requests import Approve, Ask, CancelTask, CompleteStep
 from tasker_temporal.core.snapshot import restore, snapshot
 from tasker_temporal.core.task import Task
 from tasker_temporal.deliveries import Deliveries
@@ -102,7 +102,9 @@ class Life:
 
     def _has_news(self) -> bool:
         driver = self.driver
-        return driver.broken is not None or (not self._recording and (driver.closed is not None or self._must_leave()))
+        if driver.broken is not None or self._recording:
+            return driver.broken is not None
+        return self._must_leave() if driver.closed is None else not driver.notifies
 
     async def _begin(self) -> None:
         problems: tuple[dict[str, Any], ...] = ()
@@ -135,17 +137,21 @@ class Life:
             self.driver.feed(refused)
 
     async def checked(self, asked: Ask) -> Ask:
-        """A result given by hand must be of the handler's return type. Only a worker can tell, so this costs a marker.
+        """A result given by hand, or a form, must be of the step's type. Only a worker can tell: this costs a marker.
 
         Raises:
             ApplicationError: of type `RequestRefused`, saying what is wrong with it.
         """
-        if not isinstance(asked, CompleteStep):
-            return asked
-        found = read_raw(await local(CHECK_RESULT, raw(asked.step), raw(asked.result)))
-        if "problem" in found:
-            raise requests.refusal(RequestRefused(found["problem"]))
-        return asked.model_copy(update={"result": found["result"]})
+        match asked:
+            case CompleteStep():
+                return asked.model_copy(update={"result": await _checked(asked.step, asked.result)})
+            case Approve(step=str(step)) if self._has_form(step):
+                return asked.model_copy(update={"form": await _checked(step, asked.form)})
+        return asked
+
+    def _has_form(self, step: str) -> bool:
+        known = self.driver.task.steps.get(step)
+        return known is not None and known.template.approval is not None and known.template.result != "None"
 
     async def begun(self) -> Driver:
         """Requests that come before the task has begun wait for it."""
@@ -235,6 +241,18 @@ class Life:
             raise ApplicationError(message, type="StateTooLarge", non_retryable=True)
         start = StartInput.later(task.template, snapshot(task), info.run_id)
         workflow.continue_as_new(args=[self._context, start.raw()])
+
+
+async def _checked(step: str, value: Any) -> Any:
+    """The value as the step's result, in JSON.
+
+    Raises:
+        ApplicationError: of type `RequestRefused`: it is not of the step's type.
+    """
+    found = read_raw(await local(CHECK_RESULT, raw(step), raw(value)))
+    if "problem" in found:
+        raise requests.refusal(RequestRefused(found["problem"]))
+    return found["result"]
 
 
 def beginning(id: str, start: StartInput, context: Content) -> Task:

@@ -26,6 +26,7 @@ from tasker_temporal.declare import DeclaredStep, TaskTemplate
 from tasker_temporal.errors import TemplateError, UnknownSink, UnknownTemplate
 from tasker_temporal.local_activities import local_activities
 from tasker_temporal.namespace import Listing, Wanted
+from tasker_temporal.notifiers import notifier_activities
 from tasker_temporal.sinks.deliver import deliver_activity
 from tasker_temporal.sinks.delivery import Delivery
 from tasker_temporal.sinks.handlers import SinkHandlers
@@ -76,6 +77,7 @@ class TaskerPlugin(SimplePlugin):
                 *local_activities(self.templates, self.listing.decide_anyway),
                 deliver_activity(self.sinks),
                 *(step_activity(step, name, executor) for name, step in handlers.items()),
+                *notifier_activities(templates, executor),
             ],
         )
 
@@ -125,7 +127,7 @@ def _handlers(templates: Sequence[TaskTemplate[Any]]) -> dict[str, DeclaredStep[
     found: dict[str, DeclaredStep[..., Any, Any]] = {}
     for template in templates:
         compiled = template.compiled
-        for step in template.declared:
+        for step in (one for one in template.declared if one.awaits == "handler"):
             for name in (step.name, *step.options.get("formerly", ())):
                 known = found.setdefault(compiled.activity_type(name), step)
                 if known.function is not step.function:

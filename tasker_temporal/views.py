@@ -110,6 +110,7 @@ def timer_summary(timer: Timer) -> str:
         "handler": f"{timer.step} · waiting for a worker with its handler",
         "grace": "cancellation grace",
         "hold": "held for somebody to step in",
+        "approval": "the task's approval · deadline",
     }
     return names[timer.kind]
 
@@ -121,6 +122,8 @@ def failure_message(task: Task) -> str:
         place = ".".join(str(part) for part in first["loc"]) or "the whole"
         return f"the context is not valid: {place}: {first['msg']}" + _more(len(task.problems) - 1)
     failed = [step for step in task.steps.values() if step.state is State.ERROR and step.failure is not None]
+    if not failed and task.failure is not None:
+        return f"{task.failure.type}: {task.failure.message}"
     if not failed:
         return "the task cannot go on, and no step of it failed"
     failure = failed[0].failure

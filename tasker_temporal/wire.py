@@ -20,7 +20,7 @@ from pydantic_core import to_json
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 
-from tasker_temporal.core.messages import AUTOMATIC, JSON, Content
+from tasker_temporal.core.messages import AUTOMATIC, JSON, Content, Notify
 from tasker_temporal.core.rows import Row
 from tasker_temporal.core.task import INTERPRETER, Task
 from tasker_temporal.core.template import Frozen, Sink, StepTemplate, Template
@@ -233,6 +233,12 @@ class Remainder(Frozen):
 
     def raw(self) -> RawValue:
         return raw(self.model_dump(mode="json", exclude_defaults=True))
+
+
+def notice(task: Task, command: Notify) -> dict[str, Any]:
+    """What an approval's notifier is told, as JSON."""
+    said = {"task_id": task.id, "template": task.template.name, **command._asdict()}
+    return {key: value for key, value in said.items() if value is not None or key == "step"}
 
 
 def chunks(text: str, size: int) -> Sequence[str]:

@@ -135,9 +135,21 @@ def result(task: str, step: str | None, as_json: bool, connection: Connection) -
     help="Only say whether the chain holds: of TASK, or of an exported FILE, for which no server is needed.",
 )
 @click.option("--export", type=options.OUTPUT, metavar="FILE", help="Write it to FILE, one line of JSON for each row.")
+@click.option(
+    "--archive",
+    metavar="URL|FILE",
+    help="Read TASK from where a sink keeps rows: postgresql://HOST/DB[#TABLE], or a file; no server is needed.",
+)
 @options.as_json(f"what --export writes, a first line and one for each row: {ROW}; with --verify rows, head, verified")
 @options.connects
-def audit(task: str | None, verify: str | None, export: Path | None, as_json: bool, connection: Connection) -> None:
+def audit(
+    task: str | None,
+    verify: str | None,
+    export: Path | None,
+    archive: str | None,
+    as_json: bool,
+    connection: Connection,
+) -> None:
     """Show all that happened to TASK, and why.
 
     The chain of digests is verified each time; a record that does not hold ends with code 1, and the first bad row is
@@ -147,6 +159,7 @@ def audit(task: str | None, verify: str | None, export: Path | None, as_json: bo
     Examples:
       tasker audit shop.sell-1 --export sell-1.jsonl
       tasker audit --verify sell-1.jsonl
+      tasker audit shop.sell-1 --archive audit.jsonl
     """
     from tasker_temporal.cli import auditing
     from tasker_temporal.cli.process import run
@@ -155,6 +168,8 @@ def audit(task: str | None, verify: str | None, export: Path | None, as_json: bo
         raise click.UsageError("Missing argument 'TASK'.", click.get_current_context())
     if task is None and verify:
         run(auditing.verify_file(Path(verify), as_json))
+    elif task is not None and not verify and archive is not None:
+        run(auditing.audit_archive(task, archive, verify is not None, export, as_json))
     elif task is not None and not verify:
         run(auditing.audit(task, verify is not None, export, connection, as_json))
     raise click.UsageError(f"--verify takes TASK or the file {verify!r}, not both.", click.get_current_context())

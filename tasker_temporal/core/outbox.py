@@ -6,7 +6,7 @@ acknowledged is forgotten. An outbox is book-keeping of the shell: no row comes 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from fnmatch import fnmatchcase
 from functools import lru_cache
@@ -39,9 +39,9 @@ def fits(patterns: tuple[str, ...], event: str) -> bool:
     return any(fnmatchcase(event, pattern) for pattern in patterns)
 
 
-def idle_patterns(sink: Sink) -> list[str]:
-    """Those of its patterns that fit nothing that it could get."""
-    return [pattern for pattern in sink.events if not any(fits((pattern,), event) for event in TELLABLE)]
+def idle_patterns(sink: Sink, custom: Sequence[str] = ()) -> list[str]:
+    """Those of its patterns that fit nothing that it could get. `custom` are the template's own events."""
+    return [pattern for pattern in sink.events if not any(fits((pattern,), name) for name in (*TELLABLE, *custom))]
 
 
 class Outbox:

@@ -56,8 +56,10 @@ class Postgres:
         if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)?", table):
             raise ValueError(f"table {table!r}: expected a name as tasker_events, or archive.tasker_events")
         self._psycopg, self._url = psycopg, url
+        self.Error: type[Exception] = psycopg.Error
         self.table = table
         self._connection: AsyncConnection[Any] | None = None
+        self._is_made = False
         self._turn = asyncio.Lock()
 
     def __repr__(self) -> str:
@@ -76,9 +78,9 @@ class Postgres:
                 raise
 
     async def events(self, task_id: str) -> list[TaskEvent]:
-        """What the table has of the task: of each sink in order."""
+        """What the table has of the task: of each sink in order. Who may only read makes no table."""
         async with self._turn:
-            connection = await self._connected()
+            connection = await self._connected(make=False)
             cursor = await connection.execute(self._sql(READ), (task_id,))
             found = [TaskEvent.model_validate_json(text) for (text,) in await cursor.fetchall()]
             await connection.commit()
@@ -89,10 +91,13 @@ class Postgres:
         async with self._turn:
             await self._disconnect()
 
-    async def _connected(self) -> AsyncConnection[Any]:
+    async def _connected(self, *, make: bool = True) -> AsyncConnection[Any]:
         if self._connection is None or self._connection.closed:
             self._connection = await self._psycopg.AsyncConnection.connect(self._url)
+            self._is_made = False
+        if make and not self._is_made:
             await self._make_table(self._connection)
+            self._is_made = True
         return self._connection
 
     async def _make_table(self, connection: AsyncConnection[Any]) -> None:

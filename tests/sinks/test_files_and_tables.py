@@ -5,13 +5,12 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import psycopg
 import pytest
 
-from benchmarks.postgres import is_here, serving
 from tasker_temporal.core.rows import Row, genesis, verify
 from tasker_temporal.sinks import JsonLines, Postgres, RowData, TaskEvent
 from tests.sinks.some import some_events
@@ -61,14 +60,6 @@ async def test_several_writers_of_one_file_tear_no_line(tmp_path: Path) -> None:
     await asyncio.gather(*[JsonLines(file)(await some_events(name)) for name in names])
     for name in names:
         verified(await JsonLines(file).events(name))
-
-
-@pytest.fixture(scope="module")
-def database() -> Iterator[str]:
-    if not is_here():
-        pytest.skip("no PostgreSQL server is installed here")
-    with serving() as server:
-        yield server.url
 
 
 @pytest.fixture
