@@ -171,8 +171,8 @@ def _running(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
         what, until = f"a worker that has the handler {handler!r}", timer.due
         return Wait(kind="handler", step=step.name, what=what, since=step.missing_since, until=until, could=could)
     what = f"execution {step.execution} of its handler"
-    until = _due(task, f"deadline:{step.name}")
-    return Wait(kind="execution", step=step.name, what=what, since=step.since, until=until, could=could)
+    deadline = _due(task, f"deadline:{step.name}")
+    return Wait(kind="execution", step=step.name, what=what, since=step.since, until=deadline, could=could)
 
 
 def _failed(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
