@@ -138,7 +138,7 @@ def _update(key: Any, value: Any) -> Any:
     return key.value_set(value) if value else key.value_unset()
 
 
-def type_of(name: str) -> str:
+def type_name(kind: IndexedValueType.ValueType) -> str:
     """The type as people write it: `KeywordList`."""
-    words = IndexedValueType.Name(KEYS[name]).removeprefix("INDEXED_VALUE_TYPE_").split("_")
+    words = IndexedValueType.Name(kind).removeprefix("INDEXED_VALUE_TYPE_").split("_")
     return "".join(map(str.capitalize, words))

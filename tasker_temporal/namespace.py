@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import Literal
 
-from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.api.operatorservice.v1 import AddSearchAttributesRequest, ListSearchAttributesRequest
 from temporalio.api.workflowservice.v1 import ListWorkflowExecutionsRequest
 from temporalio.client import Client
 from temporalio.service import RPCError, RPCStatusCode
 
-from tasker_temporal.attributes import KEYS, type_of
+from tasker_temporal.attributes import KEYS, type_name
 from tasker_temporal.errors import SearchAttributesMissing
 
 Wanted = bool | Literal["auto"]
@@ -84,9 +83,8 @@ async def missing(client: Client) -> Sequence[str] | None:
         return await _tried(client)
     for name, kind in KEYS.items():
         if found.get(name, kind) != kind:
-            strange = IndexedValueType.Name(found[name]).removeprefix("INDEXED_VALUE_TYPE_").lower()
-            what = f"search attribute {name} of namespace {client.namespace!r} is a {strange}: expected {type_of(name)}"
-            raise SearchAttributesMissing(what)
+            what = f"search attribute {name} of namespace {client.namespace!r} is of type {type_name(found[name])}"
+            raise SearchAttributesMissing(f"{what}: expected {type_name(kind)}")
     return [name for name in KEYS if name not in found]
 
 

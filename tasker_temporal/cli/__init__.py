@@ -9,6 +9,7 @@ import click
 
 from tasker_temporal.cli import options
 from tasker_temporal.cli.events import events
+from tasker_temporal.cli.finding import FINDING
 from tasker_temporal.cli.options import Connection
 from tasker_temporal.cli.schedule import schedule
 from tasker_temporal.cli.verbs import VERBS
@@ -43,7 +44,7 @@ def tasker() -> None:
     """
 
 
-for verb in (*VERBS, schedule, events):
+for verb in (*VERBS, *FINDING, schedule, events):
     tasker.add_command(verb)
 
 

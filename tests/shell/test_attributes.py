@@ -5,11 +5,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import pytest_asyncio
 from temporalio.common import SearchAttributeKey, SearchAttributePair, TypedSearchAttributes
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.worker import Replayer, Worker
 
 from tasker_temporal import (
@@ -25,9 +26,11 @@ from tasker_temporal import (
     start_task,
 )
 from tasker_temporal.attributes import FAILED_STEPS, KEYS, STATE, STEPS_NAMED, WAITING_FOR
+from tasker_temporal.cli.process import WrongUse
+from tasker_temporal.cli.setup import added
 from tasker_temporal.dev import DevServer
 from tasker_temporal.errors import SearchAttributesMissing
-from tasker_temporal.namespace import add, missing
+from tasker_temporal.namespace import Listing, add, missing
 from tasker_temporal.reader import Reader
 from tests.server.conftest import Connect, histories, replayed, worker
 from tests.shell.kit import Gate, history, kinds, lasting, until
@@ -398,3 +401,34 @@ async def test_where_there_are_none_nothing_is_told_until_they_are_added(bare: D
     assert await add(connected) == []
     assert await missing(connected) == []
     assert await upserts_of_a_pause(bare) == 2
+
+
+def denied(*_: Any, **__: Any) -> Any:
+    raise RPCError("no", RPCStatusCode.PERMISSION_DENIED, b"")
+
+
+async def test_whoever_may_not_ask_for_their_list_finds_out_by_a_query(
+    server: DevServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connected = await server.client(plugins=[TaskerPlugin()])
+    monkeypatch.setattr(connected.operator_service, "list_search_attributes", denied)
+    assert await missing(connected) == []
+    monkeypatch.setitem(cast(dict[str, Any], KEYS), "TaskerNever", KEYS[STATE.name])
+    assert await missing(connected) == list(KEYS)
+    assert not await Listing().decide(connected)
+    monkeypatch.setattr(connected.workflow_service, "list_workflow_executions", denied)
+    assert await missing(connected) is None
+    assert not await Listing().decide(connected)
+    assert await Listing(True).decide(connected)
+
+
+async def test_setup_says_who_can_do_what_you_may_not(server: DevServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    connected = await server.client(plugins=[TaskerPlugin()])
+    monkeypatch.setitem(cast(dict[str, Any], KEYS), "TaskerNever", KEYS[STATE.name])
+    monkeypatch.setattr(connected.operator_service, "add_search_attributes", denied)
+    with pytest.raises(WrongUse) as refused:
+        await added(connected)
+    assert refused.value.message.startswith(
+        "search attributes cannot be added to namespace 'default', you may not (no): "
+        "ask whoever runs the cluster to add TaskerState as Keyword, "
+    )
