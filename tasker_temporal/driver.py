@@ -75,6 +75,7 @@ class Driver:
         closed: The state in which the task ended; None while it is open.
         broken: A bug. The workflow raises it, so that its task stops, visibly, and nothing is lost.
         watch_rows: Called after each message, if the task has sinks.
+        watch_task: Called after each message, if the task tells search attributes.
     """
 
     def __init__(self) -> None:
@@ -82,6 +83,7 @@ class Driver:
         self.closed: State | None = None
         self.broken: Exception | None = None
         self.watch_rows: Callable[[], None] = _nobody
+        self.watch_task: Callable[[], None] = _nobody
         self._running: dict[tuple[str, int], workflow.ActivityHandle[RawValue]] = {}
         self._notifying: dict[str, workflow.ActivityHandle[RawValue]] = {}
         self._timers: dict[str, asyncio.Task[None]] = {}
@@ -115,6 +117,8 @@ class Driver:
         self._watch_history()
         if self.task.outboxes:
             self.watch_rows()
+        if self.task.listed:
+            self.watch_task()
 
     def go(self, errand: Coroutine[Any, Any, None], name: str) -> None:
         """Run something beside the main coroutine, which only waits."""

@@ -17,6 +17,7 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 from tasker_temporal import requests, views
+from tasker_temporal.attributes import Attributes
 from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Content, Refused, RunContinued, RunReopened, Start
@@ -59,6 +60,8 @@ class Life:
         self._context = _as_raw(context)
         self._arguments = [_as_raw(value) for value in (context, start) if value is not None]
         self.driver = Driver()
+        self.attributes = Attributes(self.driver)
+        self.driver.watch_task = self.attributes.watch
         self.deliveries = Deliveries(self.driver)
         self.driver.watch_rows = self.deliveries.watch
         self._start = self._read(start)
@@ -99,6 +102,7 @@ class Life:
             else:
                 self._recording = True
                 driver.go(self._record(), "written record")
+        self.attributes.tell()
         return self._end() if driver.closed is not None else self._continue_as_new()
 
     def _has_news(self) -> bool:
@@ -301,7 +305,9 @@ def beginning(id: str, start: StartInput, context: Content) -> Task:
     """The task as a run of it begins: new, or as the run before has left it."""
     if start.snapshot:
         return restore(unpack(start.snapshot), context)
-    return Task(id, unpacked_template(start.template), context, bytes.fromhex(start.key))
+    task = Task(id, unpacked_template(start.template), context, bytes.fromhex(start.key))
+    task.listed = start.listed
+    return task
 
 
 def _as_raw(value: Any) -> RawValue:

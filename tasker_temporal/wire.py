@@ -103,9 +103,11 @@ class StartInput(Frozen):
     previous_run: str = ""
     request: Mapping[str, Any] | None = None
     """A task that had ended in `error` goes on because of this request."""
+    listed: bool = False
+    """A new task tells search attributes. In a later run, the snapshot says so."""
 
     @classmethod
-    def first(cls, template: Template, key: bytes, actor: str, reason: str = "") -> StartInput:
+    def first(cls, template: Template, key: bytes, actor: str, reason: str = "", *, listed: bool = False) -> StartInput:
         """How a task begins."""
         return cls(
             template_name=template.name,
@@ -114,6 +116,7 @@ class StartInput(Frozen):
             actor=actor,
             reason=reason,
             key=key.hex(),
+            listed=listed,
             template=pack(template.plain),
         )
 

@@ -43,6 +43,7 @@ def snapshot(task: Task) -> dict[str, Any]:
         "started_at": _time(task.started_at),
         "ended_at": _time(task.ended_at),
         "since": _time(task.since) if task.since != _since(task) else None,
+        "listed": task.listed or None,
         "cancelling": task.cancelling,
         "cancelled_by": list(task.cancelled_by) if task.cancelling is not None else None,
         "problems": [dict(problem) for problem in task.problems],
@@ -151,6 +152,7 @@ def restore(plain: Mapping[str, Any], context: Content) -> Task:
     task.state = known(plain["state"]) if "state" in plain else None
     task.started_at, task.ended_at = _read_time(plain.get("started_at")), _read_time(plain.get("ended_at"))
     task.since = _read_time(plain.get("since")) or _since(task)
+    task.listed = plain.get("listed", False)
     task.cancelling = plain.get("cancelling")
     task.cancelled_by = tuple(plain.get("cancelled_by", task.cancelled_by))
     task.problems = tuple(plain.get("problems", ()))

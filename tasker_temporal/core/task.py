@@ -95,6 +95,7 @@ class Task:
         backing_off: Failed steps that will be tried again.
         exhausted: Failed steps that will not.
         cancelling: The sort_key of the row that asked for the cancellation.
+        listed: It tells lists of tasks what it waits for, as was decided when it was started.
         draining: Nothing new starts until the run continues as new.
         problems: The context's validation errors.
         requester: Who started it.
@@ -125,7 +126,7 @@ class Task:
         self.timers: dict[str, Timer] = {}
         self.cancelling: int | None = None
         self.cancelled_by = NOBODY
-        self.draining = False
+        self.listed = self.draining = False
         self.problems: tuple[Mapping[str, Any], ...] = ()
         self.started_at: datetime | None = None
         self.ended_at: datetime | None = None

@@ -172,12 +172,8 @@ def _running(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
         what, until = f"a worker that has the handler {handler!r}", timer.due
         return Wait(kind="handler", step=step.name, what=what, since=step.missing_since, until=until, could=could)
     what = f"execution {step.execution} of its handler"
-    return Wait(kind="execution", step=step.name, what=what, since=step.since, until=_deadline(task, step), could=could)
-
-
-def _deadline(task: Task, step: Step) -> datetime | None:
-    timer = task.timers.get(f"deadline:{step.name}")
-    return None if timer is None else timer.due
+    deadline = _due(task, f"deadline:{step.name}")
+    return Wait(kind="execution", step=step.name, what=what, since=step.since, until=deadline, could=could)
 
 
 def _failed(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
