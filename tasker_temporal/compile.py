@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from pydantic import ValidationError
 
+from tasker_temporal.core.approval import Approval
 from tasker_temporal.core.outbox import idle_patterns
 from tasker_temporal.core.soundness import unsound
+from tasker_temporal.core.task_types import DEFAULT, TYPES
 from tasker_temporal.core.template import Argument, Sink, StepTemplate, Template, mistakes
 from tasker_temporal.core.triggers import EventTemplate
 from tasker_temporal.errors import TemplateError
@@ -41,6 +43,7 @@ def compile_template(
     steps = [known for step in declared if (known := _compile_step(step, found)) is not None]
     known_events = tuple(EventTemplate(name=event.name, model=type_name(event.model)) for event in events)
     options = {"context": type_name(context), "steps": tuple(steps), "events": known_events, **options}
+    options = _with_type(options, found)
     try:
         compiled = Template(name=name, **options)
     except ValidationError as error:
@@ -60,6 +63,21 @@ def sink_mistakes(sinks: Sequence[Sink], custom: Sequence[str]) -> list[str]:
         for sink in sinks
         for pattern in idle_patterns(sink, custom)
     ]
+
+
+def _with_type(options: Mapping[str, Any], found: list[str]) -> dict[str, Any]:
+    """A type that was named is declared in the library; `notify` is part of the approval."""
+    said = dict(options)
+    notify = said.pop("notify", False)
+    if isinstance(kind := said.get("type"), str):
+        said["type"] = TYPES.get(kind, DEFAULT)
+        if kind not in TYPES:
+            found.append(f"its type is {kind!r}: expected one of {', '.join(TYPES)}, or a TaskType")
+    if notify and isinstance(approval := said.get("approval"), Approval):
+        said["approval"] = approval.model_copy(update={"notify": True})
+    elif notify:
+        found.append("its notify: expected approval=Approval(...) with it")
+    return said
 
 
 def _compile_step(step: Declared, found: list[str]) -> StepTemplate | None:

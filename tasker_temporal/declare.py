@@ -4,18 +4,39 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Generic, Literal, NoReturn, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, cast, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    Literal,
+    NoReturn,
+    ParamSpec,
+    Protocol,
+    Required,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    cast,
+    overload,
+)
 
+from tasker_temporal.approval_notice import Notifier
 from tasker_temporal.compile import compile_template
+from tasker_temporal.core.approval import Approval
 from tasker_temporal.core.registry import EventRegistry
 from tasker_temporal.core.routes import Mode, Route
+from tasker_temporal.core.task_types import TaskType
 from tasker_temporal.core.template import Limits, Retry, Sink, Template
 from tasker_temporal.custom_events import CustomEvent
 from tasker_temporal.expression import DeclaredEvent, On, OnEvent
 from tasker_temporal.signature import Marker, ResultOf, Signature, is_async, read
+
+if TYPE_CHECKING:
+    from tasker_temporal.yaml import Handlers
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
@@ -60,6 +81,9 @@ class StepOptions(TypedDict, total=False):
 class DeclaredStep(Generic[P, R, T]):
     """A step and its handler. It is still the function: call it with all its arguments, and it runs."""
 
+    awaits: Literal["handler", "approval", "event"] = "handler"
+    """What it waits for once it is in progress; only a `handler` is run by a worker."""
+
     def __init__(
         self,
         template: TaskTemplate[Any],
@@ -95,6 +119,70 @@ class DeclaredStep(Generic[P, R, T]):
 
     def __repr__(self) -> str:
         return f"<step {self.template.name}.{self.name}>"
+
+
+class ApprovalOptions(TypedDict, total=False):
+    """How people are asked.
+
+    Keys:
+        after: Steps that must be over first.
+        approvers: Who may vote: names of actors, `group:NAME` for verified identities of that group, `*` for anybody.
+        quorum: So many votes approve, 1 unless said. One vote against rejects at once.
+        not_requester: Four eyes: who started the task may not vote. True unless said.
+        deadline: How long they are waited for; without one, for ever.
+        on_deadline: `reject` (as it comes), `approve`, or `escalate`: then `escalate_to` may vote too, and as much time
+            is given once more, after which it is rejected.
+        escalate_to: Who may vote once it is escalated.
+        verified: Only verified identities may vote. False unless said.
+        notify: Called with an `ApprovalNotice` when the approval is opened, escalated and decided; a failure of it is
+            noted, and holds nothing up.
+        formerly: Names that the step had.
+        description: For people.
+    """
+
+    after: Iterable[DeclaredStep[..., Any, Any]]
+    approvers: Required[Iterable[str]]
+    quorum: int
+    not_requester: bool
+    deadline: timedelta
+    on_deadline: Literal["reject", "approve", "escalate"]
+    escalate_to: Iterable[str]
+    verified: bool
+    notify: Notifier
+    formerly: Iterable[str]
+    description: str
+
+
+class DeclaredApproval(DeclaredStep[[], U, U]):
+    """A step that waits for people. Its result is the form that they filled in, None if it has no form."""
+
+    awaits = "approval"
+
+    def __init__(self, template: TaskTemplate[Any], name: str, form: Any, options: ApprovalOptions) -> None:
+        said: dict[str, Any] = dict(options)
+        self.notify: Notifier | None = said.pop("notify", None)
+        of_step = {key: said.pop(key) for key in ("after", "deadline", "formerly", "description") if key in said}
+        terms = as_terms(said, notified=self.notify is not None)
+        given: Any = {**of_step, "awaits": "approval", "approval": terms}
+        super().__init__(template, name, self._no_handler, given, {})
+        self.__name__, self.form = name, form
+
+    @functools.cached_property
+    def signature(self) -> Signature:
+        return Signature((), self.form, ())
+
+    def _no_handler(self) -> U:
+        raise TypeError(f"step {self.name!r} is an approval: it has no handler, people decide it")
+
+
+def as_terms(said: Mapping[str, Any], *, notified: bool) -> dict[str, Any]:
+    """What was said of an approval, as the fields of `Approval`."""
+    lists = {key: tuple(said[key]) for key in ("approvers", "escalate_to") if _is_list(said.get(key))}
+    return {**said, **lists, **({"notify": True} if notified else {})}
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Iterable) and not isinstance(value, str)
 
 
 class DeclaredWait(DeclaredStep[[], NoReturn, T]):
@@ -158,6 +246,10 @@ class TaskTemplate(Generic[C]):
         cancel_grace: How long the running steps of a cancelled task may take to end.
         handler_grace: How long a step waits for a worker that has its handler.
         limits: How much of one task runs at a time.
+        type: `default`; `critical`, whose tasks wait for their own approval when all steps are over; `batch`, whose
+            tasks are complete only if every step is; or a `TaskType` that you declare.
+        approval: Who approves the task, if its type asks for it.
+        notify: Called with an `ApprovalNotice` when the task's own approval is opened, escalated and decided.
         mode: `concurrent`, unless said: all that can run runs. `sequential_only`: one step at a time, in declared
             order. `high_priority`: before other tasks on its queue.
         max_concurrency: Steps that run at once.
@@ -167,11 +259,17 @@ class TaskTemplate(Generic[C]):
     """
 
     @overload
-    def __init__(self: TaskTemplate[Any], name: str, **options: Unpack[TemplateOptions]) -> None: ...
+    def __init__(
+        self: TaskTemplate[Any], name: str, *, notify: Notifier | None = None, **options: Unpack[TemplateOptions]
+    ) -> None: ...
     @overload
-    def __init__(self, name: str, *, context: type[C], **options: Unpack[TemplateOptions]) -> None: ...
-    def __init__(self, name: str, *, context: Any = Any, **options: Unpack[TemplateOptions]) -> None:
-        self.name = name
+    def __init__(
+        self, name: str, *, context: type[C], notify: Notifier | None = None, **options: Unpack[TemplateOptions]
+    ) -> None: ...
+    def __init__(
+        self, name: str, *, context: Any = Any, notify: Notifier | None = None, **options: Unpack[TemplateOptions]
+    ) -> None:
+        self.name, self.notify = name, notify
         self.context: Any = context
         self.options = options
         self.declared: list[DeclaredStep[..., Any, Any]] = []
@@ -205,6 +303,24 @@ class TaskTemplate(Generic[C]):
     def add_step(self, name: str, function: Any, **options: Unpack[StepOptions]) -> Any:
         """Declare a function that is defined elsewhere, or any callable, as the handler of the step `name`."""
         return self._add(name, function, options, _names_of_caller())
+
+    @overload
+    def approval(self, name: str, *, form: type[U], **options: Unpack[ApprovalOptions]) -> DeclaredApproval[U]: ...
+    @overload
+    def approval(self, name: str, **options: Unpack[ApprovalOptions]) -> DeclaredApproval[None]: ...
+    def approval(self, name: str, *, form: Any = None, **options: Unpack[ApprovalOptions]) -> Any:
+        """Declare a step that waits for people to approve. `ApprovalOptions` lists the options.
+
+        Args:
+            form: What an approver fills in, a pydantic model or anything else that pydantic can validate. The form of
+                the vote that decides is the step's result.
+        """
+        after = tuple(options["after"]) if _is_list(options.get("after")) else options.get("after", ())
+        given: Any = {**options, "after": after}
+        step: DeclaredApproval[Any] = DeclaredApproval(self, name, form, given)
+        self.declared.append(step)
+        self._compiled = None
+        return step
 
     def decision(
         self, /, *, branches: Iterable[str], name: str | None = None, **options: Unpack[StepOptions]
@@ -251,11 +367,44 @@ class TaskTemplate(Generic[C]):
         self._compiled = None
         return event
 
+    @classmethod
+    def from_yaml(
+        cls, path_or_text: str | os.PathLike[str], *, handlers: Handlers, context: Any = None
+    ) -> TaskTemplate[Any]:
+        """The template that a YAML file declares. In Python and in YAML, the same template has the same digest.
+
+        Args:
+            path_or_text: A path, also as a text that ends with `.yaml` or `.yml`; any other text is the YAML itself.
+            handlers: What the file can name, and nothing else: functions by name, a module, or an object with methods.
+                Types may stand beside them.
+            context: The context's type, if no handler takes it and it is not registered.
+
+        Raises:
+            YamlError: with every mistake, its line and a code.
+        """
+        # Not above: whoever imports a template into a sandboxed workflow of his own would import the YAML library too.
+        from tasker_temporal.yaml import Makes, declare_yaml
+
+        makes = Makes(cls, {"handler": DeclaredStep, "event": DeclaredWait})
+        template: TaskTemplate[Any] = declare_yaml(path_or_text, handlers, context, makes)
+        return template
+
+    def to_yaml(self) -> str:
+        """The template as YAML. `from_yaml`, with these handlers, makes the same template of it.
+
+        Raises:
+            TemplateError: the template has mistakes.
+        """
+        from tasker_temporal.yaml import write_template
+
+        names = {name: getattr(step.function, "__name__", name) for name, step in self.handlers.items()}
+        return write_template(self.compiled, {step: name for step, name in names.items() if step != name})
+
     def _add(
         self, name: str, function: Any, options: StepOptions, names: Mapping[str, Any]
     ) -> DeclaredStep[..., Any, Any]:
         after: Any = options.get("after")
-        if isinstance(after, Iterable) and not isinstance(after, str):
+        if _is_list(after):
             options = {**options, "after": tuple(after)}
         step: DeclaredStep[..., Any, Any] = DeclaredStep(self, name, function, options, names)
         self.declared.append(step)
@@ -291,14 +440,16 @@ class TaskTemplate(Generic[C]):
             TemplateError: something in the declaration is wrong; the message has every mistake.
         """
         if self._compiled is None:
+            notified = {"notify": True} if self.notify is not None else {}
+            options = {**self.options, **notified}
             custom = [event.name for event in self.custom_events]
-            self._compiled = compile_template(self.name, self.context, self.declared, self.events, self.options, custom)
+            self._compiled = compile_template(self.name, self.context, self.declared, self.events, options, custom)
         return self._compiled
 
     @property
     def handlers(self) -> dict[str, DeclaredStep[..., Any, Any]]:
         """The declared steps that have a handler, by name."""
-        return {step.name: step for step in self.declared if not isinstance(step, DeclaredWait)}
+        return {step.name: step for step in self.declared if not isinstance(step, DeclaredWait | DeclaredApproval)}
 
     def __repr__(self) -> str:
         return f"<template {self.name} {self.version}>"
@@ -316,6 +467,8 @@ class TemplateOptions(TypedDict, total=False):
     cancel_grace: timedelta
     handler_grace: timedelta
     limits: Limits
+    type: TaskType | str
+    approval: Approval
     mode: Mode
     max_concurrency: int
     routes: Sequence[Route]

@@ -3,6 +3,7 @@ Every exception of the package, divided by what the catcher does next:
 
 * TaskerError
   - TemplateError            mend the declaration: it is not a graph of steps with fitting types
+    · YamlError              mend the YAML file: each problem has its line and a code
   - ContextInvalid           mend the context: it does not validate against the template's model
   - UnknownTemplate          register the template, or name one that is
   - UnknownSink              say how the sink is reached: `TaskerPlugin(sinks=...)`
@@ -11,6 +12,7 @@ Every exception of the package, divided by what the catcher does next:
   - RequestRefused           the request broke a rule; the task is unchanged
   - RequestUnanswered        nobody answered in time; the request may still be applied
   - NoAnswer                 run a worker; a task that is over needs none
+  - RetellingFailed          run a worker: this release cannot tell the task from its history
   - EventError               mend the publisher: an event nobody registered, or a payload of the wrong shape
   - RecordError              the written record is missing or does not verify
   - SignatureError           do not trust the webhook: who sent it does not know the secret, or sent it long ago
@@ -31,7 +33,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class TaskerError(Exception):
@@ -46,6 +48,37 @@ class TemplateError(TaskerError):
         count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
         super().__init__(f"template {template!r} has {count}:{lines}")
         self.template, self.mistakes = template, tuple(mistakes)
+
+
+class YamlProblem(NamedTuple):
+    """One mistake in a YAML file. Lines and columns begin with 1."""
+
+    code: str
+    """`TT-Y012`, as the reference explains it; a code never changes its meaning."""
+    file: str
+    line: int
+    column: int
+    message: str
+    source: str
+    """The line as it stands in the file."""
+
+    def __str__(self) -> str:
+        shown = self.source[:SHOWN]
+        pointer = f"\n      {' ' * (self.column - 1)}^" if self.column <= len(shown) + 1 else ""
+        below = f"\n      {shown}{pointer}" if shown.strip() else ""
+        return f"{self.file}:{self.line}:{self.column}: {self.code}: {self.message}{below}"
+
+
+SHOWN = 120
+"""Characters of an offending line that are shown."""
+
+
+class YamlError(TemplateError):
+    """A template in YAML is wrong. `problems` holds every mistake with its line, column and code."""
+
+    def __init__(self, template: str, file: str, problems: Sequence[YamlProblem]) -> None:
+        super().__init__(template or file, [str(problem) for problem in problems])
+        self.file, self.problems = file, tuple(problems)
 
 
 class ContextInvalid(TaskerError):
@@ -114,6 +147,10 @@ class RequestUnanswered(TaskerError):
 
 class NoAnswer(TaskerError):
     """An open task was asked something, and no worker answered in time."""
+
+
+class RetellingFailed(TaskerError):
+    """No worker answers for a task, and its history cannot be replayed here."""
 
 
 class EventError(TaskerError):

@@ -21,9 +21,12 @@ from temporalio.worker import (
 )
 
 from tasker_temporal.activities import step_activity
+from tasker_temporal.converter import LazyPydanticConverter
 from tasker_temporal.declare import DeclaredStep, TaskTemplate
 from tasker_temporal.errors import TemplateError, UnknownSink, UnknownTemplate
+from tasker_temporal.identity import Headers
 from tasker_temporal.local_activities import local_activities
+from tasker_temporal.notifiers import notifier_activities
 from tasker_temporal.sinks.deliver import deliver_activity
 from tasker_temporal.sinks.delivery import Delivery
 from tasker_temporal.sinks.handlers import SinkHandlers
@@ -32,6 +35,12 @@ from tasker_temporal.workflow import TaskWorkflow, workflow_class
 
 HEARTBEAT_THROTTLE = timedelta(seconds=10)
 """How late, at most, a running handler hears of its cancellation. The SDK's own default is 60 seconds."""
+
+SDK_EAGER_STEPS, EAGER_STEPS = 3, 10
+"""Of the steps that one workflow task starts, so many may begin at once in the worker that decided on them, if it has
+free slots: those need no dispatch, neither on the server nor in the worker. The rest go to whoever polls first. The
+SDK's own default is 3; another number that you give your worker stays.
+"""
 
 
 class TaskerPlugin(SimplePlugin):
@@ -46,13 +55,19 @@ class TaskerPlugin(SimplePlugin):
         sinks: How each sink is reached that templates name: `Webhook`, `Postgres`, `JsonLines` of
             `tasker_temporal.sinks`, or a function of yours that takes a list of `TaskEvent`.
         sync_handlers: How many handlers that are plain functions may run at once, each in a thread.
+        identity_key: That of the clients' `IdentityInterceptor`: an identity that is not signed with it is refused.
+            Without it, every identity in a header is believed.
 
     Raises:
         TemplateError: a template has mistakes, or two versions have different handlers for one step.
     """
 
     def __init__(
-        self, *templates: TaskTemplate[Any], sinks: SinkHandlers | None = None, sync_handlers: int = 100
+        self,
+        *templates: TaskTemplate[Any],
+        sinks: SinkHandlers | None = None,
+        sync_handlers: int = 100,
+        identity_key: bytes | None = None,
     ) -> None:
         self.sinks: SinkHandlers = dict(sinks or {})
         self.templates: Mapping[str, TaskTemplate[Any]] = {template.name: template for template in templates}
@@ -61,13 +76,14 @@ class TaskerPlugin(SimplePlugin):
         super().__init__(
             "tasker_temporal.TaskerPlugin",
             data_converter=_with_pydantic,
-            interceptors=[CurrentDetails()],
+            interceptors=[CurrentDetails(), Headers()],
             workflows=[*(workflow_class(name) for name in self.templates), Delivery, Sweep],
             activities=[
-                *local_activities(self.templates),
+                *local_activities(self.templates, identity_key),
                 deliver_activity(self.sinks),
                 sweep_activity(self.templates),
                 *(step_activity(step, name, executor) for name, step in handlers.items()),
+                *notifier_activities(templates, executor),
             ],
         )
 
@@ -81,6 +97,8 @@ class TaskerPlugin(SimplePlugin):
         configured = super().configure_worker(config)
         throttle = configured.get("max_heartbeat_throttle_interval", HEARTBEAT_THROTTLE)
         configured["max_heartbeat_throttle_interval"] = min(throttle, HEARTBEAT_THROTTLE)
+        if configured.get("max_eager_activity_reservations_per_workflow_task", SDK_EAGER_STEPS) == SDK_EAGER_STEPS:
+            configured["max_eager_activity_reservations_per_workflow_task"] = EAGER_STEPS
         return configured
 
     def _check_sinks(self) -> None:
@@ -107,7 +125,7 @@ def _handlers(templates: Sequence[TaskTemplate[Any]]) -> dict[str, DeclaredStep[
     found: dict[str, DeclaredStep[..., Any, Any]] = {}
     for template in templates:
         compiled = template.compiled
-        for step in template.declared:
+        for step in (one for one in template.declared if one.awaits == "handler"):
             for name in (step.name, *step.options.get("formerly", ())):
                 known = found.setdefault(compiled.activity_type(name), step)
                 if known.function is not step.function:
@@ -123,9 +141,9 @@ def _clash(name: str, known: DeclaredStep[..., Any, Any], step: DeclaredStep[...
 def _with_pydantic(converter: DataConverter | None) -> DataConverter:
     """Pydantic's JSON in the place of the SDK's default; a payload converter of the user's own stays."""
     configured = converter or DataConverter.default
-    if configured.payload_converter_class is not DefaultPayloadConverter:
+    if configured.payload_converter_class not in (DefaultPayloadConverter, PydanticPayloadConverter):
         return configured
-    return replace(configured, payload_converter_class=PydanticPayloadConverter)
+    return replace(configured, payload_converter_class=LazyPydanticConverter)
 
 
 class CurrentDetails(Interceptor):

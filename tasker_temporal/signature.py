@@ -55,7 +55,19 @@ class EventOf:
         return f"the event {getattr(self.event, 'name', self.event)!r}"
 
 
-Marker = ResultOf | FailureOf | EventOf
+@dataclass(frozen=True)
+class ContextOf:
+    """Stands for the task's context, where a file says so beside the signature."""
+
+    step: ClassVar[None] = None
+    source: ClassVar[Source] = "context"
+
+    def __str__(self) -> str:
+        return "the context"
+
+
+Marker = ResultOf | FailureOf | EventOf | ContextOf
+NOTHING_SAID: Mapping[str, Marker] = {}
 
 
 @dataclass(frozen=True)
@@ -83,8 +95,15 @@ class Signature:
     mistakes: tuple[str, ...]
 
 
-def read(function: Callable[..., Any], names: Mapping[str, Any]) -> Signature:
-    """Read the handler's signature. `names` are those that its annotations may use beside the module's own."""
+def read(
+    function: Callable[..., Any], names: Mapping[str, Any], takes: Mapping[str, Marker] = NOTHING_SAID
+) -> Signature:
+    """Read the handler's signature.
+
+    Args:
+        names: Those that its annotations may use beside the module's own.
+        takes: What parameters take, if something else than the signature says it.
+    """
     called = _called(function)
     try:
         hints = typing.get_type_hints(called, localns=dict(names), include_extras=True)
@@ -92,7 +111,7 @@ def read(function: Callable[..., Any], names: Mapping[str, Any]) -> Signature:
         return Signature((), Any, (f"its annotations cannot be read: {error}",))
     bindings, mistakes = [], []
     for parameter in inspect.signature(function).parameters.values():
-        found = _bind(parameter, hints.get(parameter.name, MISSING))
+        found = _bind(parameter, hints.get(parameter.name, MISSING), takes.get(parameter.name))
         if isinstance(found, str):
             mistakes.append(found)
         elif found is not None:
@@ -116,12 +135,13 @@ def is_async(function: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(_called(function))
 
 
-def _bind(parameter: inspect.Parameter, hint: Any) -> Binding | str | None:
+def _bind(parameter: inspect.Parameter, hint: Any, said: Marker | None) -> Binding | str | None:
     if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
         return f"its parameter {parameter} is not supported: expected named parameters only"
     plain, marker = _strip(hint)
     if isinstance(parameter.default, Marker):
         marker = parameter.default
+    marker = said or marker
     if marker is None and parameter.default is not MISSING:
         return None
     if hint is MISSING:

@@ -11,6 +11,7 @@ from tasker_temporal.cli import options
 from tasker_temporal.cli.options import Connection, duration
 
 REPORT = "the report: task_id, template, version, state, counts, steps, ..."
+REASON = "kind, step, sentence, since, until, action, could"
 ROW = "sort_key, kind, entity, from, to, event, actor, reason, cause, metadata, at, digest"
 
 
@@ -68,7 +69,8 @@ def start(
 def status(task: str, as_json: bool, connection: Connection) -> None:
     """Show where TASK stands.
 
-    Ends with code 1 if it failed or was cancelled. A task that is over is read without a worker.
+    Ends with code 1 if it failed or was cancelled. If no worker answers, its history is told again, and a warning says
+    so (`tasker why` has the details).
 
     \b
     Example:
@@ -78,6 +80,27 @@ def status(task: str, as_json: bool, connection: Connection) -> None:
     from tasker_temporal.cli.process import run
 
     run(show(task, connection, as_json))
+
+
+@click.command("why")
+@click.argument("task")
+@click.option("--all", "everything", is_flag=True, help="Also when it is a long list.")
+@options.as_json(f"task_id, template, state, source, reasons ({REASON})")
+@options.connects
+def why(task: str, everything: bool, as_json: bool, connection: Connection) -> None:
+    """Say what TASK waits for, and what to do about it.
+
+    One sentence for each thing: since when, until when, and the best next action as a command. It also tells if no
+    worker polls its queue, or if its workers fail: then its history is told again. Of a task that is over it says why.
+
+    \b
+    Example:
+      tasker why shop.sell-1
+    """
+    from tasker_temporal.cli.explaining import why as explain
+    from tasker_temporal.cli.process import run
+
+    run(explain(task, everything, connection, as_json))
 
 
 @click.command("result")
@@ -222,25 +245,6 @@ def graph(
     run(draw(name, chosen, output, app, connection))
 
 
-@click.command("cancel")
-@click.argument("task")
-@click.option("--actor", help="Who asks, for the audit; USER@HOST unless said.")
-@click.option("--reason", required=True, help="Why, for the audit.")
-@options.as_json("first, last and rows: what followed at once")
-@options.connects
-def cancel(task: str, actor: str | None, reason: str, as_json: bool, connection: Connection) -> None:
-    """Stop TASK. Steps that run are told to end; `tasker watch` shows when it has stopped.
-
-    \b
-    Example:
-      tasker cancel shop.sell-1 --reason 'the customer called'
-    """
-    from tasker_temporal.cli.looking import cancel as ask
-    from tasker_temporal.cli.process import run
-
-    run(ask(task, actor, reason, connection, as_json))
-
-
 @click.command("watch")
 @click.argument("task")
 @options.as_json(f"one line for each row of the audit: {ROW}")
@@ -261,4 +265,4 @@ def watch(task: str, as_json: bool, connection: Connection) -> None:
     run(follow(task, connection, as_json))
 
 
-VERBS: tuple[click.Command, ...] = (start, status, result, audit, list_, graph, cancel, watch)
+VERBS: tuple[click.Command, ...] = (start, status, why, result, audit, list_, graph, watch)

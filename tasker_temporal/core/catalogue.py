@@ -46,10 +46,13 @@ def _moves(table: Table, meanings: Mapping[str, str], payload: type[Payload]) ->
 
 FACTS, ASKS, SUBSCRIBERS = "core.intake.facts", "core.intake.asks", "core.subscribers."
 
-_task, _step, _workflow, _around = (
+APPROVER, TYPES = SUBSCRIBERS + "approver", "core.task_types"
+
+_task, _step, _workflow, _approval, _around = (
     EventDefinition.task,
     EventDefinition.step,
     EventDefinition.workflow,
+    EventDefinition.approval,
     EventDefinition.state_machine,
 )
 
@@ -114,6 +117,14 @@ EVENTS: Final = EventRegistry(
             "What failed keeps the task from going on.",
             SUBSCRIBERS + "task_finalizer",
         ),
+        _task("approval_requested", shapes.TaskTransitioned, "Every step is over: people must approve.", TYPES),
+        _task("moved", shapes.TaskTransitioned, "The task is in a state of its type's own.", TYPES),
+        _approval("requested", "People are asked to decide.", APPROVER),
+        _approval("voted", "Somebody voted, perhaps before the approval opened.", "core.intake.votes"),
+        _approval("withdrawn", "Somebody took a vote back.", "core.intake.votes"),
+        _approval("escalated", "The deadline passed: more people are asked.", FACTS),
+        _approval("decided", "The votes decided, or the deadline did.", APPROVER),
+        _approval("notification_failed", "The notifier of an approval failed for good.", FACTS),
         _around("task.before_transition", "The task is about to move."),
         _around("task.after_transition", "The task has moved."),
         _around("step.before_transition", "A step is about to move."),

@@ -164,10 +164,11 @@ class Engine:
     def _noted(self, said: Note, cause: int | None) -> Event[Payload]:
         row = note(self.task, said._replace(cause=cause))
         fields: dict[str, Any] = {"task_id": self.task.id, "sort_key": row.sort_key, "metadata": row.metadata}
-        if said.step is not None and not said.refused:
+        if self._events.names_step(row.event):
             fields["step"] = said.step
         if said.content is not None and said.step is not None:
-            fields["content"], fields["execution"] = said.content, self.task.steps[said.step].execution
+            fields["step"], fields["content"] = said.step, said.content
+            fields["execution"] = self.task.steps[said.step].execution
             return self._events.custom(row.event, fields, row.sort_key)
         return self._events.event(row.event, fields, row.sort_key)
 

@@ -28,13 +28,15 @@ class RowWritten(Payload):
 class TaskTransitioned(RowWritten):
     """The task moved."""
 
-    from_state: State | None
-    to_state: State
+    from_state: State | str | None
+    to_state: State | str
 
 
 class StepTransitioned(TaskTransitioned):
     """A step moved. `execution` counts its handler's runs so far."""
 
+    from_state: State | None
+    to_state: State
     step: str
     execution: int
 
@@ -43,6 +45,12 @@ class StepNoted(RowWritten):
     """Something about a step that is no move."""
 
     step: str
+
+
+class ApprovalNoted(RowWritten):
+    """Something about an approval: a step's, or the task's own if `step` is None."""
+
+    step: str | None
 
 
 class CustomPublished(StepNoted):
@@ -62,8 +70,8 @@ class Move(Payload):
     sort_key: int
     event: str
     step: str | None
-    from_state: State | None
-    to_state: State
+    from_state: State | str | None
+    to_state: State | str
 
 
 class StepNamed(Payload):

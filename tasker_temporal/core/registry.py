@@ -22,6 +22,7 @@ class Category(StrEnum):
     TASK = "task"
     STEP = "step"
     WORKFLOW = "workflow"
+    APPROVAL = "approval"
     STATE_MACHINE = "state_machine"
     TELEMETRY = "telemetry"
     CUSTOM = "custom"
@@ -61,6 +62,10 @@ class EventDefinition(NamedTuple):
     @classmethod
     def workflow(cls, name: str, payload: type[Payload], description: str, publisher: str) -> EventDefinition:
         return cls(name if "." in name else f"workflow.{name}", Category.WORKFLOW, payload, description, publisher)
+
+    @classmethod
+    def approval(cls, name: str, description: str, publisher: str) -> EventDefinition:
+        return cls(f"approval.{name}", Category.APPROVAL, shapes.ApprovalNoted, description, publisher)
 
     @classmethod
     def state_machine(cls, name: str, description: str) -> EventDefinition:
@@ -112,6 +117,10 @@ class EventRegistry:
             return Event(name, validate(fields), cause)
         except ValidationError as error:
             raise EventError(f"event {name!r}: {error}") from error
+
+    def names_step(self, name: str) -> bool:
+        """The event `name` has a field for a step."""
+        return name in self._definitions and "step" in self._definitions[name].payload.model_fields
 
     def payload(self, name: str) -> type[Payload]:
         """The shape of the registered event `name`."""

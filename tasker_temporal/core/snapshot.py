@@ -14,9 +14,10 @@ from typing import Any, Final
 
 from tasker_temporal.core.joins import count, is_doomed, occupy, queue_of
 from tasker_temporal.core.machine import DONE, OVER, State
-from tasker_temporal.core.messages import DROPPED, JSON, Content, Failure, Kept, Timer
+from tasker_temporal.core.messages import AUTOMATIC, DROPPED, JSON, Ballot, Content, Failure, Kept, Timer, Vote
 from tasker_temporal.core.outbox import Outbox
 from tasker_temporal.core.task import INTERPRETER, Step, Task
+from tasker_temporal.core.task_types import known
 from tasker_temporal.core.template import PAYLOAD_LIMIT, Template, changed
 
 SPARE_BYTES: Final = 256 * 1024
@@ -36,7 +37,7 @@ def snapshot(task: Task) -> dict[str, Any]:
         "interpreter": INTERPRETER,
         "id": task.id,
         "key": task.key.hex(),
-        "template": task.template.model_dump(mode="json", exclude_defaults=True),
+        "template": task.template.plain,
         "state": task.state,
         "before": [task.sort_key, task.head],
         "started_at": _time(task.started_at),
@@ -48,6 +49,10 @@ def snapshot(task: Task) -> dict[str, Any]:
         "viable": [name for name in dict.fromkeys((*task.gates, *task.viable)) if task.steps[name].viable],
         "timers": [[*timer[:3], _time(timer.due), timer.cause] for timer in sorted(task.timers.values())],
         "answers": {name: list(rows) for name, rows in sorted(task.answers.items(), key=lambda item: item[1])},
+        "requester": None if task.requester == AUTOMATIC else task.requester,
+        "failure": None if task.failure is None else list(task.failure),
+        "round": None if task.round == 1 else task.round,
+        "ballots": {id: _ballot(task.ballots[id]) for id in sorted(task.ballots)},
         "inbox": {name: [_kept(entry) for entry in task.inbox[name]] for name in sorted(task.inbox)},
         "outboxes": {name: _outbox(task, box) for name, box in task.outboxes.items()},
         "steps": {name: plain for name, step in task.steps.items() if (plain := _step(task, step, kept))},
@@ -56,9 +61,10 @@ def snapshot(task: Task) -> dict[str, Any]:
 
 
 def _step(task: Task, step: Step, kept: Set[str]) -> dict[str, Any]:
-    counts = {name: getattr(step, name) for name in _COUNTS}
-    plain: dict[str, Any] = {name: count for name, count in counts.items() if count != _COUNTS[name]}
-    plain |= {name: _time(getattr(step, name)) for name in _TIMES if getattr(step, name) is not None}
+    plain: dict[str, Any] = {
+        name: count for name, default in _COUNTS.items() if (count := getattr(step, name)) != default
+    }
+    plain |= {name: _time(at) for name in _TIMES if (at := getattr(step, name)) is not None}
     if step.state is not State.PENDING:
         plain["state"] = step.state
     if step.since != _since(step, task):
@@ -127,12 +133,22 @@ def _kept(kept: Kept) -> list[Any]:
     return [kept.id, kept.row, _content(kept.content)]
 
 
+def _ballot(ballot: Ballot) -> list[Any]:
+    votes = [[*vote[:3], _content(vote.form), vote.row] for vote in ballot.votes]
+    return [ballot.step, votes, ballot.escalated]
+
+
+def _read_ballot(plain: Any) -> Ballot:
+    votes = (Vote(vote[0], vote[1], vote[2], _read_content(vote[3]), vote[4]) for vote in plain[1])
+    return Ballot(plain[0], tuple(votes), plain[2])
+
+
 def restore(plain: Mapping[str, Any], context: Content) -> Task:
     """The task that `plain` was made of, without its rows."""
     template = Template.model_validate(plain["template"])
     task = Task(plain["id"], template, context, bytes.fromhex(plain["key"]))
     task.before = (plain["before"][0], plain["before"][1])
-    task.state = State(plain["state"]) if "state" in plain else None
+    task.state = known(plain["state"]) if "state" in plain else None
     task.started_at, task.ended_at = _read_time(plain.get("started_at")), _read_time(plain.get("ended_at"))
     task.since = _read_time(plain.get("since")) or _since(task)
     task.cancelling = plain.get("cancelling")
@@ -144,6 +160,9 @@ def restore(plain: Mapping[str, Any], context: Content) -> Task:
     task.inbox = {name: tuple(Kept(row[0], row[1], _read_content(row[2])) for row in inbox[name]) for name in inbox}
     boxes = plain.get("outboxes", {})
     task.outboxes = {sink.name: Outbox.of(sink, boxes.get(sink.name, {})) for sink in template.sinks}
+    task.requester, task.round = plain.get("requester", task.requester), plain.get("round", 1)
+    task.failure = Failure(*plain["failure"]) if "failure" in plain else None
+    task.ballots = {id: _read_ballot(ballot) for id, ballot in plain.get("ballots", {}).items()}
     steps = plain.get("steps", {})
     for name, step in task.steps.items():
         _restore_step(task, step, steps.get(name, {}))

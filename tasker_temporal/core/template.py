@@ -18,7 +18,9 @@ from typing import Any, Literal
 
 from pydantic import Field
 
+from tasker_temporal.core.approval import Approval, approval_mistakes
 from tasker_temporal.core.routes import Mode, Route
+from tasker_temporal.core.task_types import DEFAULT, TaskType, type_mistakes
 from tasker_temporal.core.triggers import EventTemplate, Trigger, steps_of
 from tasker_temporal.core.values import Frozen as Frozen
 
@@ -81,6 +83,8 @@ class StepTemplate(Frozen):
     description: str = ""
     awaits: Literal["handler", "approval", "event"] = "handler"
     """What it waits for once it is in progress: its handler's end, people, or something from outside."""
+    approval: Approval | None = None
+    """Whose votes decide it, if it awaits an approval."""
     arguments: tuple[Argument, ...] = ()
     after: tuple[str, ...] = ()
     on: Trigger | None = None
@@ -197,6 +201,9 @@ class Template(Frozen):
     cancel_grace: timedelta = Field(default=timedelta(seconds=30), ge=timedelta(0))
     handler_grace: timedelta = Field(default=timedelta(minutes=10), ge=timedelta(0))
     limits: Limits = Limits()
+    type: TaskType = DEFAULT
+    approval: Approval | None = None
+    """The task's own, if its type has one."""
     events: tuple[EventTemplate, ...] = ()
     """What may come from outside."""
     mode: Mode = "concurrent"
@@ -207,10 +214,14 @@ class Template(Frozen):
     sinks: tuple[Sink, ...] = ()
 
     @cached_property
+    def plain(self) -> Mapping[str, Any]:
+        """The template as JSON, without what is as by default."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of the template's canonical JSON, as 64 hexadecimal digits: equal graphs, equal digests."""
-        plain = self.model_dump(mode="json", exclude_defaults=True)
-        return hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self.plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     @cached_property
     def dependents(self) -> dict[str, tuple[str, ...]]:
@@ -246,6 +257,10 @@ class Template(Frozen):
         """The activity type of a step's handler."""
         return f"{self.name}.{step}"
 
+    def notifier_type(self, step: str | None) -> str:
+        """The activity type of the notifier of a step's approval, or of the task's own. No step's has a colon."""
+        return f"{self.name}:notify" if step is None else f"{self.name}.{step}:notify"
+
 
 def changed(step: StepTemplate, changes: Mapping[str, Any]) -> StepTemplate:
     """The step with `attempts`, `timeout` (seconds), `task_queue` and `config` as somebody changed them."""
@@ -260,7 +275,23 @@ def changed(step: StepTemplate, changes: Mapping[str, Any]) -> StepTemplate:
 
 def mistakes(template: Template) -> list[str]:
     """Everything that keeps the template from being a sound graph, each in a sentence that names its step."""
-    return [*_name_mistakes(template), *_graph_mistakes(template)]
+    return [*_name_mistakes(template), *_graph_mistakes(template), *_approval_mistakes(template)]
+
+
+def _approval_mistakes(template: Template) -> list[str]:
+    found = type_mistakes(template.type, has_approval=template.approval is not None)
+    if template.approval is not None:
+        found += approval_mistakes(template.approval, template.approval.deadline, "None")
+    for step in template.steps:
+        said = [] if step.approval is None else approval_mistakes(step.approval, step.deadline, step.result)
+        if (step.awaits == "approval") != (step.approval is not None):
+            said.append("it awaits an approval: expected the terms of one with it, and only then")
+        if step.approval is not None and step.approval.deadline is not None:
+            said.append("its approval has a deadline of its own: expected the step's")
+        if step.approval is not None and step.name == "task":
+            said.append("an approval of that name would be mistaken for the task's own: expected another name")
+        found += [f"step {step.name!r}: {mistake}" for mistake in said]
+    return found
 
 
 def _name_mistakes(template: Template) -> list[str]:

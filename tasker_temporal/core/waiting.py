@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Final, Literal
+from typing import Literal
 
+from tasker_temporal.core.ballots import approval_id, terms_of
+from tasker_temporal.core.guards import requestable
 from tasker_temporal.core.intake.legality import legal_requests
 from tasker_temporal.core.machine import OVER, State
 from tasker_temporal.core.outbox import Outbox
@@ -14,12 +16,24 @@ from tasker_temporal.core.task import HOLD, Step, Task
 from tasker_temporal.core.template import Frozen
 
 
+class OpenApproval(Frozen):
+    """An approval that people are asked for."""
+
+    id: str
+    """As `fraud_review#1`: a vote may name it, and then counts for no other."""
+    approvers: tuple[str, ...]
+    """Who may vote now."""
+    quorum: int
+    approved_by: tuple[str, ...] = ()
+
+
 class Wait(Frozen):
     """One thing that is waited for: by the task itself if `step` is None, for ever if `until` is None."""
 
     kind: Literal[
         "execution",
         "approval",
+        "move",
         "event",
         "backoff",
         "handler",
@@ -40,9 +54,7 @@ class Wait(Frozen):
     """The requests that would be legal."""
     task_queue: str | None = None
     """Where the step's handler runs, if not where the task's workflow does."""
-
-
-AWAITED: Final = {"approval": "people to decide", "event": "something from outside"}
+    approval: OpenApproval | None = None
 
 
 def waiting(task: Task) -> tuple[Wait, ...]:
@@ -69,6 +81,12 @@ def _task_waits(task: Task) -> Iterator[Wait]:
     if task.state is State.PAUSED:
         could = legal_requests(task)
         yield Wait(kind="pause", step=None, what="somebody to resume it", since=task.since, could=could)
+    if task.state is State.PENDING_APPROVAL:
+        yield _approval(task, None, task.since, legal_requests(task))
+    if task.state in task.template.type.states:
+        to, could = " or ".join(requestable(task)), legal_requests(task)
+        what = f"somebody to move it to {to}" if to else "somebody to cancel it: no row of its type may be taken"
+        yield Wait(kind="move", step=None, what=what, since=task.since, could=could)
     if task.is_held:
         until, could = task.timers[HOLD].due, legal_requests(task)
         yield Wait(kind="hold", step=None, what="somebody to step in", since=task.ended_at, until=until, could=could)
@@ -115,9 +133,34 @@ def _viable(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
 
 
 def _parked(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
-    until = _deadline(task, step)
-    kind: Literal["approval", "event"] = "approval" if step.template.awaits == "approval" else "event"
-    return Wait(kind=kind, step=step.name, what=AWAITED[kind], since=step.started_at, until=until, could=could)
+    if step.template.approval is not None:
+        return _approval(task, step.name, step.started_at, could)
+    until = _due(task, f"deadline:{step.name}")
+    what = "something from outside"
+    return Wait(kind="event", step=step.name, what=what, since=step.started_at, until=until, could=could)
+
+
+def _approval(task: Task, step: str | None, since: datetime | None, could: tuple[str, ...]) -> Wait:
+    terms, id = terms_of(task, step), approval_id(task, step)
+    assert terms is not None
+    ballot = task.ballots[id]
+    voters = tuple(vote.actor for vote in ballot.votes)
+    asked = terms.voters(escalated=ballot.escalated)
+    until = _due(task, "approval:task" if step is None else f"deadline:{step}")
+    votes = "a vote" if terms.quorum == 1 else f"{terms.quorum - len(voters)} more of {terms.quorum} votes"
+    return Wait(
+        kind="approval",
+        step=step,
+        what=f"{votes} of {', '.join(asked)}" + (", escalated" if ballot.escalated else ""),
+        since=since,
+        until=until,
+        could=could,
+        approval=OpenApproval(id=id, approvers=asked, quorum=terms.quorum, approved_by=voters),
+    )
+
+
+def _due(task: Task, timer: str) -> datetime | None:
+    return task.timers[timer].due if timer in task.timers else None
 
 
 def _running(task: Task, step: Step, could: tuple[str, ...]) -> Wait:

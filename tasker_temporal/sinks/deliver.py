@@ -71,7 +71,7 @@ class Sending:
         if batch.rows:
             yield list(events_of(batch, batch.unpacked(), namespace, batch.number))
         elif batch.count:
-            rows = await rows_of(activity.client(), batch.task_id, batch.template)
+            rows = await rows_of(activity.client(), batch.task_id)
             wanted = (row for row in rows if fits(batch.events, row.event))
             chosen = islice(wanted, batch.number - 1, batch.number - 1 + batch.count)
             number = batch.number

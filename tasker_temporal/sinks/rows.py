@@ -13,7 +13,7 @@ from tasker_temporal.reader import Reader
 from tasker_temporal.sinks.remains import task_of
 
 
-async def rows_of(client: Client, task_id: str, template: str) -> Sequence[Row]:
+async def rows_of(client: Client, task_id: str) -> Sequence[Row]:
     """Every row of the task, verified.
 
     Raises:
@@ -22,15 +22,15 @@ async def rows_of(client: Client, task_id: str, template: str) -> Sequence[Row]:
     try:
         return await TaskHandle(client, task_id).audit()
     except RecordError:
-        return await _replayed(client, task_id, template)
+        return await _replayed(client, task_id)
 
 
-async def _replayed(client: Client, task_id: str, template: str) -> Sequence[Row]:
+async def _replayed(client: Client, task_id: str) -> Sequence[Row]:
     """The last run left no record, because it was ended from outside."""
     reader = Reader(client, task_id)
     *earlier, last = await reader.runs()
     rows = [row for run in earlier for row in (await reader.record(run)).rows]
     history = await client.get_workflow_handle(task_id, run_id=last).fetch_history()
-    rows += (await task_of(client, history, template)).rows
+    rows += (await task_of(client, history)).rows
     verify(rows, (await reader.beginning()).genesis, after=0)
     return rows

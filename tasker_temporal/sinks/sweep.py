@@ -94,7 +94,7 @@ async def _tell(client: Client, run: WorkflowExecution, template: TaskTemplate[A
     if (await client.get_workflow_handle(run.id).describe()).run_id != run.run_id:
         return False
     history = await client.get_workflow_handle(run.id, run_id=run.run_id).fetch_history()
-    task, ended = await task_of(client, history, template.name, template.compiled), _ended(history, run.run_id)
+    task, ended = await task_of(client, history, template.compiled), _ended(history, run.run_id)
     queue = history.events[0].workflow_execution_started_event_attributes.task_queue.name
     remainders = [rest for box in task.outboxes.values() if (rest := _rest(task, box, ended)).batches]
     return any([await _start(client, task, run.run_id, rest, queue) for rest in remainders])

@@ -7,15 +7,20 @@ from typing import Any, Final
 
 from pydantic_core import to_json
 
+from tasker_temporal.core.guards import requestable
 from tasker_temporal.core.intake.legality import legal_requests, require_legal
+from tasker_temporal.core.intake.votes import approve, reject, withdraw
 from tasker_temporal.core.machine import OVER, State
-from tasker_temporal.core.messages import DROPPED, Announce, Content, Message, Note, StopStep, TransitionTo
+from tasker_temporal.core.messages import DROPPED, Announce, Content, Failure, Message, Note, StopStep, TransitionTo
 from tasker_temporal.core.requests import (
+    Approve,
     Ask,
     CancelTask,
     ChangeStep,
     CompleteStep,
+    MoveTask,
     PauseTask,
+    Reject,
     ResolveStep,
     ResolveTask,
     ResumeTask,
@@ -23,8 +28,10 @@ from tasker_temporal.core.requests import (
     RetryStep,
     RetryTask,
     SkipStep,
+    Withdraw,
 )
 from tasker_temporal.core.task import Step, Task
+from tasker_temporal.core.task_types import known
 from tasker_temporal.errors import RequestRefused
 
 
@@ -39,6 +46,14 @@ def _to(state: State) -> Callable[[Ask, Task], Iterator[Message]]:
         yield TransitionTo(None, state, actor=request.actor, reason=request.reason)
 
     return door
+
+
+def _move(request: MoveTask, task: Task) -> Iterator[Message]:
+    places = requestable(task)
+    if request.to not in places:
+        raise RequestRefused(f"no row leads from {task.state} to {request.to!r} now: expected {' or '.join(places)}")
+    failure = Failure("MovedToError", request.reason, retryable=False) if request.to == State.ERROR else None
+    yield TransitionTo(None, known(request.to), {}, request.actor, request.reason, failure=failure)
 
 
 def _skip(request: SkipStep, task: Task) -> Iterator[Message]:
@@ -140,6 +155,10 @@ _DOORS: Final[Mapping[type[Ask], Callable[[Any, Task], Iterator[Message]]]] = {
     ResolveStep: _resolve_step,
     CompleteStep: _complete_step,
     ChangeStep: _change_step,
+    MoveTask: _move,
+    Approve: approve,
+    Reject: reject,
+    Withdraw: withdraw,
 }
 
 ASKS: Final = {kind: _checked(door, kind.model_fields["request"].default) for kind, door in _DOORS.items()}

@@ -1,6 +1,6 @@
 """Every case, by what it is about."""
 
-from tests.conformance.cases import doors, events, failures, graphs, requests, runs, sizes, workers
+from tests.conformance.cases import approvals, doors, events, failures, graphs, requests, runs, sizes, workers
 
 CASES = [
     *graphs.CASES,
@@ -11,4 +11,5 @@ CASES = [
     *sizes.CASES,
     *runs.CASES,
     *workers.CASES,
+    *approvals.CASES,
 ]
