@@ -6,11 +6,15 @@ A public name is imported when it is first asked for, so that `tasker --help` wa
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tasker_temporal.approval_notice import ApprovalNotice
     from tasker_temporal.client import schedule_action, start_task
+    from tasker_temporal.core.approval import Approval
     from tasker_temporal.core.machine import State
     from tasker_temporal.core.report import StepReport, TaskReport
+    from tasker_temporal.core.requests import Identity
     from tasker_temporal.core.routes import Route
     from tasker_temporal.core.rows import Row
+    from tasker_temporal.core.task_types import Move, TaskType
     from tasker_temporal.core.template import Limits, Retry
     from tasker_temporal.custom_events import CustomEvent
     from tasker_temporal.declare import TaskTemplate, result_of
@@ -28,6 +32,7 @@ if TYPE_CHECKING:
     )
     from tasker_temporal.failed_step import FailedStep
     from tasker_temporal.handle import TaskHandle
+    from tasker_temporal.identity import IdentityInterceptor
     from tasker_temporal.plugin import TaskerPlugin
     from tasker_temporal.step_context import StepContext
     from tasker_temporal.triggers import (
@@ -47,11 +52,16 @@ if TYPE_CHECKING:
 else:
     # Type checkers must not see `__getattr__`: they would let any name pass.
     _HOMES = {
+        "Approval": "core.approval",
+        "ApprovalNotice": "approval_notice",
         "ContextInvalid": "errors",
         "CustomEvent": "custom_events",
         "EventRefused": "errors",
         "FailedStep": "failed_step",
         "Limits": "core.template",
+        "Identity": "core.requests",
+        "IdentityInterceptor": "identity",
+        "Move": "core.task_types",
         "PermanentError": "errors",
         "RequestRefused": "errors",
         "Retry": "core.template",
@@ -67,6 +77,7 @@ else:
         "TaskHandle": "handle",
         "TaskReport": "core.report",
         "TaskTemplate": "declare",
+        "TaskType": "core.task_types",
         "TaskerError": "errors",
         "TaskerPlugin": "plugin",
         "TemplateError": "errors",
@@ -100,11 +111,16 @@ else:
 
 
 __all__ = [
+    "Approval",
+    "ApprovalNotice",
     "ContextInvalid",
     "CustomEvent",
     "EventRefused",
     "FailedStep",
+    "Identity",
+    "IdentityInterceptor",
     "Limits",
+    "Move",
     "PermanentError",
     "RequestRefused",
     "Retry",
@@ -120,6 +136,7 @@ __all__ = [
     "TaskHandle",
     "TaskReport",
     "TaskTemplate",
+    "TaskType",
     "TaskerError",
     "TaskerPlugin",
     "TemplateError",

@@ -6,7 +6,7 @@ import hashlib
 import json
 import secrets
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
@@ -87,13 +87,15 @@ async def start_task(
 
     Raises:
         ContextInvalid: it does not validate; nothing was started.
+        SearchAttributesMissing: the plugin is to have them told, and the namespace lacks them; nothing was started.
         TaskAlreadyStarted: there is a task of this id, running or over; nothing was started.
         TemplateError: the template has mistakes; nothing was started.
         UnknownTemplate: nothing says where tasks of that name run.
     """
     name, known = _known(client, template)
     checked = context if known is None else check_context(known, context)
-    arguments = _arguments(client, known, checked, options)
+    listed = known is not None and await _is_listed(client)
+    arguments = _arguments(client, known, checked, options, listed)
     task_id = options.get("id") or _identity(client, name, known, checked, options.get("identity", "unique"))
     try:
         await client.start_workflow(
@@ -142,8 +144,16 @@ def schedule_action(
 def _known(client: Client, template: TaskTemplate[Any] | str) -> tuple[str, TaskTemplate[Any] | None]:
     if not isinstance(template, str):
         return template.name, template
-    plugins = (plugin for plugin in client.config(active_config=True)["plugins"] if isinstance(plugin, TaskerPlugin))
-    return template, next((p.templates[template] for p in plugins if template in p.templates), None)
+    return template, next((p.templates[template] for p in _plugins(client) if template in p.templates), None)
+
+
+def _plugins(client: Client) -> Iterator[TaskerPlugin]:
+    return (plugin for plugin in client.config(active_config=True)["plugins"] if isinstance(plugin, TaskerPlugin))
+
+
+async def _is_listed(client: Client) -> bool:
+    """A client without the plugin starts tasks that tell no search attributes."""
+    return any([await plugin.listing.decide(client) for plugin in _plugins(client)])
 
 
 def _queue(name: str, known: TaskTemplate[Any] | None, asked: str | None) -> str:
@@ -174,7 +184,7 @@ def _identity(client: Client, name: str, known: TaskTemplate[Any] | None, contex
 
 
 def _arguments(
-    client: Client, template: TaskTemplate[Any] | None, context: Any, options: StartOptions
+    client: Client, template: TaskTemplate[Any] | None, context: Any, options: StartOptions, listed: bool
 ) -> list[RawValue]:
     converter = client.data_converter.payload_converter
     if template is None:
@@ -185,7 +195,7 @@ def _arguments(
     compiled = template.compiled if "sinks" not in options else _with_sinks(template, options["sinks"])
     actor = options.get("actor") or client.identity
     key, reason = secrets.token_bytes(KEY_BYTES), options.get("reason", "")
-    start = StartInput.first(compiled, key, actor, reason, _course(options))
+    start = StartInput.first(compiled, key, actor, reason, _course(options), listed=listed)
     return start_arguments(converter, template, context, start)
 
 

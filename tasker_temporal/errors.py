@@ -12,6 +12,8 @@ Every exception of the package, divided by what the catcher does next:
   - RequestRefused           the request broke a rule; the task is unchanged
   - RequestUnanswered        nobody answered in time; the request may still be applied
   - NoAnswer                 run a worker; a task that is over needs none
+  - RetellingFailed          run a worker: this release cannot tell the task from its history
+  - SearchAttributesMissing  run `tasker setup`, or start tasks without search attributes
   - EventError               mend the publisher: an event nobody registered, or a payload of the wrong shape
   - ConditionError           mend the condition, or its data: it has no answer
   - RecordError              the written record is missing or does not verify
@@ -147,6 +149,14 @@ class RequestUnanswered(TaskerError):
 
 class NoAnswer(TaskerError):
     """An open task was asked something, and no worker answered in time."""
+
+
+class SearchAttributesMissing(TaskerError):
+    """The namespace does not have the search attributes that tasks are to tell, or not as they must be."""
+
+
+class RetellingFailed(TaskerError):
+    """No worker answers for a task, and its history cannot be replayed here."""
 
 
 class EventError(TaskerError):

@@ -6,13 +6,16 @@ import asyncio
 import contextvars
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from temporalio import activity
 from temporalio.common import RawValue
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from tasker_temporal.approval_notice import ApprovalNotice, Notifier
+from tasker_temporal.attempt import translated
 from tasker_temporal.declare import DeclaredApproval, TaskTemplate
 from tasker_temporal.signature import is_async
 from tasker_temporal.wire import raw
@@ -40,11 +43,31 @@ def _activity(name: str, notifier: Notifier, executor: Executor) -> Callable[...
     @activity.defn(name=name)
     async def notify(sent: RawValue) -> RawValue:
         told = ApprovalNotice.model_validate_json(sent.payload.data)
-        if is_async(notifier):
-            await notifier(told)
-        else:
-            context = contextvars.copy_context()
-            await asyncio.get_running_loop().run_in_executor(executor, partial(context.run, notifier, told))
+        try:
+            await _tell(notifier, told, executor)
+        except Exception as error:
+            raise _translated(error) from error
         return raw(None)
 
     return notify
+
+
+async def _tell(notifier: Notifier, told: ApprovalNotice, executor: Executor) -> None:
+    if is_async(notifier):
+        await notifier(told)
+    else:
+        context = contextvars.copy_context()
+        await asyncio.get_running_loop().run_in_executor(executor, partial(context.run, notifier, told))
+
+
+def _translated(error: Exception) -> ApplicationError:
+    """What handlers raise to steer their retries steers a notifier's too. No failure of one is an incident."""
+    said = translated(error)
+    after = said.details[0]["retry_after"]
+    return ApplicationError(
+        said.message,
+        type=said.type,
+        non_retryable=not said.details[0]["retryable"],
+        next_retry_delay=None if after is None else timedelta(seconds=after),
+        category=ApplicationErrorCategory.BENIGN,
+    )

@@ -36,15 +36,17 @@ ICONS = {
 
 
 def report(engine: Engine | None) -> dict[str, Any]:
-    return (_preparing() if engine is None else report_of(engine.task)).model_dump(mode="json")
-
-
-def _preparing() -> TaskReport:
-    """A task that was started without its template, before a worker has supplied it."""
+    if engine is not None:
+        return report_of(engine.task).model_dump(mode="json")
     info = workflow.info()
+    return preparing(info.workflow_id, info.workflow_type).model_dump(mode="json")
+
+
+def preparing(task_id: str, template: str) -> TaskReport:
+    """A task that was started without its template, before a worker has supplied it."""
     return TaskReport(
-        task_id=info.workflow_id,
-        template=info.workflow_type,
+        task_id=task_id,
+        template=template,
         version="",
         state=State.PENDING,
         started_at=None,
@@ -96,6 +98,11 @@ def result(engine: Engine, step: Any) -> RawValue:
     if known.result is None:
         raise ApplicationError(f"step {step!r} is {known.state}: it has no result", type="NoResult")
     return RawValue(payload_of(known.result))
+
+
+def attempt_summary(attempt: int, most: int) -> str | None:
+    """What Temporal's UI shows beside the activity. The first attempt has nothing to say, and a summary is not free."""
+    return f"attempt {attempt}/{most}" if attempt > 1 else None
 
 
 def timer_summary(timer: Timer) -> str:

@@ -68,7 +68,8 @@ def start(
 def status(task: str, as_json: bool, connection: Connection) -> None:
     """Show where TASK stands.
 
-    Ends with code 1 if it failed or was cancelled. A task that is over is read without a worker.
+    Ends with code 1 if it failed or was cancelled. If no worker answers, its history is told again, and a warning says
+    so (`tasker why` has the details).
 
     \b
     Example:
@@ -152,34 +153,6 @@ def audit(
     raise click.UsageError(f"--verify takes TASK or the file {verify!r}, not both.", click.get_current_context())
 
 
-@click.command("list")
-@click.option(
-    "--state",
-    type=click.Choice(["open", "complete", "error", "cancelled", "terminated", "timed_out"]),
-    help="Only those in this state.",
-)
-@click.option("--template", metavar="NAME", help="Only those of this template.")
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many.")
-@options.as_json("a list of task_id, template, state, started_at, ended_at")
-@options.app
-@options.connects
-def list_(as_json: bool, connection: Connection, **wanted: Any) -> None:
-    """List tasks, the latest first.
-
-    Temporal's visibility is asked, which knows of a task only its id, its template, when it began and ended, and how
-    its run ended: every task that is not over is `open`, whatever it waits for (`tasker status` knows that). A task
-    may appear a moment late. Without --template and without an app, workflows that are no tasks are listed too.
-
-    \b
-    Example:
-      tasker list --state error --template shop.sell
-    """
-    from tasker_temporal.cli.listing import Wanted, list_tasks
-    from tasker_temporal.cli.process import run
-
-    run(list_tasks(Wanted(**wanted), connection, as_json))
-
-
 @click.command("graph")
 @click.argument("name", metavar="TEMPLATE|TASK", required=False)
 @click.option(
@@ -222,25 +195,6 @@ def graph(
     run(draw(name, chosen, output, app, connection))
 
 
-@click.command("cancel")
-@click.argument("task")
-@click.option("--actor", help="Who asks, for the audit; USER@HOST unless said.")
-@click.option("--reason", required=True, help="Why, for the audit.")
-@options.as_json("first, last and rows: what followed at once")
-@options.connects
-def cancel(task: str, actor: str | None, reason: str, as_json: bool, connection: Connection) -> None:
-    """Stop TASK. Steps that run are told to end; `tasker watch` shows when it has stopped.
-
-    \b
-    Example:
-      tasker cancel shop.sell-1 --reason 'the customer called'
-    """
-    from tasker_temporal.cli.looking import cancel as ask
-    from tasker_temporal.cli.process import run
-
-    run(ask(task, actor, reason, connection, as_json))
-
-
 @click.command("watch")
 @click.argument("task")
 @options.as_json(f"one line for each row of the audit: {ROW}")
@@ -261,4 +215,4 @@ def watch(task: str, as_json: bool, connection: Connection) -> None:
     run(follow(task, connection, as_json))
 
 
-VERBS: tuple[click.Command, ...] = (start, status, result, audit, list_, graph, cancel, watch)
+VERBS: tuple[click.Command, ...] = (start, status, result, audit, graph, watch)

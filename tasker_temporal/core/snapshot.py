@@ -40,12 +40,13 @@ def snapshot(task: Task) -> dict[str, Any]:
         "interpreter": INTERPRETER,
         "id": task.id,
         "key": task.key.hex(),
-        "template": task.template.model_dump(mode="json", exclude_defaults=True),
+        "template": task.template.plain,
         "state": task.state,
         "before": [task.sort_key, task.head],
         "started_at": _time(task.started_at),
         "ended_at": _time(task.ended_at),
         "since": _time(task.since) if task.since != _since(task) else None,
+        "listed": task.listed or None,
         "cancelling": task.cancelling,
         "cancelled_by": list(task.cancelled_by) if task.cancelling is not None else None,
         "problems": [dict(problem) for problem in task.problems],
@@ -65,9 +66,10 @@ def snapshot(task: Task) -> dict[str, Any]:
 
 
 def _step(task: Task, step: Step, kept: Set[str]) -> dict[str, Any]:
-    counts = {name: getattr(step, name) for name in _COUNTS}
-    plain: dict[str, Any] = {name: count for name, count in counts.items() if count != _COUNTS[name]}
-    plain |= {name: _time(getattr(step, name)) for name in _TIMES if getattr(step, name) is not None}
+    plain: dict[str, Any] = {
+        name: count for name, default in _COUNTS.items() if (count := getattr(step, name)) != default
+    }
+    plain |= {name: _time(at) for name in _TIMES if (at := getattr(step, name)) is not None}
     if step.state is not State.PENDING:
         plain["state"] = step.state
     if step.since != _since(step, task):
@@ -168,6 +170,7 @@ def restore(plain: Mapping[str, Any], context: Content) -> Task:
     task.state = known(plain["state"]) if "state" in plain else None
     task.started_at, task.ended_at = _read_time(plain.get("started_at")), _read_time(plain.get("ended_at"))
     task.since = _read_time(plain.get("since")) or _since(task)
+    task.listed = plain.get("listed", False)
     task.cancelling = plain.get("cancelling")
     task.cancelled_by = tuple(plain.get("cancelled_by", task.cancelled_by))
     task.problems = tuple(plain.get("problems", ()))

@@ -128,6 +128,7 @@ class Task:
         expecting: Pending steps that wait for the outside, or for time, alone.
         cancelling: The sort_key of the row that asked for the cancellation.
         course: How it is processed, as far as that differs from its template.
+        listed: It tells lists of tasks what it waits for, as was decided when it was started.
         draining: Nothing new starts until the run continues as new.
         problems: The context's validation errors.
         requester: Who started it.
@@ -162,7 +163,7 @@ class Task:
         self.timers: dict[str, Timer] = {}
         self.cancelling: int | None = None
         self.cancelled_by = NOBODY
-        self.draining = False
+        self.listed = self.draining = False
         self.problems: tuple[Mapping[str, Any], ...] = ()
         self.started_at: datetime | None = None
         self.ended_at: datetime | None = None

@@ -209,7 +209,6 @@ class Template(Frozen):
     type: TaskType = DEFAULT
     approval: Approval | None = None
     """The task's own, if its type has one."""
-    sinks: tuple[Sink, ...] = ()
     events: tuple[EventTemplate, ...] = ()
     """What may come from outside."""
     mode: Mode = "concurrent"
@@ -217,12 +216,17 @@ class Template(Frozen):
     """Steps that run at once, if fewer than `limits` allow."""
     routes: tuple[Route, ...] = ()
     """The first whose condition holds when a task begins says how that task is processed."""
+    sinks: tuple[Sink, ...] = ()
+
+    @cached_property
+    def plain(self) -> Mapping[str, Any]:
+        """The template as JSON, without what is as by default."""
+        return self.model_dump(mode="json", exclude_defaults=True)
 
     @cached_property
     def digest(self) -> str:
         """SHA-256 of the template's canonical JSON, as 64 hexadecimal digits: equal graphs, equal digests."""
-        plain = self.model_dump(mode="json", exclude_defaults=True)
-        return hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self.plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     @cached_property
     def dependents(self) -> dict[str, tuple[str, ...]]:

@@ -89,7 +89,8 @@ def _task_waits(task: Task) -> Iterator[Wait]:
         yield _approval(task, None, task.since, legal_requests(task))
     if task.state in task.template.type.states:
         to, could = " or ".join(requestable(task)), legal_requests(task)
-        yield Wait(kind="move", step=None, what=f"somebody to move it to {to}", since=task.since, could=could)
+        what = f"somebody to move it to {to}" if to else "somebody to cancel it: no row of its type may be taken"
+        yield Wait(kind="move", step=None, what=what, since=task.since, could=could)
     if task.is_held:
         until, could = task.timers[HOLD].due, legal_requests(task)
         yield Wait(kind="hold", step=None, what="somebody to step in", since=task.ended_at, until=until, could=could)
@@ -189,12 +190,8 @@ def _running(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
         what, until = f"a worker that has the handler {handler!r}", timer.due
         return Wait(kind="handler", step=step.name, what=what, since=step.missing_since, until=until, could=could)
     what = f"execution {step.execution} of its handler"
-    return Wait(kind="execution", step=step.name, what=what, since=step.since, until=_deadline(task, step), could=could)
-
-
-def _deadline(task: Task, step: Step) -> datetime | None:
-    timer = task.timers.get(f"deadline:{step.name}")
-    return None if timer is None else timer.due
+    deadline = _due(task, f"deadline:{step.name}")
+    return Wait(kind="execution", step=step.name, what=what, since=step.since, until=deadline, could=could)
 
 
 def _failed(task: Task, step: Step, could: tuple[str, ...]) -> Wait:

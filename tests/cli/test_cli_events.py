@@ -160,7 +160,7 @@ def test_a_row_that_is_none_any_more_breaks_and_new_events_do_not() -> None:
 
 
 def test_states_that_come_and_go_are_told_without_breaking() -> None:
-    moved = listed(EVENTS)["task.completed"]
+    moved = listed(EVENTS)["step.completed"]
     states = [*moved.payload["$defs"]["State"]["enum"][1:], "audited"]
     payload = {**moved.payload, "$defs": {"State": {**moved.payload["$defs"]["State"], "enum": states}}}
     found = changes({"e": moved}, {"e": moved.model_copy(update={"payload": payload})})

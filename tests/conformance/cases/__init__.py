@@ -1,6 +1,17 @@
 """Every case, by what it is about."""
 
-from tests.conformance.cases import doors, events, failures, graphs, requests, runs, sizes, triggers, workers
+from tests.conformance.cases import (
+    approvals,
+    doors,
+    events,
+    failures,
+    graphs,
+    requests,
+    runs,
+    sizes,
+    triggers,
+    workers,
+)
 
 CASES = [
     *graphs.CASES,
@@ -12,4 +23,5 @@ CASES = [
     *sizes.CASES,
     *runs.CASES,
     *workers.CASES,
+    *approvals.CASES,
 ]
