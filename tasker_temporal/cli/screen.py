@@ -37,10 +37,10 @@ class Screen(Console):
             self.print(table)
         self.out("\n".join(line.rstrip() for line in captured.get().splitlines()), highlight=False)
 
-    def json(self, value: Any) -> None:
+    def json(self, value: Any, before: str = "") -> None:
         """Print a value as JSON: indented on a terminal, on one line elsewhere."""
         text = to_json(value, indent=2 if self.is_terminal else None).decode()
-        self.out(text, highlight=False)
+        self.out(before + text, highlight=False)
 
 
 def screen() -> Screen:
@@ -58,3 +58,13 @@ def put(text: str, output: Path | None) -> None:
         output.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
     except OSError as error:
         raise WrongUse(f"file {str(output)!r} cannot be written: {error.strerror}") from error
+
+
+def screen_of_errors() -> Screen:
+    """The command's standard error, for what is said beside its output."""
+    return Screen(highlight=False, stderr=True, width=None if sys.stderr.isatty() else WIDE)
+
+
+def is_asked_by_a_person() -> bool:
+    """Somebody is there to answer a question."""
+    return sys.stdin.isatty() and sys.stderr.isatty()

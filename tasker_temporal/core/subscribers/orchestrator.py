@@ -33,10 +33,9 @@ def retry_unblocked_task(event: Event[StepTransitioned | StepsNamed], task: Task
 
     What failed may be the task itself, even in this very moment: only another round of its steps can change that.
     """
-    blocked = task.counts[State.ERROR] or task.problems
     if task.failure is not None and isinstance(event.payload, StepTransitioned):
         return
-    if task.state is State.ERROR and not blocked:
+    if task.state is State.ERROR and task.counts[State.ERROR] == task.handled and not task.problems:
         yield TransitionTo(None, State.PENDING, reason="its last failure was removed")
 
 
