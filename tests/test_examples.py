@@ -55,6 +55,15 @@ async def test_the_quickstart_runs(tmp_path: Path) -> None:
     assert ended.out.endswith("12 task in_progress -> complete\n")
 
 
+@pytest.mark.parametrize("example", ["refund", "user_registration"])
+async def test_an_example_says_what_its_readme_says(example: str, tmp_path: Path) -> None:
+    shown = re.findall(r"```text\n(.*?)```", (ROOT / f"examples/{example}/README.md").read_text(), re.S)[-1]
+    async with Running(folder=tmp_path, module=f"examples.{example}") as running:
+        ended = await running.ended(60)
+    assert ended.out == shown, ended.err
+    assert ended.code == 0 or "PyGILState_Release" in ended.err
+
+
 def test_all_orders_but_one_are_valid() -> None:
     refused = []
     for order in ORDERS:
