@@ -38,7 +38,7 @@ from tasker_temporal.core.requests import Ask
 from tasker_temporal.core.snapshot import snapshot
 from tasker_temporal.core.task import Task
 from tasker_temporal.core.template import PAYLOAD_LIMIT
-from tasker_temporal.wire import BACKSTOP, notice, pack, raw, step_call
+from tasker_temporal.wire import BACKSTOP, activity_id, notice, pack, raw, step_call
 
 LOST_WORKER_ATTEMPTS = 3
 """How often Temporal itself starts an execution whose worker was lost."""
@@ -146,18 +146,16 @@ class Driver:
 
     def _watch_history(self) -> None:
         """A run that cannot continue as new goes on, while the server lets it."""
-        info, (events, size) = workflow.info(), self._drain_at()
+        task, info = self.task, workflow.info()
+        limits = task.template.limits
+        events, size = self._postponed or (limits.drain_events, limits.drain_bytes)
         length, weight = info.get_current_history_length(), info.get_current_history_size()
-        if not self.task.is_open or self.task.draining or (length < events and weight < size):
+        if (length < events and weight < size) or not task.is_open or task.draining:
             return
         if self.fits_new_run():
             self.drain()
         else:
             self._postponed = length + LOOK_AGAIN_EVENTS, weight + LOOK_AGAIN_BYTES
-
-    def _drain_at(self) -> tuple[int, int]:
-        limits = self.task.template.limits
-        return self._postponed or (limits.drain_events, limits.drain_bytes)
 
     def _feed_safely(self, message: Fact) -> None:
         try:
@@ -185,15 +183,15 @@ class Driver:
         template = self.task.steps[command.step].template
         handle = workflow.start_activity(
             self.task.template.activity_type(command.step),
-            args=step_call(self.task, template, command.attempt, command.execution),
-            activity_id=f"{command.step}:{command.execution}",
+            args=step_call(self.task, template, command.attempt),
+            activity_id=activity_id(command.step, command.execution),
             task_queue=template.task_queue,
             result_type=RawValue,
             start_to_close_timeout=template.timeout + BACKSTOP,
             heartbeat_timeout=template.heartbeat_timeout,
             retry_policy=AGAIN if template.retryable else ONCE,
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            summary=f"attempt {command.attempt}/{template.max_attempts}",
+            summary=views.attempt_summary(command.attempt, template.max_attempts),
         )
         self._running[command.step, command.execution] = handle
         handle.add_done_callback(partial(self._ended, command))

@@ -102,6 +102,11 @@ def result(engine: Engine, step: Any) -> RawValue:
     return RawValue(payload_of(known.result))
 
 
+def attempt_summary(attempt: int, most: int) -> str | None:
+    """What Temporal's UI shows beside the activity. The first attempt has nothing to say, and a summary is not free."""
+    return f"attempt {attempt}/{most}" if attempt > 1 else None
+
+
 def timer_summary(timer: Timer) -> str:
     """How the timer is called in Temporal's UI."""
     names = {

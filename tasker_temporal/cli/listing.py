@@ -81,7 +81,7 @@ async def list_tasks(wanted: Wanted, connection: Connection, as_json: bool) -> i
         is_told = await attributes_told(client, wanted)
         out, count = screen(), 0
         async for tasks in pages(client, query_of(wanted, plugin, is_told), wanted.limit):
-            lines = [_line(execution, is_told) for execution in tasks]
+            lines = [line(execution, is_told) for execution in tasks]
             _print(out, lines, as_json, is_first=not count)
             count += len(lines)
     if as_json:
@@ -151,7 +151,8 @@ async def pages(client: Client, query: str, limit: int | None) -> AsyncIterator[
         yield found
 
 
-def _line(execution: WorkflowExecution, is_told: bool) -> dict[str, Any]:
+def line(execution: WorkflowExecution, is_told: bool = True) -> dict[str, Any]:
+    """What visibility knows of one task."""
     told, is_open = execution.typed_search_attributes, execution.close_time is None
     return {
         "task_id": execution.id,

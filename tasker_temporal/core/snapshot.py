@@ -37,7 +37,7 @@ def snapshot(task: Task) -> dict[str, Any]:
         "interpreter": INTERPRETER,
         "id": task.id,
         "key": task.key.hex(),
-        "template": task.template.model_dump(mode="json", exclude_defaults=True),
+        "template": task.template.plain,
         "state": task.state,
         "before": [task.sort_key, task.head],
         "started_at": _time(task.started_at),
@@ -62,9 +62,10 @@ def snapshot(task: Task) -> dict[str, Any]:
 
 
 def _step(task: Task, step: Step, kept: Set[str]) -> dict[str, Any]:
-    counts = {name: getattr(step, name) for name in _COUNTS}
-    plain: dict[str, Any] = {name: count for name, count in counts.items() if count != _COUNTS[name]}
-    plain |= {name: _time(getattr(step, name)) for name in _TIMES if getattr(step, name) is not None}
+    plain: dict[str, Any] = {
+        name: count for name, default in _COUNTS.items() if (count := getattr(step, name)) != default
+    }
+    plain |= {name: _time(at) for name in _TIMES if (at := getattr(step, name)) is not None}
     if step.state is not State.PENDING:
         plain["state"] = step.state
     if step.since != _since(step, task):

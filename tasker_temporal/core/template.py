@@ -214,10 +214,14 @@ class Template(Frozen):
     sinks: tuple[Sink, ...] = ()
 
     @cached_property
+    def plain(self) -> Mapping[str, Any]:
+        """The template as JSON, without what is as by default."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of the template's canonical JSON, as 64 hexadecimal digits: equal graphs, equal digests."""
-        plain = self.model_dump(mode="json", exclude_defaults=True)
-        return hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self.plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     @cached_property
     def dependents(self) -> dict[str, tuple[str, ...]]:
