@@ -57,11 +57,11 @@ class TaskerPlugin(SimplePlugin):
         sinks: How each sink is reached that templates name: `Webhook`, `Postgres`, `JsonLines` of
             `tasker_temporal.sinks`, or a function of yours that takes a list of `TaskEvent`.
         sync_handlers: How many handlers that are plain functions may run at once, each in a thread.
+        identity_key: That of the clients' `IdentityInterceptor`: an identity that is not signed with it is refused.
+            Without it, every identity in a header is believed.
         search_attributes: Whether new tasks tell lists what they wait for. `auto` (as it comes): if the namespace has
             what `tasker setup` adds, which is asked once. A task keeps for its whole life what was decided at its
             start, whatever its workers say.
-        identity_key: That of the clients' `IdentityInterceptor`: an identity that is not signed with it is refused.
-            Without it, every identity in a header is believed.
 
     Raises:
         TemplateError: a template has mistakes, or two versions have different handlers for one step.
@@ -72,8 +72,8 @@ class TaskerPlugin(SimplePlugin):
         *templates: TaskTemplate[Any],
         sinks: SinkHandlers | None = None,
         sync_handlers: int = 100,
-        search_attributes: Wanted = "auto",
         identity_key: bytes | None = None,
+        search_attributes: Wanted = "auto",
     ) -> None:
         self.listing = Listing(search_attributes)
         self.sinks: SinkHandlers = dict(sinks or {})

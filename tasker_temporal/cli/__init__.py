@@ -25,10 +25,10 @@ A_PORT = click.IntRange(0, 65535)
 
 SECTIONS: Mapping[str, Sequence[str]] = {
     "Start tasks": ("start", "schedule"),
-    "Look at them": ("list", "status", "why", "approvals", "watch", "result", "audit", "graph"),
+    "Look at them": ("list", "approvals", "status", "why", "watch", "result", "audit", "graph"),
     "Step in": tuple(verb.name for verb in REQUESTS),
     "Before they run": ("check", "plan", "export", "schema", "events"),
-    "Run": ("new", "demo", "dev", "setup", "worker"),
+    "Run": ("new", "demo", "dev", "worker", "setup"),
 }
 """The commands as the help groups them. One that is in no section is listed after the first of them."""
 

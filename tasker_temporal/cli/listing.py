@@ -151,7 +151,7 @@ async def pages(client: Client, query: str, limit: int | None) -> AsyncIterator[
         yield found
 
 
-def line(execution: WorkflowExecution, is_told: bool = True) -> dict[str, Any]:
+def line(execution: WorkflowExecution, is_told: bool = False) -> dict[str, Any]:
     """What visibility knows of one task."""
     told, is_open = execution.typed_search_attributes, execution.close_time is None
     return {
