@@ -191,7 +191,7 @@ class _Driver(MemoryDriver):
         if isinstance(message, StepSucceeded) and message.result is not None:
             self.ledger.add(ENDED, message.result.size + PAYLOAD)
         if isinstance(message, TimerFired):
-            self._running_timers.pop(message.id, None)
+            self._running_timers.pop(message.timer, None)
             self.ledger.add(TIMER)
         self.ledger.wake(now)
 
