@@ -112,7 +112,7 @@ class Document:
     def _read(self, node: Node, hint: Any, loc: Loc, what: str) -> Any:
         self._places[loc] = node.place
         bare = shape.bare(hint)
-        if isinstance(node, Scalar) and node.value is None and bare is not hint:
+        if isinstance(node, Scalar) and node.value is None and shape.accepts_none(hint):
             return None
         if (model := shape.model_of(bare)) is not None:
             return self._model(node, model, loc, what)

@@ -86,11 +86,13 @@ def _of(hint: Any, raw: Mapping[str, Any]) -> dict[str, Any]:
     bare = shape.bare(hint)
     plain = {key: value for key, value in raw.items() if key not in ("title", "default")}
     if bare is timedelta:
-        return {"$ref": f"#/$defs/{DURATION}"}
+        duration = {"$ref": f"#/$defs/{DURATION}"}
+        return {"anyOf": [duration, {"type": "null"}]} if shape.accepts_none(hint) else duration
     if (named := shape.named(bare)) is not None:
         return _by_name(named)
     if shape.models_of(bare):
-        return {"anyOf": [{"$ref": f"#/$defs/{model.__name__}"} for model in shape.models_of(bare)]}
+        kinds = [{"$ref": f"#/$defs/{model.__name__}"} for model in shape.models_of(bare)]
+        return {"anyOf": [*kinds, *([{"type": "null"}] if shape.accepts_none(hint) else [])]}
     if shape.item_of(bare) is not None:
         item = _of(shape.item_of(bare), plain["items"])
         return {"anyOf": [{**plain, "items": item}, item]}

@@ -58,6 +58,10 @@ def bare(hint: Any) -> Any:
     return bare(left[0]) if len(left) == 1 else hint
 
 
+def accepts_none(hint: Any) -> bool:
+    return get_origin(hint) in (Union, types.UnionType) and type(None) in get_args(hint)
+
+
 def model_of(hint: Any) -> type[BaseModel] | None:
     return hint if isinstance(hint, type) and issubclass(hint, BaseModel) else None
 
