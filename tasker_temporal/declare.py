@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import (
+    TYPE_CHECKING,
     Any,
     Generic,
     Literal,
@@ -33,7 +34,9 @@ from tasker_temporal.core.template import Limits, Retry, Sink, Template
 from tasker_temporal.custom_events import CustomEvent
 from tasker_temporal.expression import DeclaredEvent, On, OnEvent
 from tasker_temporal.signature import Marker, ResultOf, Signature, is_async, read
-from tasker_temporal.yaml import Handler, Handlers, Makes, declare_yaml, write_template
+
+if TYPE_CHECKING:
+    from tasker_temporal.yaml import Handler, Handlers
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
@@ -379,6 +382,9 @@ class TaskTemplate(Generic[C]):
         Raises:
             YamlError: with every mistake, its line and a code.
         """
+        # Not above: whoever imports a template into a sandboxed workflow of his own would import the YAML library too.
+        from tasker_temporal.yaml import Makes, declare_yaml
+
         makes = Makes(cls, {"handler": _declared, "event": _declared_wait, "approval": _declared_approval})
         template: TaskTemplate[Any] = declare_yaml(path_or_text, handlers, context, makes)
         return template
@@ -389,6 +395,8 @@ class TaskTemplate(Generic[C]):
         Raises:
             TemplateError: the template has mistakes.
         """
+        from tasker_temporal.yaml import write_template
+
         names = {name: _name_of(step.function, name) for name, step in self.handlers.items()}
         told = {step.name: step.notify for step in self.declared if isinstance(step, DeclaredApproval)}
         notifiers = {step: _name_of(notify, "") for step, notify in {"": self.notify, **told}.items() if notify}

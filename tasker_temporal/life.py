@@ -6,12 +6,13 @@ The main coroutine only waits; what it waits for is done beside it, in errands a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
+from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
@@ -19,13 +20,14 @@ from tasker_temporal import requests, views
 from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Content, Refused, RunContinued, RunReopened, Start
-from tasker_temporal.core.requests import Approve, Ask, CancelTask, CompleteStep
+from tasker_temporal.core.requests import Approve, Ask, CancelTask, CompleteStep, Identity
 from tasker_temporal.core.snapshot import restore, snapshot
 from tasker_temporal.core.task import Task
 from tasker_temporal.deliveries import Deliveries
 from tasker_temporal.driver import Driver, local
 from tasker_temporal.errors import RequestRefused
-from tasker_temporal.local_activities import CANCEL, CHECK_RESULT, PREPARE, RECORD, WHO_CANCELLED
+from tasker_temporal.identity import HEADERS, START, Claim, digest_of
+from tasker_temporal.local_activities import CANCEL, CHECK_RESULT, PREPARE, RECORD, WHO_ASKS, WHO_CANCELLED
 from tasker_temporal.record import CHUNK, INLINE_LIMIT, outcome, written
 from tasker_temporal.wire import (
     MEMO_ACTOR,
@@ -40,6 +42,8 @@ from tasker_temporal.wire import (
     unpacked_template,
 )
 
+Problems = tuple[dict[str, Any], ...]
+
 ENDS = (State.COMPLETE, State.RESOLVED_MANUALLY, State.ERROR)
 """How a run ends that carries its record in its result or failure."""
 
@@ -53,6 +57,7 @@ class Life:
 
     def __init__(self, context: Any, start: Any) -> None:
         self._context = _as_raw(context)
+        self._arguments = [_as_raw(value) for value in (context, start) if value is not None]
         self.driver = Driver()
         self.deliveries = Deliveries(self.driver)
         self.driver.watch_rows = self.deliveries.watch
@@ -103,7 +108,7 @@ class Life:
         return self._must_leave() if driver.closed is None else not driver.notifies
 
     async def _begin(self) -> None:
-        problems: tuple[dict[str, Any], ...] = ()
+        problems: Problems = ()
         if self._start is None:
             prepared = Prepared.model_validate(read_raw(await local(PREPARE, self._context)))
             memo = workflow.memo()
@@ -118,19 +123,42 @@ class Life:
             self.driver.feed(RunContinued(start.previous_run))
         else:
             early = None if workflow.cancellation_reason() is None else await _who_cancelled()
-            self.driver.feed(Start(start.actor, start.reason, problems, early))
+            actor, problems = await self._who_starts(start.actor, problems)
+            self.driver.feed(Start(actor, start.reason, problems, early))
         self.has_begun = True
+
+    async def _who_starts(self, actor: str, problems: Problems) -> tuple[str, Problems]:
+        """Nobody can be told that a start is refused: a task whose starter is not who he says he is fails at once."""
+        try:
+            identity = await _who_asks(workflow.info().headers, START, self._arguments)
+        except RequestRefused as error:
+            return actor, (*problems, {"loc": ["identity"], "type": "identity_invalid", "msg": error.rule})
+        return actor if identity is None else identity.actor, problems
 
     async def _reopen(self, previous_run: str, request: Mapping[str, Any]) -> None:
         """The request was found to be legal before this run was started for it."""
         self.driver.feed(RunReopened(previous_run))
         asked = requests.parse(None, request)
+        HEADERS.set(workflow.info().headers)
         try:
+            asked = await self.identified(asked, START, *self._arguments)
             refused = requests.told(await self.checked(asked), self.driver.feed)
         except ApplicationError as error:
             refused = Refused(error.message, asked.actor, asked.reason)
         if refused is not None:
             self.driver.feed(refused)
+
+    async def identified(self, asked: Ask, purpose: str, *contents: Any) -> Ask:
+        """The request, of whoever its header says that it is of.
+
+        Raises:
+            ApplicationError: of type `RequestRefused`: what the header says does not hold.
+        """
+        try:
+            identity = await _who_asks(HEADERS.get({}), purpose, contents)
+        except RequestRefused as error:
+            raise requests.refusal(error) from error
+        return asked if identity is None else asked.verified(identity)
 
     async def checked(self, asked: Ask) -> Ask:
         """A result given by hand, or a form, must be of the step's type. Only a worker can tell: this costs a marker.
@@ -237,6 +265,24 @@ class Life:
             raise ApplicationError(message, type="StateTooLarge", non_retryable=True)
         start = StartInput.later(task.template, snapshot(task), info.run_id)
         workflow.continue_as_new(args=[self._context, start.raw()])
+
+
+async def _who_asks(headers: Mapping[str, Payload], purpose: str, contents: Sequence[Any]) -> Identity | None:
+    """Who the headers say it is; None if they say nothing.
+
+    Raises:
+        RequestRefused: what they say does not hold.
+    """
+    try:
+        claim = Claim.of(headers)
+    except ValueError as error:
+        raise RequestRefused("the identity in its header cannot be read") from error
+    if claim is None:
+        return None
+    found = read_raw(await local(WHO_ASKS, raw(claim.model_dump(mode="json")), raw([purpose, digest_of(*contents)])))
+    if "problem" in found:
+        raise RequestRefused(found["problem"])
+    return Identity.model_validate(found["identity"])
 
 
 async def _checked(step: str, value: Any) -> Any:

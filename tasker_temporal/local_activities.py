@@ -19,6 +19,7 @@ from tasker_temporal.core.rows import salted
 from tasker_temporal.core.template import PAYLOAD_LIMIT
 from tasker_temporal.declare import TaskTemplate
 from tasker_temporal.errors import ContextInvalid
+from tasker_temporal.identity import Claim, is_signed
 from tasker_temporal.signature import adapter
 from tasker_temporal.wire import Prepared, StartInput, raw, read_raw
 
@@ -27,6 +28,7 @@ CHECK_RESULT: Final = "tasker.check_result"
 RECORD: Final = "tasker.record"
 WHO_CANCELLED: Final = "tasker.who_cancelled"
 CANCEL: Final = "tasker.cancel"
+WHO_ASKS: Final = "tasker.who_asks"
 
 KEY_BYTES = 32
 
@@ -141,6 +143,24 @@ async def cancel(reason: RawValue) -> None:
     await run.cancel(reason=read_raw(reason))
 
 
-def local_activities(templates: Mapping[str, TaskTemplate[Any]]) -> Sequence[Callable[..., Any]]:
+def who_asks(key: bytes | None) -> Callable[..., Any]:
+    """`tasker.who_asks`: is a claim signed with the workers' key? Without one, whoever may write is believed.
+
+    In a local activity, because what a worker is configured with must not decide what a workflow does.
+    """
+
+    @activity.defn(name=WHO_ASKS)
+    async def tasker_who_asks(claim: RawValue, use: RawValue) -> RawValue:
+        claimed, (purpose, digest) = Claim.model_validate(read_raw(claim)), read_raw(use)
+        if key is None or is_signed(claimed, key, activity.info().workflow_id or "", purpose, digest):
+            return raw({"identity": claimed.identity.model_dump(mode="json")})
+        return raw({"problem": f"the identity {claimed.actor!r} in its header is not signed with the workers' key"})
+
+    return tasker_who_asks
+
+
+def local_activities(
+    templates: Mapping[str, TaskTemplate[Any]], identity_key: bytes | None = None
+) -> Sequence[Callable[..., Any]]:
     """All of them, for a worker that has these templates by name."""
-    return [prepare(templates), check_result(templates), record, who_cancelled, cancel]
+    return [prepare(templates), check_result(templates), record, who_cancelled, cancel, who_asks(identity_key)]

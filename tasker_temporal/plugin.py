@@ -23,11 +23,13 @@ from temporalio.worker import (
 from tasker_temporal.activities import step_activity
 from tasker_temporal.declare import DeclaredStep, TaskTemplate
 from tasker_temporal.errors import TemplateError, UnknownSink, UnknownTemplate
+from tasker_temporal.identity import Headers
 from tasker_temporal.local_activities import local_activities
 from tasker_temporal.notifiers import notifier_activities
 from tasker_temporal.sinks.deliver import deliver_activity
 from tasker_temporal.sinks.delivery import Delivery
 from tasker_temporal.sinks.handlers import SinkHandlers
+from tasker_temporal.sinks.sweep import Sweep, sweep_activity
 from tasker_temporal.workflow import TaskWorkflow, workflow_class
 
 HEARTBEAT_THROTTLE = timedelta(seconds=10)
@@ -46,13 +48,19 @@ class TaskerPlugin(SimplePlugin):
         sinks: How each sink is reached that templates name: `Webhook`, `Postgres`, `JsonLines` of
             `tasker_temporal.sinks`, or a function of yours that takes a list of `TaskEvent`.
         sync_handlers: How many handlers that are plain functions may run at once, each in a thread.
+        identity_key: That of the clients' `IdentityInterceptor`: an identity that is not signed with it is refused.
+            Without it, every identity in a header is believed.
 
     Raises:
         TemplateError: a template has mistakes, or two versions have different handlers for one step.
     """
 
     def __init__(
-        self, *templates: TaskTemplate[Any], sinks: SinkHandlers | None = None, sync_handlers: int = 100
+        self,
+        *templates: TaskTemplate[Any],
+        sinks: SinkHandlers | None = None,
+        sync_handlers: int = 100,
+        identity_key: bytes | None = None,
     ) -> None:
         self.sinks: SinkHandlers = dict(sinks or {})
         self.templates: Mapping[str, TaskTemplate[Any]] = {template.name: template for template in templates}
@@ -61,11 +69,12 @@ class TaskerPlugin(SimplePlugin):
         super().__init__(
             "tasker_temporal.TaskerPlugin",
             data_converter=_with_pydantic,
-            interceptors=[CurrentDetails()],
-            workflows=[*(workflow_class(name) for name in self.templates), Delivery],
+            interceptors=[CurrentDetails(), Headers()],
+            workflows=[*(workflow_class(name) for name in self.templates), Delivery, Sweep],
             activities=[
-                *local_activities(self.templates),
+                *local_activities(self.templates, identity_key),
                 deliver_activity(self.sinks),
+                sweep_activity(self.templates),
                 *(step_activity(step, name, executor) for name, step in handlers.items()),
                 *notifier_activities(templates, executor),
             ],

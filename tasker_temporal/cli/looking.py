@@ -1,12 +1,10 @@
-"""`tasker status`, `result` and `cancel`: where one task stands, and how it ends."""
+"""`tasker status` and `result`: where one task stands, and how it ends."""
 
 from __future__ import annotations
 
 import getpass
 import socket
 from datetime import timedelta
-
-import click
 
 from tasker_temporal.cli.connection import connected
 from tasker_temporal.cli.explaining import warn_of_workers
@@ -77,14 +75,3 @@ async def show_end(handle: TaskHandle, as_json: bool) -> int:
         if error.report is not None:
             show_report(error.report, as_json)
         raise
-
-
-async def cancel(task: str, actor: str | None, reason: str, connection: Connection, as_json: bool) -> int:
-    """Ask for the task's cancellation. Returns the exit code."""
-    async with connected(connection, about=f"task {task!r}") as client:
-        answer = await TaskHandle(client, task).cancel(actor=actor or me(), reason=reason)
-    if as_json:
-        screen().json(answer)
-    else:
-        click.echo(f"Task {task} is being cancelled. To follow it: tasker watch {task}")
-    return CLEAN

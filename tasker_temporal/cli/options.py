@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -50,7 +50,7 @@ def connects(command: Command) -> Command:
     def gathered(**values: Any) -> None:
         command(connection=Connection(**{name: values.pop(name) for name in Connection._fields}), **values)
 
-    return functools.reduce(lambda made, option: option(made), reversed(CONNECTION), gathered)
+    return stacked(CONNECTION, gathered)
 
 
 app = click.option(
@@ -63,6 +63,22 @@ app = click.option(
 def as_json(what: str) -> Callable[[Command], Command]:
     """`--json`, with the shape of what it prints."""
     return click.option("--json", "as_json", is_flag=True, help=f"Print JSON: {what}")
+
+
+def stacked(decorators: Iterable[Callable[[Command], Command]], command: Command) -> Command:
+    """The command under these decorators, as if they stood above it in this order."""
+    return functools.reduce(lambda made, decorator: decorator(made), reversed(list(decorators)), command)
+
+
+def json_option(name: str, help: str) -> click.Option:
+    """An option that takes JSON, `@FILE`, or `-` for standard input."""
+
+    def value(given: str) -> Any:
+        from tasker_temporal.cli.context import read_json
+
+        return read_json(given, name)
+
+    return click.Option([name], type=value, metavar="JSON|@FILE|-", help=help)
 
 
 def duration(text: str) -> timedelta:

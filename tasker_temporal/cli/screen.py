@@ -58,3 +58,13 @@ def put(text: str, output: Path | None) -> None:
         output.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
     except OSError as error:
         raise WrongUse(f"file {str(output)!r} cannot be written: {error.strerror}") from error
+
+
+def screen_of_errors() -> Screen:
+    """The command's standard error, for what is said beside its output."""
+    return Screen(highlight=False, stderr=True, width=None if sys.stderr.isatty() else WIDE)
+
+
+def is_asked_by_a_person() -> bool:
+    """Somebody is there to answer a question."""
+    return sys.stdin.isatty() and sys.stderr.isatty()

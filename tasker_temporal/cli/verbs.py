@@ -245,25 +245,6 @@ def graph(
     run(draw(name, chosen, output, app, connection))
 
 
-@click.command("cancel")
-@click.argument("task")
-@click.option("--actor", help="Who asks, for the audit; USER@HOST unless said.")
-@click.option("--reason", required=True, help="Why, for the audit.")
-@options.as_json("first, last and rows: what followed at once")
-@options.connects
-def cancel(task: str, actor: str | None, reason: str, as_json: bool, connection: Connection) -> None:
-    """Stop TASK. Steps that run are told to end; `tasker watch` shows when it has stopped.
-
-    \b
-    Example:
-      tasker cancel shop.sell-1 --reason 'the customer called'
-    """
-    from tasker_temporal.cli.looking import cancel as ask
-    from tasker_temporal.cli.process import run
-
-    run(ask(task, actor, reason, connection, as_json))
-
-
 @click.command("watch")
 @click.argument("task")
 @options.as_json(f"one line for each row of the audit: {ROW}")
@@ -284,4 +265,4 @@ def watch(task: str, as_json: bool, connection: Connection) -> None:
     run(follow(task, connection, as_json))
 
 
-VERBS: tuple[click.Command, ...] = (start, status, why, result, audit, list_, graph, cancel, watch)
+VERBS: tuple[click.Command, ...] = (start, status, why, result, audit, list_, graph, watch)

@@ -85,7 +85,8 @@ def _task_waits(task: Task) -> Iterator[Wait]:
         yield _approval(task, None, task.since, legal_requests(task))
     if task.state in task.template.type.states:
         to, could = " or ".join(requestable(task)), legal_requests(task)
-        yield Wait(kind="move", step=None, what=f"somebody to move it to {to}", since=task.since, could=could)
+        what = f"somebody to move it to {to}" if to else "somebody to cancel it: no row of its type may be taken"
+        yield Wait(kind="move", step=None, what=what, since=task.since, could=could)
     if task.is_held:
         until, could = task.timers[HOLD].due, legal_requests(task)
         yield Wait(kind="hold", step=None, what="somebody to step in", since=task.ended_at, until=until, could=could)

@@ -65,8 +65,6 @@ def _retry_step(request: RetryStep, task: Task) -> Iterator[Message]:
 
 
 def _retry_from(request: RetryFrom, task: Task) -> Iterator[Message]:
-    if task.state in task.template.type.waits:
-        raise RequestRefused(f"the task is {task.state}, where no step runs: it must be moved, or rejected, first")
     again = [task.steps[name] for name in _downstream(task, request.step)]
     running = [step.name for step in again if step.state is State.IN_PROGRESS]
     if running:
@@ -113,8 +111,6 @@ def _resolve_step(request: ResolveStep, task: Task) -> Iterator[Message]:
 
 def _complete_step(request: CompleteStep, task: Task) -> Iterator[Message]:
     step = task.steps[request.step]
-    if step.state is State.IN_PROGRESS and step.template.approval is not None:
-        raise RequestRefused(f"step {step.name!r} is decided by votes", ("approve", "reject"))
     running = step.is_in_flight
     result = Content(to_json(request.result))
     by_hand = {"by_hand": True}

@@ -20,6 +20,7 @@ TASK_REQUESTS: Final[dict[str, frozenset[State]]] = {
     "resume": frozenset({S.PAUSED}),
     "retry": frozenset({S.ERROR}),
     "resolve": frozenset({S.ERROR}),
+    "move": frozenset(),
 }
 """The states of the task in which each request about it is legal; `move` depends on the rows of its type."""
 
@@ -49,15 +50,28 @@ def legal_requests(task: Task, step: str | None = None) -> tuple[str, ...]:
     """The requests that are legal now for the task, or that its table allows for one step of it."""
     if not task.is_open or task.cancelling is not None:
         return ()
-    if step is None:
-        allowed = [name for name, states in TASK_REQUESTS.items() if task.state in states]
-        found = [name for name in allowed if _objection(name, task) is None]
+    if step is not None:
+        state = task.steps[step].state
+        found = [name for name, states in STEP_REQUESTS.items() if state in states and not _barred(name, task, step)]
     else:
-        found = [name for name, states in STEP_REQUESTS.items() if task.steps[step].state in states]
-    if step is None and task.state in task.template.type.waits:
-        found.insert(0, "cancel") if "cancel" not in found else None
-        found += ["move"] if requestable(task) else []
+        found = [name for name in TASK_REQUESTS if _is_for(name, task) and _objection(name, task) is None]
     return (*found, *_votes(task, step))
+
+
+def _is_for(name: str, task: Task) -> bool:
+    """A state of a type's own is as open as any."""
+    own = name == "cancel" and task.state in task.template.type.states
+    return own or (name == "move" and bool(requestable(task))) or task.state in TASK_REQUESTS[name]
+
+
+def _barred(name: str, task: Task, step: str) -> str | None:
+    """Why a request about a step is not legal, although the step's state would allow it."""
+    known = task.steps[step]
+    if name == "complete_step" and known.template.approval is not None and known.state is S.IN_PROGRESS:
+        return f"step {step!r} is decided by votes"
+    if name == "retry_from" and task.state in task.template.type.waits:
+        return f"the task is {task.state}, where no step runs: it must be moved, or rejected, first"
+    return None
 
 
 def _votes(task: Task, step: str | None) -> tuple[str, ...]:
@@ -93,6 +107,8 @@ def _rule(name: str, step: str | None, task: Task) -> str:
     state = task.state if step is None else task.steps[step].state
     if name == "move":
         return f"the task is {state}: its type {task.template.type.name!r} has no row out of it that is asked for"
+    if step is not None and (why := _barred(name, task, step)) is not None:
+        return why
     if name in VOTES:
         return _no_vote(name, step, task, f"{who} is {state}")
     states = TASK_REQUESTS[name] if step is None else STEP_REQUESTS[name]
