@@ -168,7 +168,7 @@ class _Driver(MemoryDriver):
         match command:
             case RunStep(name, _, attempt):
                 template = self.engine.task.steps[name].template
-                inputs = step_call(self.engine.task, template, attempt, command.execution)
+                inputs = step_call(self.engine.task, template, attempt)
                 activity = self.engine.task.template.activity_type(name)
                 carried = sum(value.payload.ByteSize() + 3 for value in inputs) + len(activity)
                 self.ledger.add(SCHEDULED, carried)
