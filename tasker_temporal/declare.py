@@ -36,7 +36,7 @@ from tasker_temporal.expression import DeclaredEvent, On, OnEvent
 from tasker_temporal.signature import Marker, ResultOf, Signature, is_async, read
 
 if TYPE_CHECKING:
-    from tasker_temporal.yaml import Handlers
+    from tasker_temporal.yaml import Handler, Handlers
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
@@ -392,7 +392,7 @@ class TaskTemplate(Generic[C]):
         # Not above: whoever imports a template into a sandboxed workflow of his own would import the YAML library too.
         from tasker_temporal.yaml import Makes, declare_yaml
 
-        makes = Makes(cls, {"handler": DeclaredStep, "event": DeclaredWait})
+        makes = Makes(cls, {"handler": _declared, "event": _declared_wait, "approval": _declared_approval})
         template: TaskTemplate[Any] = declare_yaml(path_or_text, handlers, context, makes)
         return template
 
@@ -404,8 +404,11 @@ class TaskTemplate(Generic[C]):
         """
         from tasker_temporal.yaml import write_template
 
-        names = {name: getattr(step.function, "__name__", name) for name, step in self.handlers.items()}
-        return write_template(self.compiled, {step: name for step, name in names.items() if step != name})
+        names = {name: _name_of(step.function, name) for name, step in self.handlers.items()}
+        told = {step.name: step.notify for step in self.declared if isinstance(step, DeclaredApproval)}
+        notifiers = {step: _name_of(notify, "") for step, notify in {"": self.notify, **told}.items() if notify}
+        others = {step: name for step, name in names.items() if step != name}
+        return write_template(self.compiled, others, notifiers)
 
     def _add(
         self, name: str, function: Any, options: StepOptions, names: Mapping[str, Any]
@@ -460,6 +463,24 @@ class TaskTemplate(Generic[C]):
 
     def __repr__(self) -> str:
         return f"<template {self.name} {self.version}>"
+
+
+def _declared(template: TaskTemplate[Any], name: str, handler: Handler, result: Any) -> DeclaredStep[..., Any, Any]:
+    assert handler.function is not None
+    return DeclaredStep(template, name, handler.function, {}, handler.names)
+
+
+def _declared_wait(template: TaskTemplate[Any], name: str, handler: Handler, result: Any) -> DeclaredWait[Any]:
+    return DeclaredWait(template, name, _no_handler, {}, {})
+
+
+def _declared_approval(template: TaskTemplate[Any], name: str, handler: Handler, form: Any) -> DeclaredApproval[Any]:
+    told: Any = {} if handler.function is None else {"notify": handler.function}
+    return DeclaredApproval(template, name, form, told)
+
+
+def _name_of(function: Any, otherwise: str) -> str:
+    return str(getattr(function, "__name__", otherwise))
 
 
 class TemplateOptions(TypedDict, total=False):
