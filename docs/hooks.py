@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from temporalio import workflow
 
 import tasker_temporal
-from tasker_temporal import errors, requests
+from tasker_temporal import errors, requests, why
 from tasker_temporal.approval_notice import ApprovalNotice
 from tasker_temporal.cli import tasker
 from tasker_temporal.client import StartOptions
@@ -47,6 +47,8 @@ MODELS: Final[Mapping[str, type[BaseModel]]] = {
         ApprovalNotice,
         Move,
         TaskType,
+        why.Explanation,
+        why.Reason,
     )
 } | {kind.__name__: kind for kind in requests.KINDS.values()}
 
