@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Mapping
 from datetime import timedelta
@@ -22,12 +23,16 @@ from temporalio.service import RPCError, RPCStatusCode
 from tasker_temporal import requests
 from tasker_temporal.core.rows import Row
 from tasker_temporal.errors import NoAnswer, RequestRefused, RequestUnanswered, UnknownTask
+from tasker_temporal.pollers import pollers
 from tasker_temporal.reader import Reader
 from tasker_temporal.reopening import planned, reopen
 from tasker_temporal.wire import content_of, raw, read_raw
 
 PATIENCE = timedelta(seconds=10)
 """How long a request waits for its answer."""
+
+LOOK_AFTER = 0.5
+"""Seconds without an answer after which a question looks whether there is a worker at all."""
 
 
 class Door:
@@ -101,38 +106,55 @@ class Door:
             raise RequestRefused(found["refused"], found["legal"])
         return [Row.of(plain) for plain in found["rows"]]
 
-    async def query(self, name: str, *arguments: Any, run_id: str | None = None) -> Any:
+    async def query(self, name: str, *arguments: Any, run_id: str | None = None, patience: timedelta = PATIENCE) -> Any:
         """Ask an open run.
 
         Raises:
             WorkflowQueryRejectedError: it is not open.
             RequestRefused: the query failed, and why.
+            NoAnswer: no worker answered, or none is there that could.
             UnknownTask: there is none of this id.
         """
         run = self._client.get_workflow_handle(self._id, run_id=run_id)
-        try:
-            answer = await run.query(
+        asked = asyncio.ensure_future(
+            run.query(
                 name,
                 args=[raw(argument) for argument in arguments],
                 result_type=RawValue,
                 reject_condition=QueryRejectCondition.NOT_OPEN,
-                rpc_timeout=PATIENCE,
+                rpc_timeout=patience,
             )
+        )
+        try:
+            await self._look_around(asked)
+            return read_raw(await asked)
         except WorkflowQueryRejectedError as error:
             # The latest run when it was asked, it went on in a new one before it answered.
             if run_id is None and error.status is WorkflowExecutionStatus.CONTINUED_AS_NEW:
-                return await self.query(name, *arguments)
+                return await self.query(name, *arguments, patience=patience)
             raise
         except WorkflowQueryFailedError as error:
             raise RequestRefused(str(error)) from error
         except RPCError as error:
-            raise self.translated(error) from error
-        return read_raw(answer)
+            raise self.translated(error, patience) from error
+        finally:
+            asked.cancel()
 
-    def translated(self, error: RPCError) -> Exception:
+    async def _look_around(self, asked: asyncio.Future[Any]) -> None:
+        """If no answer comes at once, see whether anybody is there who could give one."""
+        await asyncio.wait([asked], timeout=LOOK_AFTER)
+        if asked.done():
+            return
+        queue = (await self._client.get_workflow_handle(self._id).describe()).task_queue
+        if await pollers(self._client, queue) == []:
+            raise NoAnswer(f"task {self._id!r} does not answer: no worker polls task queue {queue!r}")
+
+    def translated(self, error: RPCError, patience: timedelta = PATIENCE) -> Exception:
         """What the server said, in the library's words if it has any."""
+        if error.status is RPCStatusCode.FAILED_PRECONDITION:
+            return NoAnswer(f"task {self._id!r} does not answer, because its workflow task fails: {error.message}")
         if error.status in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
-            seconds = PATIENCE.total_seconds()
+            seconds = patience.total_seconds()
             return NoAnswer(f"task {self._id!r} did not answer within {seconds:g} s: probably no worker runs for it")
         if error.status != RPCStatusCode.NOT_FOUND:
             return error

@@ -18,10 +18,11 @@ from temporalio.exceptions import ApplicationError
 from tasker_temporal import requests, views
 from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.machine import State
-from tasker_temporal.core.messages import Refused, RunContinued, RunReopened, Start
-from tasker_temporal.core.requests import Ask, CancelTask, CompleteStep
+from tasker_temporal.core.messages import Content, Refused, RunContinued, RunReopened, Start
+from tasker_temporal.core.requests import Approve, Ask, CancelTask, CompleteStep
 from tasker_temporal.core.snapshot import restore, snapshot
 from tasker_temporal.core.task import Task
+from tasker_temporal.deliveries import Deliveries
 from tasker_temporal.driver import Driver, local
 from tasker_temporal.errors import RequestRefused
 from tasker_temporal.local_activities import CANCEL, CHECK_RESULT, PREPARE, RECORD, WHO_CANCELLED
@@ -53,6 +54,8 @@ class Life:
     def __init__(self, context: Any, start: Any) -> None:
         self._context = _as_raw(context)
         self.driver = Driver()
+        self.deliveries = Deliveries(self.driver)
+        self.driver.watch_rows = self.deliveries.watch
         self._start = self._read(start)
         if self._start is not None:
             self.driver.prepared = Engine(self._task(self._start))
@@ -71,11 +74,7 @@ class Life:
             return None
 
     def _task(self, start: StartInput) -> Task:
-        context = content_of(self._context.payload)
-        if start.snapshot:
-            return restore(unpack(start.snapshot), context)
-        template = unpacked_template(start.template)
-        return Task(workflow.info().workflow_id, template, context, bytes.fromhex(start.key))
+        return beginning(workflow.info().workflow_id, start, content_of(self._context.payload))
 
     async def live(self) -> Any:
         """The whole run."""
@@ -99,7 +98,9 @@ class Life:
 
     def _has_news(self) -> bool:
         driver = self.driver
-        return driver.broken is not None or (not self._recording and (driver.closed is not None or self._must_leave()))
+        if driver.broken is not None or self._recording:
+            return driver.broken is not None
+        return self._must_leave() if driver.closed is None else not driver.notifies
 
     async def _begin(self) -> None:
         problems: tuple[dict[str, Any], ...] = ()
@@ -132,17 +133,21 @@ class Life:
             self.driver.feed(refused)
 
     async def checked(self, asked: Ask) -> Ask:
-        """A result given by hand must be of the handler's return type. Only a worker can tell, so this costs a marker.
+        """A result given by hand, or a form, must be of the step's type. Only a worker can tell: this costs a marker.
 
         Raises:
             ApplicationError: of type `RequestRefused`, saying what is wrong with it.
         """
-        if not isinstance(asked, CompleteStep):
-            return asked
-        found = read_raw(await local(CHECK_RESULT, raw(asked.step), raw(asked.result)))
-        if "problem" in found:
-            raise requests.refusal(RequestRefused(found["problem"]))
-        return asked.model_copy(update={"result": found["result"]})
+        match asked:
+            case CompleteStep():
+                return asked.model_copy(update={"result": await _checked(asked.step, asked.result)})
+            case Approve(step=str(step)) if self._has_form(step):
+                return asked.model_copy(update={"form": await _checked(step, asked.form)})
+        return asked
+
+    def _has_form(self, step: str) -> bool:
+        known = self.driver.task.steps.get(step)
+        return known is not None and known.template.approval is not None and known.template.result != "None"
 
     async def begun(self) -> Driver:
         """Requests that come before the task has begun wait for it."""
@@ -172,7 +177,7 @@ class Life:
 
     def _is_recorded(self) -> bool:
         """Nothing happened since the record was written. One that fits travels with the result, and needs no marker."""
-        if not workflow.all_handlers_finished():
+        if not workflow.all_handlers_finished() or (self.driver.closed is not None and not self.deliveries.is_over):
             return False
         return self._fits_result() or (self._recorded == self.driver.task.sort_key and self._is_cancelled_natively())
 
@@ -192,6 +197,9 @@ class Life:
         await workflow.wait_condition(workflow.all_handlers_finished)
         if self.driver.closed is None:
             self.driver.drain()
+            await self.deliveries.leave()
+        elif not self.deliveries.is_over:
+            await self.deliveries.finish()
         if not self._fits_result():
             await self._write_markers()
         if not self._is_cancelled_natively():
@@ -229,6 +237,25 @@ class Life:
             raise ApplicationError(message, type="StateTooLarge", non_retryable=True)
         start = StartInput.later(task.template, snapshot(task), info.run_id)
         workflow.continue_as_new(args=[self._context, start.raw()])
+
+
+async def _checked(step: str, value: Any) -> Any:
+    """The value as the step's result, in JSON.
+
+    Raises:
+        ApplicationError: of type `RequestRefused`: it is not of the step's type.
+    """
+    found = read_raw(await local(CHECK_RESULT, raw(step), raw(value)))
+    if "problem" in found:
+        raise requests.refusal(RequestRefused(found["problem"]))
+    return found["result"]
+
+
+def beginning(id: str, start: StartInput, context: Content) -> Task:
+    """The task as a run of it begins: new, or as the run before has left it."""
+    if start.snapshot:
+        return restore(unpack(start.snapshot), context)
+    return Task(id, unpacked_template(start.template), context, bytes.fromhex(start.key))
 
 
 def _as_raw(value: Any) -> RawValue:

@@ -31,22 +31,23 @@ class TaskWorkflow:
         return await self._life.live()
 
     @property
-    def _engine(self) -> Engine | None:
+    def engine(self) -> Engine | None:
+        """What moves the task; None while it is being prepared."""
         return self._life.driver.prepared
 
     @property
     def _ready(self) -> Engine:
-        if self._engine is None:
+        if self.engine is None:
             raise ApplicationError("the task is being prepared: ask again in a moment", type="NotReady")
-        return self._engine
+        return self.engine
 
     def current_details(self) -> str:
         """The task as Markdown, for Temporal's UI."""
-        return "being prepared" if self._engine is None else views.details(self._engine.task)
+        return "being prepared" if self.engine is None else views.details(self.engine.task)
 
     @workflow.query(description="Where the task stands: states, counts, times, errors.")
     def report(self) -> Any:
-        return raw(views.report(self._engine))
+        return raw(views.report(self.engine))
 
     @workflow.query(description='The audit of this run, by pages: {"after": sort_key, "limit": rows}.')
     def audit(self, page: Any = None) -> Any:
@@ -58,7 +59,7 @@ class TaskWorkflow:
 
     @workflow.query(description="What the task waits for, since when, until when, and what could be asked.")
     def waiting(self) -> Any:
-        return raw(views.waiting(self._engine))
+        return raw(views.waiting(self.engine))
 
     @workflow.query(description='The rows that a request would write: {"request": "skip", "step": ..., ...}.')
     def plan(self, request: Any = None) -> Any:

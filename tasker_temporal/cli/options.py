@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import re
 from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
@@ -11,8 +10,11 @@ from typing import Any, NamedTuple
 
 import click
 
+from tasker_temporal.durations import parse_duration
+
 Command = Callable[..., None]
 
+OUTPUT = click.Path(dir_okay=False, path_type=Path)
 A_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -79,13 +81,9 @@ def json_option(name: str, help: str) -> click.Option:
     return click.Option([name], type=value, metavar="JSON|@FILE|-", help=help)
 
 
-SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
 def duration(text: str) -> timedelta:
-    """A time, as `90`, `90s`, `1m30s`, `1.5h` or `2d`; a bare number is seconds."""
-    told = f"{text}s" if re.fullmatch(r"\d+(\.\d+)?", text) else text
-    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", told)
-    if not parts or "".join(number + unit for number, unit in parts) != told:
-        raise click.BadParameter(f"{text!r} is no duration: expected one like 90s, 1m30s, 1.5h or 2d.")
-    return timedelta(seconds=sum(float(number) * SECONDS[unit] for number, unit in parts))
+    """A time, as `90`, `90s`, `1m30s`, `1.5h`, `2d` or `PT30S`; a bare number is seconds."""
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.") from error

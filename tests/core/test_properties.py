@@ -321,6 +321,7 @@ def test_an_open_task_always_says_what_it_waits_for(flow: Template, chosen: Sequ
         assert all(line.what and not line.what.endswith(": ") for line in lines)
         assert bool(lines) == drive.task.is_open
         assert all(line.until is None or line.until in dues for line in lines)
+        assert all(line.since is not None and line.since <= drive.now for line in lines)
         told = report(drive.task)
         assert {name: str(step.state) for name, step in told.steps.items()} == drive.states
 

@@ -7,15 +7,20 @@ from typing import Any, Final
 
 from pydantic_core import to_json
 
+from tasker_temporal.core.guards import requestable
 from tasker_temporal.core.intake.legality import legal_requests, require_legal
+from tasker_temporal.core.intake.votes import approve, reject, withdraw
 from tasker_temporal.core.machine import OVER, State
-from tasker_temporal.core.messages import DROPPED, Announce, Content, Message, Note, StopStep, TransitionTo
+from tasker_temporal.core.messages import DROPPED, Announce, Content, Failure, Message, Note, StopStep, TransitionTo
 from tasker_temporal.core.requests import (
+    Approve,
     Ask,
     CancelTask,
     ChangeStep,
     CompleteStep,
+    MoveTask,
     PauseTask,
+    Reject,
     ResolveStep,
     ResolveTask,
     ResumeTask,
@@ -23,8 +28,10 @@ from tasker_temporal.core.requests import (
     RetryStep,
     RetryTask,
     SkipStep,
+    Withdraw,
 )
 from tasker_temporal.core.task import Step, Task
+from tasker_temporal.core.task_types import known
 from tasker_temporal.errors import RequestRefused
 
 
@@ -41,6 +48,14 @@ def _to(state: State) -> Callable[[Ask, Task], Iterator[Message]]:
     return door
 
 
+def _move(request: MoveTask, task: Task) -> Iterator[Message]:
+    places = requestable(task)
+    if request.to not in places:
+        raise RequestRefused(f"no row leads from {task.state} to {request.to!r} now: expected {' or '.join(places)}")
+    failure = Failure("MovedToError", request.reason, retryable=False) if request.to == State.ERROR else None
+    yield TransitionTo(None, known(request.to), {}, request.actor, request.reason, failure=failure)
+
+
 def _skip(request: SkipStep, task: Task) -> Iterator[Message]:
     yield TransitionTo(request.step, State.SKIPPED, actor=request.actor, reason=request.reason)
 
@@ -50,6 +65,8 @@ def _retry_step(request: RetryStep, task: Task) -> Iterator[Message]:
 
 
 def _retry_from(request: RetryFrom, task: Task) -> Iterator[Message]:
+    if task.state in task.template.type.waits:
+        raise RequestRefused(f"the task is {task.state}, where no step runs: it must be moved, or rejected, first")
     again = [task.steps[name] for name in _downstream(task, request.step)]
     running = [step.name for step in again if step.state is State.IN_PROGRESS]
     if running:
@@ -96,7 +113,9 @@ def _resolve_step(request: ResolveStep, task: Task) -> Iterator[Message]:
 
 def _complete_step(request: CompleteStep, task: Task) -> Iterator[Message]:
     step = task.steps[request.step]
-    running = step.state is State.IN_PROGRESS
+    if step.state is State.IN_PROGRESS and step.template.approval is not None:
+        raise RequestRefused(f"step {step.name!r} is decided by votes", ("approve", "reject"))
+    running = step.is_in_flight
     result = Content(to_json(request.result))
     by_hand = {"by_hand": True}
     yield TransitionTo(step.name, State.COMPLETE, by_hand, request.actor, request.reason, result=result)
@@ -140,6 +159,10 @@ _DOORS: Final[Mapping[type[Ask], Callable[[Any, Task], Iterator[Message]]]] = {
     ResolveStep: _resolve_step,
     CompleteStep: _complete_step,
     ChangeStep: _change_step,
+    MoveTask: _move,
+    Approve: approve,
+    Reject: reject,
+    Withdraw: withdraw,
 }
 
 ASKS: Final = {kind: _checked(door, kind.model_fields["request"].default) for kind, door in _DOORS.items()}

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
+from tasker_temporal.core.ballots import AWAITED, approval_id, is_awaited, terms_of, votes_so_far
+from tasker_temporal.core.guards import requestable
 from tasker_temporal.core.machine import OPEN, State
-from tasker_temporal.core.requests import Ask, StepAsk
+from tasker_temporal.core.requests import Ask, StepAsk, VoteAsk
 from tasker_temporal.core.task import Task
 from tasker_temporal.errors import RequestRefused
 
@@ -19,7 +21,7 @@ TASK_REQUESTS: Final[dict[str, frozenset[State]]] = {
     "retry": frozenset({S.ERROR}),
     "resolve": frozenset({S.ERROR}),
 }
-"""The states of the task in which each request about it is legal."""
+"""The states of the task in which each request about it is legal; `move` depends on the rows of its type."""
 
 STEP_REQUESTS: Final[dict[str, frozenset[State]]] = {
     "skip": frozenset({S.PENDING, S.ERROR}),
@@ -39,15 +41,29 @@ def _no_retry(task: Task) -> str | None:
 TASK_GUARDS: Final[Mapping[str, Callable[[Task], str | None]]] = {"retry": _no_retry}
 """Why a request about the task is refused though its state allows it; None if it is not."""
 
+VOTES: Final = ("approve", "reject", "withdraw")
+"""Legal while the approval is open, and early, while it is not open yet."""
+
 
 def legal_requests(task: Task, step: str | None = None) -> tuple[str, ...]:
     """The requests that are legal now for the task, or that its table allows for one step of it."""
     if not task.is_open or task.cancelling is not None:
         return ()
     if step is None:
-        allowed = (name for name, states in TASK_REQUESTS.items() if task.state in states)
-        return tuple(name for name in allowed if _objection(name, task) is None)
-    return tuple(name for name, states in STEP_REQUESTS.items() if task.steps[step].state in states)
+        allowed = [name for name, states in TASK_REQUESTS.items() if task.state in states]
+        found = [name for name in allowed if _objection(name, task) is None]
+    else:
+        found = [name for name, states in STEP_REQUESTS.items() if task.steps[step].state in states]
+    if step is None and task.state in task.template.type.waits:
+        found.insert(0, "cancel") if "cancel" not in found else None
+        found += ["move"] if requestable(task) else []
+    return (*found, *_votes(task, step))
+
+
+def _votes(task: Task, step: str | None) -> tuple[str, ...]:
+    if not is_awaited(task, step):
+        return ()
+    return ("approve", "reject", "withdraw") if votes_so_far(task, approval_id(task, step)) else ("approve", "reject")
 
 
 def require_legal(asked: Ask, name: str, task: Task) -> None:
@@ -60,7 +76,7 @@ def require_legal(asked: Ask, name: str, task: Task) -> None:
         raise RequestRefused(f"the task is being cancelled, as {task.cancelled_by[0]!r} asked")
     if not task.is_open:
         raise RequestRefused(f"the task is {task.state}: only an open task takes requests")
-    step = asked.step if isinstance(asked, StepAsk) else None
+    step = asked.step if isinstance(asked, StepAsk | VoteAsk) else None
     if step is not None and step not in task.steps:
         raise RequestRefused(f"there is no step {step!r}; there are {', '.join(task.steps) or 'none'}")
     legal = legal_requests(task, step)
@@ -75,10 +91,24 @@ def _objection(name: str, task: Task) -> str | None:
 def _rule(name: str, step: str | None, task: Task) -> str:
     who = "the task" if step is None else f"step {step!r}"
     state = task.state if step is None else task.steps[step].state
+    if name == "move":
+        return f"the task is {state}: its type {task.template.type.name!r} has no row out of it that is asked for"
+    if name in VOTES:
+        return _no_vote(name, step, task, f"{who} is {state}")
     states = TASK_REQUESTS[name] if step is None else STEP_REQUESTS[name]
     if state in states and (objection := _objection(name, task)) is not None:
         return objection
     return f"{who} is {state}: {name!r} is legal for one that is {_any_of(states)}"
+
+
+def _no_vote(name: str, step: str | None, task: Task, stands: str) -> str:
+    if terms_of(task, step) is None and step is None:
+        return f"the task has no approval of its own: {name!r} needs the step that has one"
+    if terms_of(task, step) is None:
+        return f"step {step!r} is no approval: nobody votes on it"
+    if name == "withdraw" and is_awaited(task, step):
+        return f"nobody has voted on {approval_id(task, step)!r}"
+    return f"{stands}: {name!r} is legal for one that is {_any_of(AWAITED[step is None])}"
 
 
 def _any_of(states: frozenset[State]) -> str:
