@@ -25,7 +25,7 @@ import asyncio
 from pathlib import Path
 
 from pydantic import BaseModel
-from tasker_temporal import PermanentError, Retry, TaskTemplate, result_of
+from tasker_temporal import Move, PermanentError, Retry, TaskTemplate, TaskType, result_of
 
 class Payment(BaseModel):
     amount: int
@@ -54,7 +54,30 @@ def declared(name, on_error):
 
     return template
 
-app = [declared("desk.held", "hold"), declared("desk.failing", "fail")]
+class Review(BaseModel):
+    limit: int
+
+reviewed = TaskTemplate("desk.reviewed", task_queue="{queue}")
+review = reviewed.approval("review", form=Review, approvers=["ann", "bob"], quorum=2)
+
+@reviewed.step
+def pay(review: Review = result_of(review)) -> int:
+    return review.limit
+
+audited = TaskTemplate(
+    "desk.audited",
+    task_queue="{queue}",
+    type=TaskType(
+        name="audited",
+        states=("under_audit",),
+        rows=(Move(source="in_progress", to="under_audit"), Move(source="under_audit", to="complete", by="request")),
+    ),
+)
+
+@audited.step
+def prepare() -> None: ...
+
+app = [declared("desk.held", "hold"), declared("desk.failing", "fail"), reviewed, audited]
 """
 
 PROJECT = '[tool.tasker]\napp = "desk:app"\n'

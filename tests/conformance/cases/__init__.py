@@ -1,6 +1,6 @@
 """Every case, by what it is about."""
 
-from tests.conformance.cases import approvals, doors, events, failures, graphs, requests, runs, sizes, workers
+from tests.conformance.cases import approvals, doors, events, failures, graphs, legality, requests, runs, sizes, workers
 
 CASES = [
     *graphs.CASES,
@@ -8,6 +8,7 @@ CASES = [
     *events.CASES,
     *requests.CASES,
     *doors.CASES,
+    *legality.CASES,
     *sizes.CASES,
     *runs.CASES,
     *workers.CASES,
