@@ -99,7 +99,8 @@ class Attempt:
         follows = call.attempt < call.attempts and error.details[0]["retryable"]
         if not follows and not isinstance(raised, PermanentError):
             return error
-        said = (call.task_id, call.step, call.attempt, call.attempts, error)
+        # What it says may be personal: the report has it, and the log does not.
+        said = (call.task_id, call.step, call.attempt, call.attempts, error.type)
         self._context().logger.warning("task %s, step %s: attempt %d of %d failed: %s", *said)
         details, benign = error.details, ApplicationErrorCategory.BENIGN
         return StepFailure(error.message, *details, type=error.type, non_retryable=True, category=benign)

@@ -84,7 +84,7 @@ class Door:
         record, context, latest = await reader.record(), await reader.context(), await reader.latest()
         task = record.task(content_of(context.payload))
         _check(task, plain, latest.run_id)
-        start = StartInput.later(task.template, record.snapshot, latest.run_id, plain)
+        start = StartInput.later(task.template, record.snapshot, latest.run_id, plain, latest.trace)
         try:
             await self._client.start_workflow(
                 latest.type,

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from temporalio import workflow
+from temporalio.client import ClientConfig
 from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import DataConverter, DefaultPayloadConverter
 from temporalio.plugin import SimplePlugin
@@ -26,6 +27,10 @@ from tasker_temporal.errors import TemplateError, UnknownTemplate
 from tasker_temporal.local_activities import local_activities
 from tasker_temporal.workflow import TaskWorkflow, workflow_class
 
+if TYPE_CHECKING:
+    # OpenTelemetry is loaded only where somebody listens.
+    from tasker_temporal.telemetry import Telemetry
+
 HEARTBEAT_THROTTLE = timedelta(seconds=10)
 """How late, at most, a running handler hears of its cancellation. The SDK's own default is 60 seconds."""
 
@@ -40,15 +45,19 @@ class TaskerPlugin(SimplePlugin):
         templates: Those whose tasks this process starts or runs. Of several versions, new tasks that were started
             without a template begin with the one that is named last.
         sync_handlers: How many handlers that are plain functions may run at once, each in a thread.
+        telemetry: Listens to what happens to tasks. Without it nobody does, and nothing of it is loaded.
 
     Raises:
         TemplateError: a template has mistakes, or two versions have different handlers for one step.
     """
 
-    def __init__(self, *templates: TaskTemplate[Any], sync_handlers: int = 100) -> None:
+    def __init__(
+        self, *templates: TaskTemplate[Any], sync_handlers: int = 100, telemetry: Telemetry | None = None
+    ) -> None:
+        self.telemetry = telemetry
         self.templates: Mapping[str, TaskTemplate[Any]] = {template.name: template for template in templates}
         executor = ThreadPoolExecutor(sync_handlers, thread_name_prefix="tasker-step")
-        handlers = _handlers(templates)
+        self._handlers = handlers = _handlers(templates)
         super().__init__(
             "tasker_temporal.TaskerPlugin",
             data_converter=_with_pydantic,
@@ -60,8 +69,21 @@ class TaskerPlugin(SimplePlugin):
             ],
         )
 
+    def configure_client(self, config: ClientConfig) -> ClientConfig:
+        configured = super().configure_client(config)
+        if self.telemetry is not None:
+            listening = self.telemetry.of_client(self.templates)
+            configured["interceptors"] = [*configured.get("interceptors", ()), listening]
+        return configured
+
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
         configured = super().configure_worker(config)
+        if self.telemetry is not None:
+            runtime = configured["client"].service_client.config.runtime
+            templates = {name: template.compiled for name, template in self.templates.items()}
+            handlers = {kind: (step.template.name, step.name) for kind, step in self._handlers.items()}
+            listening = self.telemetry.of_worker(runtime, templates, handlers)
+            configured["interceptors"] = [*configured.get("interceptors", ()), listening]
         throttle = configured.get("max_heartbeat_throttle_interval", HEARTBEAT_THROTTLE)
         configured["max_heartbeat_throttle_interval"] = min(throttle, HEARTBEAT_THROTTLE)
         return configured

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from temporalio.api.common.v1 import Payload
@@ -20,7 +20,16 @@ from tasker_temporal.core.template import Template
 from tasker_temporal.errors import RecordError
 from tasker_temporal.local_activities import PREPARE, RECORD
 from tasker_temporal.record import Record, read
-from tasker_temporal.wire import Prepared, StartInput, content_of, payload_of, read_raw, unpacked_template
+from tasker_temporal.wire import (
+    TRACE_HEADER,
+    Prepared,
+    StartInput,
+    carried,
+    content_of,
+    payload_of,
+    read_raw,
+    unpacked_template,
+)
 
 Pages = Callable[[str], AsyncIterator[dict[str, Any]]]
 """Asks the open run of that id for its rows."""
@@ -50,6 +59,8 @@ class Run(NamedTuple):
     run_id: str
     type: str
     task_queue: str
+    trace: Mapping[str, str]
+    """That in which the task was started, if it was in any."""
 
 
 class Reader:
@@ -171,8 +182,12 @@ class Reader:
     async def _previous(self, run_id: str) -> str:
         """The run that this one goes on from: by continuing as new, or because it was reopened."""
         payloads = (await self._started(run_id)).workflow_execution_started_event_attributes.input.payloads
+        start = await self._start_input(payloads)
+        return start.previous_run if start else ""
+
+    async def _start_input(self, payloads: Sequence[Payload]) -> StartInput | None:
         plain = await self._decode(payloads[1]) if len(payloads) > 1 else None
-        return StartInput.model_validate(plain).previous_run if plain else ""
+        return StartInput.model_validate(plain) if plain else None
 
     async def context(self) -> RawValue:
         """The task's context as the payload that it was started with."""
@@ -184,7 +199,9 @@ class Reader:
         """The task's latest run."""
         run_id = await self._latest()
         started = (await self._started(run_id)).workflow_execution_started_event_attributes
-        return Run(run_id, started.workflow_type.name, started.task_queue.name)
+        start = await self._start_input(started.input.payloads)
+        trace = (start and start.trace) or carried(started.header.fields.get(TRACE_HEADER))
+        return Run(run_id, started.workflow_type.name, started.task_queue.name, trace)
 
     async def _latest(self) -> str:
         return (await self._client.get_workflow_handle(self._id).describe()).run_id
