@@ -90,13 +90,20 @@ def runtime(environ: Environment, *, forward_logs: bool = False, metrics: bool =
     """Temporal's runtime with the exporter of metrics that the variables ask for."""
     forwarding = LogForwardingConfig(logging.getLogger("temporalio.core")) if forward_logs else None
     log = LoggingConfig(filter=TelemetryFilter(core_level="WARN", other_level="ERROR"), forwarding=forwarding)
-    config = _chosen(environ, "OTEL_METRICS_EXPORTER", METRIC_EXPORTERS)(environ) if metrics else None
+    config = metrics_config(environ) if metrics else None
     tags = {"service_name": str(_resource(environ).attributes["service.name"])}
     telemetry = TelemetryConfig(logging=log, metrics=config, attach_service_name=False, global_tags=tags)
     try:
         return Runtime(telemetry=telemetry)
     except Exception as error:
         raise TelemetryError(f"the exporter of metrics cannot be started: {error}") from error
+
+
+def metrics_config(environ: Environment) -> OpenTelemetryConfig | PrometheusConfig | None:
+    """Where Temporal's runtime is to send its metrics."""
+    made: OpenTelemetryConfig | PrometheusConfig | None
+    made = _chosen(environ, "OTEL_METRICS_EXPORTER", METRIC_EXPORTERS)(environ)
+    return made
 
 
 def _set_runtime(made: Runtime) -> None:

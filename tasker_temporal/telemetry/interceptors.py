@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Awaitable, Mapping
+from functools import cached_property
 from typing import Any, NoReturn
 
 from opentelemetry.trace import SpanContext
@@ -30,6 +31,7 @@ from tasker_temporal.telemetry.carrier import Headers, context_of, sending, sent
 from tasker_temporal.telemetry.harmless import harmless
 from tasker_temporal.telemetry.listener import Listener
 from tasker_temporal.telemetry.metrics import Metrics
+from tasker_temporal.telemetry.present import Memory, Present
 from tasker_temporal.telemetry.route import Route
 from tasker_temporal.telemetry.tracing import Times, Tracing
 from tasker_temporal.telemetry.waits import Waits
@@ -55,11 +57,11 @@ class WorkerTelemetry(Interceptor):
     def workflow_interceptor_class(
         self, input: WorkflowInterceptorClassInput
     ) -> type[WorkflowInboundInterceptor] | None:
-        tracing, metrics, tasks = self._tracing, self._metrics, self._tasks
+        tracing, metrics, tasks, memory = self._tracing, self._metrics, self._tasks, Memory()
 
         class Inbound(TaskInbound):
             def __init__(self, next: WorkflowInboundInterceptor) -> None:
-                super().__init__(next, tracing, metrics, tasks)
+                super().__init__(next, tracing, metrics, tasks, memory)
 
         return Inbound
 
@@ -68,12 +70,22 @@ class TaskInbound(WorkflowInboundInterceptor):
     """One run's, of whatever workflow: those that are no tasks pass through."""
 
     def __init__(
-        self, next: WorkflowInboundInterceptor, tracing: Tracing, metrics: Metrics, tasks: frozenset[str]
+        self,
+        next: WorkflowInboundInterceptor,
+        tracing: Tracing,
+        metrics: Metrics,
+        tasks: frozenset[str],
+        memory: Memory,
     ) -> None:
         super().__init__(next)
         self._tracing, self._metrics, self._tasks = tracing, metrics, tasks
         self.listener: Listener | None = None
+        self._memory = memory
         self._signals = 0
+
+    @cached_property
+    def _present(self) -> Present:
+        return Present(workflow.info().run_id, self._memory)
 
     def init(self, outbound: WorkflowOutboundInterceptor) -> None:
         super().init(TaskOutbound(outbound, self))
@@ -82,7 +94,11 @@ class TaskInbound(WorkflowInboundInterceptor):
         if workflow.info().workflow_type in self._tasks:
             task: Any = workflow.instance()
             task.listen(self._listens)
-        return await super().execute_workflow(input)
+        try:
+            return await super().execute_workflow(input)
+        finally:
+            if self.listener is not None:
+                self.listener.close()
 
     def _listens(self, task: Task, trace: Mapping[str, str]) -> Listener:
         info = workflow.info()
@@ -95,6 +111,7 @@ class TaskInbound(WorkflowInboundInterceptor):
             self._tracing,
             self._metrics,
             Waits({name: (kind, since) for name, (kind, since) in known.get("waits", {}).items()}),
+            self._present,
             known.get("begun") or int(info.workflow_start_time.timestamp() * 1_000_000) * 1000,
             () if asked is None else (asked,),
         )
@@ -110,7 +127,8 @@ class TaskInbound(WorkflowInboundInterceptor):
         try:
             super().handle_update_validator(input)
         except ApplicationError as error:
-            self._tell(input.update, input.id, input.headers, begun, error.type or "ApplicationError")
+            if self._present.tells("request", input.id):
+                self._tell(input.update, input.id, input.headers, begun, error.type or "ApplicationError")
             raise
 
     async def handle_signal(self, input: HandleSignalInput) -> None:
@@ -120,7 +138,7 @@ class TaskInbound(WorkflowInboundInterceptor):
         await self._requested(input.signal, id, input.headers, super().handle_signal(input))
 
     async def _requested(self, name: str, id: str, headers: Headers, handled: Awaitable[Any]) -> Any:
-        begun = workflow.time_ns() if workflow.unsafe.is_replaying() else time.time_ns()
+        begun = time.time_ns() if self._present.is_now() else workflow.time_ns()
         error: str | None = None
         try:
             return await handled
@@ -128,7 +146,7 @@ class TaskInbound(WorkflowInboundInterceptor):
             error = raised.type or "ApplicationError"
             raise
         finally:
-            if not workflow.unsafe.is_replaying():
+            if self._present.tells("request", id):
                 self._tell(name, id, headers, begun, error)
 
     def _tell(self, name: str, id: str, headers: Headers, begun: int, error: str | None) -> None:

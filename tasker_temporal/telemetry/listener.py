@@ -27,6 +27,7 @@ from tasker_temporal.core.task import Step, Task
 from tasker_temporal.telemetry.catalogue import LEVELS, level_of
 from tasker_temporal.telemetry.harmless import harmless
 from tasker_temporal.telemetry.metrics import Metrics, step_label
+from tasker_temporal.telemetry.present import Present
 from tasker_temporal.telemetry.route import Route
 from tasker_temporal.telemetry.tracing import Times, Tracing, name_of
 from tasker_temporal.telemetry.waits import Waits
@@ -49,29 +50,38 @@ class Listener:
         tracing: Tracing,
         metrics: Metrics,
         waits: Waits,
+        present: Present,
         begun: int,
         links: tuple[SpanContext, ...] = (),
     ) -> None:
         self.route, self._task = route, task
-        self._tracing, self._metrics, self._waits, self._begun, self._links = tracing, metrics, waits, begun, links
+        self._tracing, self._metrics, self._waits = tracing, metrics, waits
+        self._present, self._begun, self._links = present, begun, links
         self._template = task.template.name
         self._run_id = workflow.info().run_id
+        self._is_over = False
         # The beginnings of the steps that are under way: their spans' ids are made of them.
         self._lives = {step.name: step.started_at for step in task.steps.values() if _is_under_way(step)}
 
     def __call__(self, event: Event[Payload]) -> None:
-        with harmless():
-            self._hear(event)
+        if not self._is_over:
+            with harmless():
+                self._hear(event)
+
+    def close(self) -> None:
+        """The run is over. What its engine is fed in the same breath is no part of the task: the next run has it."""
+        self._is_over = True
 
     def _hear(self, event: Event[Payload]) -> None:
-        tells = not workflow.unsafe.is_replaying()
+        payload = event.payload
+        fact = event.name, getattr(payload, "step", None), getattr(payload, "execution", None)
+        tells = self._present.tells(*fact)
         over, begins = self._waits.hear(event, self._task)
         if tells and over is not None:
             kind, since = over
             self._metrics.record("tasker_wait_duration", self._task.now.timestamp() - since, self._template, kind)
         if tells and begins is not None:
             self._metrics.count("tasker_waits_begun", self._template, begins)
-        payload = event.payload
         if isinstance(payload, StepTransitioned):
             self._step_moved(payload, tells)
         elif isinstance(payload, TaskTransitioned):

@@ -1,7 +1,6 @@
 """Counts and durations, by the meter of Temporal's runtime.
 
-It serves Prometheus and OTLP alike, beside the SDK's own figures, and needs no thread of Python's. In a replay it is not
-asked.
+It serves Prometheus and OTLP alike, beside the SDK's own figures, and needs no thread of Python's.
 """
 
 from __future__ import annotations

@@ -44,7 +44,9 @@ class Receiver:
     def until(self, enough: Callable[[], Any], what: str) -> None:
         """Wait for what is exported."""
         with self.came:
-            assert self.came.wait_for(enough, timeout=30), f"never came: {what}; there are {self.names()}"
+            assert self.came.wait_for(enough, timeout=30), (
+                f"never came: {what}; there are {self.names()} {self.metrics}"
+            )
 
     def names(self) -> list[str]:
         return sorted(span.name for span in self.spans)
@@ -63,6 +65,7 @@ class Receiver:
         with self.came:
             self.raw.append(request.SerializeToString())
             for resource in request.resource_metrics:
+                self.resources.append(plain(resource.resource.attributes))
                 for scope in resource.scope_metrics:
                     for metric in scope.metrics:
                         self.metrics.setdefault(metric.name, {}).update(points(metric))
@@ -86,7 +89,8 @@ def points(metric: Metric) -> Points:
 
 
 def _labels(point: Any) -> tuple[tuple[str, str], ...]:
-    return tuple(sorted(plain(point.attributes).items()))
+    """Without the service's name, which the runtime adds to all of them."""
+    return tuple(sorted(item for item in plain(point.attributes).items() if item[0] != "service_name"))
 
 
 @contextmanager
