@@ -127,7 +127,8 @@ async def test_a_variable_that_cannot_be_is_one_line_of_complaint(server: DevSer
 
 WRONG = {
     "OTEL_METRICS_EXPORTER=statsd": "OTEL_METRICS_EXPORTER is 'statsd': expected otlp, prometheus or none",
-    "OTEL_EXPORTER_OTLP_PROTOCOL=http/json": "OTEL_EXPORTER_OTLP_PROTOCOL is 'http/json': expected grpc or http/protobuf",
+    "OTEL_EXPORTER_OTLP_PROTOCOL=http/json": "OTEL_EXPORTER_OTLP_PROTOCOL is 'http/json': "
+    "expected grpc or http/protobuf",
     "OTEL_METRIC_EXPORT_INTERVAL=1m": "OTEL_METRIC_EXPORT_INTERVAL is '1m': expected a whole number",
 }
 
