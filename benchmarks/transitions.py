@@ -21,8 +21,9 @@ from rich.console import Console
 from rich.table import Table
 from temporalio.client import WorkflowUpdateFailedError
 
-from benchmarks.declared import HELD, ORDER
+from benchmarks.declared import HELD
 from benchmarks.handwritten import Held
+from benchmarks.orders import ORDER
 from benchmarks.rig import Bench, benches, conditions, p50_p95, require_proc, timed
 from benchmarks.shapes import SHAPES
 from benchmarks.ways import LIBRARY, UNSANDBOXED, WAYS

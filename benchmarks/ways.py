@@ -15,10 +15,13 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from temporalio.client import Client, WorkflowHandle
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.converter import DataConverter
 from temporalio.worker import Replayer, Worker
 
 from benchmarks import handwritten
-from benchmarks.declared import HELD, ORDER, TEMPLATES
+from benchmarks.declared import HELD, TEMPLATES
+from benchmarks.orders import ORDER
 from benchmarks.shapes import Shape
 from tasker_temporal import TaskerPlugin, start_task
 
@@ -31,7 +34,7 @@ class Way:
 
     Attributes:
         start: Starts one run of a shape; the handle waits for its end.
-        options: Those of its worker and its replayer, beside the plugins.
+        options: Those of its worker and its replayer, beside the plugins and the converter.
     """
 
     name: str
@@ -39,19 +42,21 @@ class Way:
     start: Start
     options: Mapping[str, Any]
     plugins: Callable[[], list[Any]] = list
+    data_converter: DataConverter = DataConverter.default
 
     @property
     def queue(self) -> str:
         return f"bench-{self.name}"
 
     async def connect(self, target: str) -> Client:
-        return await Client.connect(target, plugins=self.plugins())
+        return await Client.connect(target, plugins=self.plugins(), data_converter=self.data_converter)
 
     def worker(self, client: Client) -> Worker:
         return Worker(client, task_queue=self.queue, **self.options)
 
     def replayer(self) -> Replayer:
-        return Replayer(workflows=self.options.get("workflows", []), plugins=self.plugins())
+        workflows = self.options.get("workflows", [])
+        return Replayer(workflows=workflows, plugins=self.plugins(), data_converter=self.data_converter)
 
 
 async def _by_library(client: Client, shape: Shape) -> WorkflowHandle[Any, Any]:
@@ -65,7 +70,8 @@ def _by_hand(name: str, title: str, classes: Mapping[str, type[Any]]) -> Way:
         return await client.start_workflow(run, args=arguments, id=f"{run}-{uuid.uuid4()}", task_queue=f"bench-{name}")
 
     workflows = [*dict.fromkeys(classes.values()), handwritten.Held]
-    return Way(name, title, start, {"workflows": workflows, "activities": [handwritten.do_step]})
+    options = {"workflows": workflows, "activities": [handwritten.do_step]}
+    return Way(name, title, start, options, data_converter=pydantic_data_converter)
 
 
 LIBRARY: Final = Way("library", "this library", _by_library, {}, lambda: [TaskerPlugin(*TEMPLATES.values(), HELD)])

@@ -6,7 +6,7 @@ import hashlib
 import json
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
@@ -16,9 +16,10 @@ from temporalio.common import Priority, RawValue, TypedSearchAttributes, Workflo
 from temporalio.converter import PayloadConverter
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from tasker_temporal.core.template import PAYLOAD_LIMIT
+from tasker_temporal.compile import sink_mistakes
+from tasker_temporal.core.template import PAYLOAD_LIMIT, Sink, Template, mistakes
 from tasker_temporal.declare import TaskTemplate
-from tasker_temporal.errors import ContextInvalid, TaskAlreadyStarted, UnknownTemplate
+from tasker_temporal.errors import ContextInvalid, TaskAlreadyStarted, TemplateError, UnknownTemplate
 from tasker_temporal.handle import TaskHandle
 from tasker_temporal.local_activities import KEY_BYTES, check_context
 from tasker_temporal.plugin import TaskerPlugin
@@ -44,6 +45,7 @@ class StartOptions(TypedDict, total=False):
         priority: Temporal's priority and fairness, for its workflow and its handlers.
         memo: Kept with the task, shown in lists.
         search_attributes: Those of your own that the cluster knows.
+        sinks: Who is told of this task's rows, in the place of those that its template names. It needs the template.
     """
 
     id: str
@@ -57,6 +59,7 @@ class StartOptions(TypedDict, total=False):
     priority: Priority
     memo: Mapping[str, Any]
     search_attributes: TypedSearchAttributes
+    sinks: Sequence[Sink]
 
 
 @overload
@@ -79,13 +82,15 @@ async def start_task(
 
     Raises:
         ContextInvalid: it does not validate; nothing was started.
+        SearchAttributesMissing: the plugin is to have them told, and the namespace lacks them; nothing was started.
         TaskAlreadyStarted: there is a task of this id, running or over; nothing was started.
         TemplateError: the template has mistakes; nothing was started.
         UnknownTemplate: nothing says where tasks of that name run.
     """
     name, known = _known(client, template)
     checked = context if known is None else check_context(known, context)
-    arguments = _arguments(client, known, checked, options)
+    listed = known is not None and await _is_listed(client)
+    arguments = _arguments(client, known, checked, options, listed)
     task_id = options.get("id") or _identity(client, name, known, checked, options.get("identity", "unique"))
     try:
         await client.start_workflow(
@@ -134,8 +139,16 @@ def schedule_action(
 def _known(client: Client, template: TaskTemplate[Any] | str) -> tuple[str, TaskTemplate[Any] | None]:
     if not isinstance(template, str):
         return template.name, template
-    plugins = (plugin for plugin in client.config(active_config=True)["plugins"] if isinstance(plugin, TaskerPlugin))
-    return template, next((p.templates[template] for p in plugins if template in p.templates), None)
+    return template, next((p.templates[template] for p in _plugins(client) if template in p.templates), None)
+
+
+def _plugins(client: Client) -> Iterator[TaskerPlugin]:
+    return (plugin for plugin in client.config(active_config=True)["plugins"] if isinstance(plugin, TaskerPlugin))
+
+
+async def _is_listed(client: Client) -> bool:
+    """A client without the plugin starts tasks that tell no search attributes."""
+    return any([await plugin.listing.decide(client) for plugin in _plugins(client)])
 
 
 def _queue(name: str, known: TaskTemplate[Any] | None, asked: str | None) -> str:
@@ -166,14 +179,28 @@ def _identity(client: Client, name: str, known: TaskTemplate[Any] | None, contex
 
 
 def _arguments(
-    client: Client, template: TaskTemplate[Any] | None, context: Any, options: StartOptions
+    client: Client, template: TaskTemplate[Any] | None, context: Any, options: StartOptions, listed: bool
 ) -> list[RawValue]:
     converter = client.data_converter.payload_converter
     if template is None:
+        if "sinks" in options:
+            raise UnknownTemplate("sinks= is part of a task's template: pass the template, or leave sinks to its own")
         return [RawValue(converter.to_payload(context))]
+    compiled = template.compiled if "sinks" not in options else _with_sinks(template, options["sinks"])
     actor = options.get("actor") or client.identity
-    start = StartInput.first(template.compiled, secrets.token_bytes(KEY_BYTES), actor, options.get("reason", ""))
+    key, reason = secrets.token_bytes(KEY_BYTES), options.get("reason", "")
+    start = StartInput.first(compiled, key, actor, reason, listed=listed)
     return start_arguments(converter, template, context, start)
+
+
+def _with_sinks(template: TaskTemplate[Any], sinks: Sequence[Sink]) -> Template:
+    """The template for one task only. A copy would take over what was computed of the old one."""
+    known = template.compiled
+    made = Template(**{name: getattr(known, name) for name in Template.model_fields} | {"sinks": tuple(sinks)})
+    custom = [event.name for event in template.custom_events]
+    if found := [*mistakes(made), *sink_mistakes(made.sinks, custom)]:
+        raise TemplateError(template.name, found)
+    return made
 
 
 def start_arguments(

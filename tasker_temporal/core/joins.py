@@ -7,6 +7,7 @@ Yes:     otherwise.
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Literal
 
 from tasker_temporal.core.machine import OVER, State
@@ -31,9 +32,14 @@ def join(task: Task, step: Step) -> None:
     known = answer(step)
     if known == "yes":
         step.viable = True
-        task.journal.append(task.viable, step.name)
+        task.journal.append(queue_of(task, step), step.name)
     elif known == "never":
         task.journal.append(task.never, step.name)
+
+
+def queue_of(task: Task, step: Step) -> deque[str]:
+    """Where the discovery finds it once it may start."""
+    return task.viable if step.template.runs else task.gates
 
 
 def count_down(task: Task, over: Step) -> None:
@@ -54,6 +60,15 @@ def count(step: Step, over: Step) -> None:
         step.lacking += over.name in step.template.required
     elif over.name in step.template.takes:
         step.size += step.template.takes[over.name] * over.result.size
+
+
+def occupy(task: Task, step: Step, places: Literal[1, -1]) -> None:
+    """Take a place among the steps in progress, or give it back."""
+    if step.template.runs:
+        task.in_flight += places
+        task.bytes_in_flight += places * step.size
+    else:
+        task.parked += places
 
 
 def begin_round(step: Step) -> None:
@@ -87,8 +102,9 @@ def leave_queue(task: Task, step: Step) -> None:
 
 def _clear_fronts(task: Task) -> None:
     """What is stale never stays at the front of a queue."""
-    while task.viable and not task.steps[task.viable[0]].viable:
-        task.journal.popleft(task.viable)
+    for queue in (task.viable, task.gates):
+        while queue and not task.steps[queue[0]].viable:
+            task.journal.popleft(queue)
     while task.never and not is_doomed(task.steps[task.never[0]]):
         task.journal.popleft(task.never)
 
@@ -99,10 +115,17 @@ def is_doomed(step: Step) -> bool:
 
 
 def startable(task: Task) -> tuple[str, ...]:
-    """The steps that can start now: the longest viable for first, as many as the window holds."""
+    """The steps that can start now: all without a handler, then the longest viable, as many as the window holds."""
+    if not task.may_start:
+        return ()
+    gates = dict.fromkeys(name for name in task.gates if task.steps[name].viable)
+    return (*gates, *_within_window(task))
+
+
+def _within_window(task: Task) -> tuple[str, ...]:
     found: dict[str, None] = {}
     limits, size = task.template.limits, task.bytes_in_flight
-    for name in task.viable if task.may_start else ():
+    for name in task.viable:
         step = task.steps[name]
         if task.in_flight + len(found) >= limits.in_flight:
             break

@@ -19,7 +19,7 @@ from tasker_temporal.telemetry.carrier import context_of, sent
 from tasker_temporal.telemetry.deliveries import listening
 from tasker_temporal.telemetry.metrics import Metrics
 from tasker_temporal.telemetry.tracing import Tracing, name_of
-from tasker_temporal.wire import StepCall
+from tasker_temporal.wire import StepCall, execution_of
 
 Handlers = Mapping[str, tuple[str, str, str]]
 """For each activity type that is a handler: its template, its step, and the step's label."""
@@ -45,7 +45,8 @@ class AttemptInbound(ActivityInboundInterceptor):
         template, step, label = handler
         call = StepCall.read(input.args[0])
         context = context_of(sent(input.headers))
-        with _current(self._begun(call, template, step, context), context, call) as span:
+        said = {"task_id": activity.info().workflow_id, "step": step, "attempt": call.attempt}
+        with _current(self._begun(call, template, step, context), context, said) as span:
             begun, outcome = time.perf_counter(), "error"
             try:
                 result = await super().execute_activity(input)
@@ -62,13 +63,14 @@ class AttemptInbound(ActivityInboundInterceptor):
         tracer = self._tracing.tracer
         if tracer is None:
             return trace.INVALID_SPAN
+        info = activity.info()
         attributes: dict[str, str | int] = {
-            "tasker.task.id": call.task_id,
+            "tasker.task.id": info.workflow_id or "",
             "tasker.template.name": template,
-            "tasker.step.name": call.step,
+            "tasker.step.name": step,
             "tasker.attempt.number": call.attempt,
-            "tasker.attempt.execution": call.execution,
-            "tasker.attempt.delivery": activity.info().attempt,
+            "tasker.attempt.execution": execution_of(info.activity_id)[1],
+            "tasker.attempt.delivery": info.attempt,
         }
         return tracer.start_span(
             name_of("attempt", template=template, step=step), context, SpanKind.CONSUMER, attributes
@@ -78,14 +80,13 @@ class AttemptInbound(ActivityInboundInterceptor):
 class _current:
     """The span is current in the block, and over at its end. Without a span, the context that was sent is."""
 
-    def __init__(self, span: trace.Span, context: contexts.Context, call: StepCall) -> None:
-        self._span, self._call = span, call
+    def __init__(self, span: trace.Span, context: contexts.Context, said: Mapping[str, Any]) -> None:
+        self._span, self._says = span, said
         self._context = context if span is trace.INVALID_SPAN else trace.set_span_in_context(span, context)
 
     def __enter__(self) -> trace.Span:
-        call = self._call
         self._token = contexts.attach(self._context)
-        self._said = ATTEMPT.set({"task_id": call.task_id, "step": call.step, "attempt": call.attempt})
+        self._said = ATTEMPT.set(self._says)
         return self._span
 
     def __exit__(self, *_: object) -> None:

@@ -121,10 +121,13 @@ WAITS: Final[Mapping[str, str]] = {
     "execution": "a handler was ordered: until its outcome was recorded, time in queues included",
     "backoff": "a step failed, and another attempt follows",
     "handler": "no worker has the handler",
-    "paused": "somebody paused the task",
-    "held": "the task is in error, and somebody may step in",
+    "approval": "people are asked to decide",
+    "event": "a step waits for something from outside",
+    "move": "the task is in a state of its type's own",
+    "pause": "somebody paused the task",
+    "hold": "the task is in error, and somebody may step in",
 }
-"""The values of `kind`."""
+"""The values of `kind`, as `waiting` has them."""
 
 LEVELS: Final[Mapping[str, int]] = {
     "task.failed": logging.WARNING,

@@ -162,7 +162,7 @@ class Listener:
         if moved.to_state in OVER or (moved.to_state is State.ERROR and not self._task.is_held):
             self._task_over(moved.to_state)
 
-    def _task_over(self, state: State) -> None:
+    def _task_over(self, state: State | str) -> None:
         task, end = self._task, _nanoseconds(self._task.now)
         self._metrics.record("tasker_task_duration", (end - self._begun) / 1e9, self._template, state)
         attributes = {

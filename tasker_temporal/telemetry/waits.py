@@ -20,6 +20,13 @@ BEGINS: Final[Mapping[str, str]] = {
 }
 """The wait that begins with an event of a step. Any wait of the step ends with it."""
 
+TASK_WAITS: Final[Mapping[State, str]] = {
+    State.PAUSED: "pause",
+    State.PENDING_APPROVAL: "approval",
+    State.ERROR: "hold",
+}
+"""The wait that begins with a state of the task; in `error` only if the task is held."""
+
 Since = tuple[str, float]
 """A kind of wait, and when it began, in seconds since 1970."""
 
@@ -45,7 +52,8 @@ def _about(event: Event[Payload], task: Task) -> tuple[str | None, str | None]:
     """Whose waits the event changes, None for nobody's, and the kind that begins."""
     payload = event.payload
     if isinstance(payload, StepTransitioned):
-        return payload.step, BEGINS.get(event.name)
+        kind = BEGINS.get(event.name)
+        return payload.step, _parked(task, payload.step) or kind if kind == "execution" else kind
     if isinstance(payload, TaskTransitioned):
         return TASK, _kind_of(payload.to_state, task)
     if event.name in BEGINS and isinstance(payload, StepNamed | StepNoted):
@@ -53,7 +61,15 @@ def _about(event: Event[Payload], task: Task) -> tuple[str | None, str | None]:
     return (TASK, None) if event.name == "task.hold_ended" else (None, None)
 
 
-def _kind_of(state: State, task: Task) -> str | None:
-    if state is State.PAUSED:
-        return "paused"
-    return "held" if state is State.ERROR and task.is_held else None
+def _parked(task: Task, step: str) -> str | None:
+    """What a step waits for that has no handler."""
+    template = task.steps[step].template
+    if template.runs:
+        return None
+    return "event" if template.approval is None else "approval"
+
+
+def _kind_of(state: State | str, task: Task) -> str | None:
+    if not isinstance(state, State):
+        return "move"
+    return TASK_WAITS.get(state) if state is not State.ERROR or task.is_held else None

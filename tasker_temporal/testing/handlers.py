@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import Executor
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
@@ -17,11 +18,11 @@ from tasker_temporal.core.messages import Failure, HandlerMissing, RunStep, Step
 from tasker_temporal.core.task import Task
 from tasker_temporal.declare import DeclaredStep, TaskTemplate
 from tasker_temporal.errors import ScriptError
-from tasker_temporal.outcomes import failure_of
+from tasker_temporal.outcomes import failed, failure_of, succeeded
 from tasker_temporal.retry_after import seconds_of
 from tasker_temporal.testing.memory import AT_ONCE, Ended
 from tasker_temporal.testing.script import Fail, Hang, NoHandler, Ok, Outcomes, duration, outcome_of
-from tasker_temporal.wire import content_of, step_call
+from tasker_temporal.wire import BACKSTOP, activity_id, content_of, step_call
 
 CONVERTER: Final = PydanticPayloadConverter()
 
@@ -57,14 +58,22 @@ class Handlers:
         return end if end.after <= timeout else end._replace(fact=_timed_out(command, timeout), after=timeout)
 
     async def _run_for_real(self, task: Task, command: RunStep) -> Ended:
+        template = task.steps[command.step].template
         environment = ActivityEnvironment()
         environment.payload_converter = CONVERTER
-        first, *values = step_call(task, task.steps[command.step].template, command.attempt, command.execution)
+        environment.info = replace(
+            environment.info,
+            workflow_id=task.id,
+            activity_id=activity_id(command.step, command.execution),
+            start_to_close_timeout=template.timeout + BACKSTOP,
+            heartbeat_timeout=template.heartbeat_timeout,
+        )
+        first, *values = step_call(task, template, command.attempt)
         try:
             result = await environment.run(self._activities[command.step].__call__, first, values)
         except ApplicationError as error:
-            return StepFailed(command.step, command.execution, failure_of(error))
-        return StepSucceeded(command.step, command.execution, content_of(result.payload))
+            return failed(command, error)
+        return succeeded(command, result.payload)
 
     def _play(self, task: Task, command: RunStep) -> End:
         match outcome_of(self._outcomes, command.step, command.execution):

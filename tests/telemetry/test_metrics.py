@@ -160,14 +160,14 @@ BUSY: Samples = {
     "tasker_waits_begun": {
         "busy.task/execution": 6,
         "busy.task/backoff": 2,
-        "busy.task/paused": 1,
-        "busy.task/held": 1,
+        "busy.task/pause": 1,
+        "busy.task/hold": 1,
     },
     "tasker_wait_duration": {
         "busy.task/execution": 6,
         "busy.task/backoff": 2,
-        "busy.task/paused": 1,
-        "busy.task/held": 1,
+        "busy.task/pause": 1,
+        "busy.task/hold": 1,
     },
 }
 

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tasker_temporal.core.events import Event, RowWritten, StepTransitioned
-from tasker_temporal.core.machine import State
+from tasker_temporal.core.machine import OVER, State
 from tasker_temporal.core.messages import Announce, Message, StartTimer, StopStep, Timer, TransitionTo
 from tasker_temporal.core.task import Task
 
 
 def cancel_steps(event: Event[RowWritten], task: Task) -> Iterator[Message]:
     for name, step in task.steps.items():
-        if step.state in (State.PENDING, State.ERROR):
-            yield TransitionTo(name, State.CANCELLED)
-        elif step.state is State.IN_PROGRESS:
+        if step.is_in_flight:
             yield StopStep(name, step.execution)
+        elif step.state not in OVER:
+            yield TransitionTo(name, State.CANCELLED)
     if task.in_flight:
         yield StartTimer(Timer("grace", "grace", None, task.now + task.template.cancel_grace, event.cause))
     else:
@@ -24,5 +24,5 @@ def cancel_steps(event: Event[RowWritten], task: Task) -> Iterator[Message]:
 
 def go_on_cancelling(event: Event[StepTransitioned], task: Task) -> Iterator[Message]:
     """A running step has stopped: perhaps it was the last."""
-    if event.payload.from_state is State.IN_PROGRESS:
+    if event.payload.from_state is State.IN_PROGRESS and task.steps[event.payload.step].template.runs:
         yield Announce("workflow.no_viable_steps")

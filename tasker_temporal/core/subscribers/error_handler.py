@@ -14,7 +14,7 @@ def handle_failure(event: Event[StepTransitioned], task: Task) -> Iterator[Messa
     if step.final is None:
         yield Announce("error.retry_wanted", {"step": step.name})
         return
-    if step.final == "deadline":
+    if step.final == "deadline" and step.template.runs:
         yield StopStep(step.name, step.execution)
     yield _end_of_retries(step, step.final)
 
