@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import socket
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -26,12 +26,17 @@ from tasker_temporal import (
     TaskTemplate,
     start_task,
 )
+from tasker_temporal.core.events import Event, Payload
 from tasker_temporal.core.template import StepTemplate, Template
 from tasker_temporal.dev import DevServer
+from tasker_temporal.sinks import Sink, TaskEvent
 from tasker_temporal.telemetry import Telemetry, deliveries
 from tasker_temporal.telemetry.catalogue import METRICS, STEPS_NAMED, WAITS
 from tasker_temporal.telemetry.environment import metrics_config
 from tasker_temporal.telemetry.metrics import step_label
+from tasker_temporal.telemetry.waits import Waits
+from tests.core.driving import Drive
+from tests.core.scenes import SCENES
 from tests.server.conftest import worker
 from tests.shell.kit import Gate, until
 from tests.telemetry.receiver import Receiver
@@ -232,11 +237,45 @@ async def test_a_sinks_deliveries_are_measured_if_somebody_listens(
     assert samples["tasker_sink_lag"] == {"shop.order/warehouse": 1}
 
 
+async def test_a_real_sinks_lag_and_failures_are_measured(server: DevServer, scraped: Scraped) -> None:
+    failures = [ConnectionError("down")]
+
+    async def warehouse(events: Sequence[TaskEvent]) -> None:
+        if failures:
+            raise failures.pop()
+
+    async def work() -> None: ...
+
+    template = TaskTemplate[None]("sunk.task", sinks=[Sink(name="warehouse", events=("task.completed",))])
+    template.add_step("work", work)
+    plugin = TaskerPlugin(template, sinks={"warehouse": warehouse}, telemetry=Telemetry())
+    client = await server.client(plugins=[plugin], runtime=scraped.runtime)
+    async with worker(client) as working:
+        await (await start_task(client, template, None, task_queue=working.task_queue)).result()
+    samples = scraped.samples()
+    assert samples["tasker_sink_deliveries"] == {"sunk.task/warehouse/delivered": 1, "sunk.task/warehouse/failed": 1}
+    assert samples["tasker_sink_lag"] == {"sunk.task/warehouse": 1}
+
+
+def test_every_wait_of_the_table_begins_somewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: set[str | None] = set()
+    waits: dict[int, Waits] = {}
+    hear = Drive._hear
+
+    def listening(drive: Drive, event: Event[Payload]) -> None:
+        begun.add(waits.setdefault(id(drive), Waits({})).hear(event, drive.task)[1])
+        hear(drive, event)
+
+    monkeypatch.setattr(Drive, "_hear", listening)
+    drives = [scene.driven() for scene in SCENES.values()]
+    assert len(drives) == len(SCENES)
+    # No step of the scenes waits for something from outside.
+    assert begun - {None} | {"event"} == set(WAITS)
+
+
 def test_every_metric_of_the_table_is_shown_to_be_recorded() -> None:
     sinks = {"tasker_sink_deliveries", "tasker_sink_lag"}
     assert set(BUSY) | sinks == set(METRICS)
-    kinds = {key.rpartition("/")[2] for key in BUSY["tasker_waits_begun"]}
-    assert kinds | {"handler"} == set(WAITS)
 
 
 async def test_the_same_metrics_go_to_a_collector(server: DevServer, receiver: Receiver) -> None:
