@@ -178,5 +178,5 @@ def test_what_a_handler_published_is_kept_for_sinks_and_for_nobody_else() -> Non
         drive = started(step("a"), sinks=sinks)
         drive.tell(StepSucceeded("a", drive.running.pop("a"), Content(b"1"), (Published("order.priced", "7"),)))
         said.append(drive.task.said)
-        assert drive.row("order.priced").metadata["size"] == 1
-    assert said == [{}, {drive.row("order.priced").sort_key: "7"}]
+        assert drive.row("order.priced", "a").metadata["size"] == 1
+    assert said == [{}, {drive.row("order.priced", "a").sort_key: "7"}]
