@@ -188,6 +188,8 @@ def _is_list(value: Any) -> bool:
 class DeclaredWait(DeclaredStep[[], NoReturn, T]):
     """A step that no handler runs: it waits for an event from outside, whose payload is its result."""
 
+    awaits = "event"
+
     @functools.cached_property
     def signature(self) -> Signature:
         on = self.options.get("on")
@@ -449,7 +451,7 @@ class TaskTemplate(Generic[C]):
     @property
     def handlers(self) -> dict[str, DeclaredStep[..., Any, Any]]:
         """The declared steps that have a handler, by name."""
-        return {step.name: step for step in self.declared if not isinstance(step, DeclaredWait | DeclaredApproval)}
+        return {step.name: step for step in self.declared if step.awaits == "handler"}
 
     def __repr__(self) -> str:
         return f"<template {self.name} {self.version}>"

@@ -20,10 +20,12 @@ from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.machine import ENDS
 from tasker_temporal.core.report import TaskReport
 from tasker_temporal.core.report import report as report_of
+from tasker_temporal.core.requests import event_request
 from tasker_temporal.core.rows import Row
 from tasker_temporal.declare import DeclaredApproval, DeclaredStep
 from tasker_temporal.door import PATIENCE, Door
 from tasker_temporal.errors import NoAnswer, RequestRefused, TaskCancelled, TaskFailed, TaskLost
+from tasker_temporal.expression import DeclaredEvent, event_name
 from tasker_temporal.local_activities import said
 from tasker_temporal.reader import Reader
 from tasker_temporal.record import read
@@ -44,6 +46,13 @@ class Asked(TypedDict):
     actor: str
     reason: str
     request_id: NotRequired[str]
+
+
+class Told(TypedDict):
+    """Who tells of an event, and why: `outside` and `it happened` unless said."""
+
+    actor: NotRequired[str]
+    reason: NotRequired[str]
 
 
 class TaskHandle:
@@ -304,6 +313,29 @@ class TaskHandle:
         """Move a task along a row of its type that is taken because somebody asks for it."""
         return await self._door.ask("move", {"to": to, **asked})
 
+    @overload
+    async def send_event(
+        self, event: DeclaredEvent[T], payload: T, *, id: str | None = None, **told: Unpack[Told]
+    ) -> dict[str, Any]: ...
+    @overload
+    async def send_event(
+        self, event: str, payload: Any = None, *, id: str | None = None, **told: Unpack[Told]
+    ) -> dict[str, Any]: ...
+    async def send_event(
+        self, event: Any, payload: Any = None, *, id: str | None = None, **told: Unpack[Told]
+    ) -> dict[str, Any]:
+        """Tell the task of something that happened outside, by the declared event or by its name.
+
+        Args:
+            payload: What its model can validate; any JSON if the event has none.
+            id: The same event told again under this id has no effect, and the same answer.
+        """
+        checked = payload if isinstance(event, str) else _valid(event, payload)
+        plain = json.loads(self.client.data_converter.payload_converter.to_payload(checked).data or b"null")
+        name = event_name(event)
+        request_id = {} if id is None else {"id": id, "request_id": event_request(name, id)}
+        return await self._door.ask("send_event", {"name": name, "payload": plain, **request_id, **told})
+
     async def plan(self, request: Mapping[str, Any]) -> list[Row]:
         """The rows that a request would write now, as `{"request": "skip", "step": ..., "actor": ..., "reason": ...}`.
 
@@ -327,6 +359,14 @@ def _checked(step: DeclaredApproval[Any], form: Any) -> Any:
         return adapter(step.form).validate_python(form)
     except ValidationError as error:
         raise RequestRefused(f"the form of {step.name!r} is not valid: {said(error)}") from error
+
+
+def _valid(event: DeclaredEvent[Any], payload: Any) -> Any:
+    try:
+        return adapter(event.model).validate_python(payload)
+    except ValidationError as error:
+        message = f"the payload of event {event.name!r} is not valid: {said(error)}"
+        raise RequestRefused(message) from error
 
 
 def _name(step: AnyStep) -> str:

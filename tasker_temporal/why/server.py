@@ -76,6 +76,8 @@ class Described:
         """What runs or is about to, by step: the last execution of each."""
         found: dict[str, PendingActivityInfo] = {}
         for one in self.raw.pending_activities:
+            if one.activity_type.name.startswith("tasker."):
+                continue
             step, _, execution = one.activity_id.rpartition(":")
             known = found.get(step)
             if known is None or _number(execution) > _number(known.activity_id.rpartition(":")[2]):

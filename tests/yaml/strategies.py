@@ -29,6 +29,9 @@ from tasker_temporal.core.triggers import (
 LONG = timedelta(days=400)
 durations = st.timedeltas(min_value=timedelta(0), max_value=LONG)
 spans = st.timedeltas(min_value=timedelta(microseconds=1), max_value=LONG)
+conditions = st.sampled_from(["", "context.total > 1000", "true || context.name == 'é'"])
+routing = st.sampled_from(["context.total > 1000", "has(context.vip)"])
+matches = st.sampled_from(["", "event.order == context.order", "size(event.lines) > 2"])
 words = st.from_regex(r"[A-Za-z_][A-Za-z0-9_-]{0,8}", fullmatch=True)
 texts = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
@@ -60,7 +63,7 @@ limits = st.builds(
 EVENTS = ("payment.captured", "payment", "shipped")
 routes = st.builds(
     Route,
-    when=texts,
+    when=routing,
     name=texts,
     mode=st.none() | st.sampled_from(["concurrent", "sequential_only", "high_priority"]),
     max_concurrency=st.none() | st.integers(1, 9),
@@ -75,7 +78,7 @@ def triggers(earlier: list[StepTemplate]) -> st.SearchStrategy[Trigger]:
     """Any trigger over earlier steps and the events."""
     names = [step.name for step in earlier]
     kinds: list[st.SearchStrategy[Any]] = [
-        st.builds(Received, received=st.sampled_from(EVENTS), match=texts),
+        st.builds(Received, received=st.sampled_from(EVENTS), match=matches),
         st.builds(Elapsed, elapsed=spans),
     ]
     if names:
@@ -111,9 +114,9 @@ def arguments(draw: st.DrawFn, earlier: list[str], on: Trigger | None) -> tuple[
 def steps(draw: st.DrawFn, name: str, before: list[StepTemplate]) -> StepTemplate:
     earlier = [step.name for step in before]
     some = st.lists(st.sampled_from(earlier), unique=True, max_size=3) if earlier else st.just([])
-    common: dict[str, Any] = {"description": texts, "after": some.map(tuple), "when": texts, "deadline": spans}
+    common: dict[str, Any] = {"description": texts, "after": some.map(tuple), "when": conditions, "deadline": spans}
     if draw(st.integers(0, 4)) == 0:
-        wait = st.builds(Received, received=st.sampled_from(EVENTS), match=texts)
+        wait = st.builds(Received, received=st.sampled_from(EVENTS), match=matches)
         common["on_deadline"] = st.sampled_from(["fail", "skip"])
         return StepTemplate(name=name, awaits="event", on=draw(wait), **_some(draw, common))
     on = draw(st.none() | triggers(before))

@@ -30,7 +30,7 @@ def announce_task_started(event: Event[TaskTransitioned], task: Task) -> Iterato
 
 def retry_unblocked_task(event: Event[StepTransitioned | StepsNamed], task: Task) -> Iterator[Message]:
     """Whoever removes the last failure of a held task wants it to go on, unless its context is not valid."""
-    if task.state is State.ERROR and not task.counts[State.ERROR] and not task.problems:
+    if task.state is State.ERROR and task.counts[State.ERROR] == task.handled and not task.problems:
         yield TransitionTo(None, State.PENDING, reason="its last failure was removed")
 
 
