@@ -12,12 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-MISSING = "PostgreSQL is not measured: `initdb` and `pg_ctl` are not on PATH (Debian: apt-get install postgresql)"
+MISSING = "PostgreSQL is not measured: there is no `initdb` and no `pg_ctl` (Debian: apt-get install postgresql)"
+
+PATH = os.pathsep.join([os.environ.get("PATH", ""), *map(str, sorted(Path("/usr/lib/postgresql").glob("*/bin")))])
+"""Debian has the binaries beside the PATH."""
 
 
 def is_here() -> bool:
-    """Its binaries are on PATH."""
-    return shutil.which("initdb") is not None and shutil.which("pg_ctl") is not None
+    """Its binaries are found."""
+    return shutil.which("initdb", path=PATH) is not None and shutil.which("pg_ctl", path=PATH) is not None
 
 
 @dataclass(frozen=True)
@@ -63,4 +66,6 @@ def _give_away(folder: Path) -> None:
 def _run(*command: str) -> None:
     user = "postgres" if os.geteuid() == 0 else None
     nothing = subprocess.DEVNULL
+    found = shutil.which(command[0], path=PATH) or command[0]
+    command = (found, *command[1:])
     subprocess.run(command, check=True, cwd="/", user=user, group=user, stdin=nothing, stdout=nothing, stderr=nothing)

@@ -21,7 +21,8 @@ from tasker_temporal import errors, requests
 from tasker_temporal.cli import tasker
 from tasker_temporal.client import StartOptions
 from tasker_temporal.core import report, template, waiting
-from tasker_temporal.core.events import EVENTS, RowWritten
+from tasker_temporal.core.catalogue import EVENTS
+from tasker_temporal.core.events import RowWritten
 from tasker_temporal.core.machine import STEP_TABLE, TASK_TABLE, State, Table
 from tasker_temporal.core.subscribers import SUBSCRIPTIONS, Subscriber
 from tasker_temporal.declare import StepOptions, TemplateOptions
@@ -76,13 +77,14 @@ def _listener(subscriber: Subscriber) -> str:
 
 def events() -> str:
     """Every event that can be published."""
-    return table(("event", "a row of the audit", "payload", "heard by"), map(_event, EVENTS))
+    return table(("event", "what happened", "a row of the audit", "payload", "heard by"), map(_event, EVENTS))
 
 
 def _event(name: str) -> Sequence[str]:
     payload = EVENTS.payload(name)
     heard = ", ".join(_code(subscriber.__name__) for subscriber in SUBSCRIPTIONS.get(name, ()))
-    return _code(name), "yes" if issubclass(payload, RowWritten) else "no", _code(payload.__name__), heard or "nobody"
+    row = "yes" if issubclass(payload, RowWritten) else "no"
+    return _code(name), EVENTS[name].description, row, _code(payload.__name__), heard or "nobody"
 
 
 def payloads() -> str:

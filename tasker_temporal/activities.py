@@ -17,6 +17,7 @@ from temporalio.converter import PayloadConverter
 from tasker_temporal.attempt import Attempt, StepFailure, failure, translated
 from tasker_temporal.core.template import PAYLOAD_LIMIT
 from tasker_temporal.declare import DeclaredStep
+from tasker_temporal.published import Publications
 from tasker_temporal.signature import Binding, adapter
 from tasker_temporal.wire import StepCall
 
@@ -35,7 +36,8 @@ class StepActivity:
         attempt.begin_beating()
         try:
             given = self._decode(call, values)
-            return RawValue(self.encode(await attempt.run(given), activity.payload_converter()))
+            result = await attempt.run(given)
+            return RawValue(self.encode(result, activity.payload_converter(), attempt.published))
         except StepFailure as error:
             raise attempt.told(error, error) from error.__cause__
         except Exception as error:
@@ -60,8 +62,8 @@ class StepActivity:
         except Exception as error:
             raise failure("StepInputInvalid", f"its parameter {binding.name!r}: {_explain(error)}") from error
 
-    def encode(self, result: Any, converter: PayloadConverter) -> Payload:
-        """What the handler returned, checked against its type and its size.
+    def encode(self, result: Any, converter: PayloadConverter, published: Publications | None = None) -> Payload:
+        """What the handler returned, checked against its type and its size, with what it published.
 
         Raises:
             StepFailure: it is not of the type that the handler says it returns, or it is too large.
@@ -71,6 +73,8 @@ class StepActivity:
         except Exception as error:
             message = f"it returned {type(result).__name__}, not {self._step.signature.result}: {_explain(error)}"
             raise failure("StepResultInvalid", message) from error
+        if published is not None:
+            published.attach(payload)
         if payload.ByteSize() > PAYLOAD_LIMIT:
             message = f"it returned {payload.ByteSize()} bytes: at most {PAYLOAD_LIMIT} can be kept"
             raise failure("StepResultTooLarge", message)

@@ -21,6 +21,7 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from tasker_temporal.declare import DeclaredStep
 from tasker_temporal.errors import PermanentError, RetryableError
+from tasker_temporal.published import Publications
 from tasker_temporal.retry_after import seconds_of
 from tasker_temporal.step_context import StepContext, StopRequested
 from tasker_temporal.wire import BACKSTOP, StepCall, execution_of
@@ -40,6 +41,7 @@ class Attempt:
         self._timeout = info.start_to_close_timeout - BACKSTOP
         self._beat_every = info.heartbeat_timeout.total_seconds() / 3
         self._details: tuple[Any, ...] = tuple(info.heartbeat_details)
+        self.published = Publications(step.template.custom_events, step.template.name)
 
     async def run(self, given: dict[str, Any]) -> Any:
         """Call the handler, and hold it to its timeout."""
@@ -79,6 +81,7 @@ class Attempt:
             idempotency_key=f"{task_id}/{step}/{call.round}",
             config=call.config,
             heartbeat_details=self._details,
+            say=self.published.publish,
             tell=self._tell if self._step.is_async else self._tell_from_thread,
         )
 
@@ -97,6 +100,7 @@ class Attempt:
         An attempt that another follows, and a `PermanentError`, are no incidents; a bug that used up the attempts is.
         """
         call = self._call
+        error = self._with_published(error)
         follows = call.attempt < call.attempts and error.details[0]["retryable"]
         if not follows and not isinstance(raised, PermanentError):
             return error
@@ -105,6 +109,11 @@ class Attempt:
         context.logger.warning("task %s, step %s: attempt %d of %d failed: %s", *said)
         details, benign = error.details, ApplicationErrorCategory.BENIGN
         return StepFailure(error.message, *details, type=error.type, non_retryable=True, category=benign)
+
+    def _with_published(self, error: StepFailure) -> StepFailure:
+        said = self.published.detail()
+        details = {**error.details[0], **said} if said else error.details[0]
+        return StepFailure(error.message, details, type=error.type, non_retryable=True) if said else error
 
     def begin_beating(self) -> None:
         """Say that the worker lives, three times in each heartbeat timeout, with what the handler last told.

@@ -6,7 +6,7 @@ import hashlib
 import json
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
@@ -16,9 +16,10 @@ from temporalio.common import Priority, RawValue, TypedSearchAttributes, Workflo
 from temporalio.converter import PayloadConverter
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from tasker_temporal.core.template import PAYLOAD_LIMIT
+from tasker_temporal.compile import sink_mistakes
+from tasker_temporal.core.template import PAYLOAD_LIMIT, Sink, Template, mistakes
 from tasker_temporal.declare import TaskTemplate
-from tasker_temporal.errors import ContextInvalid, TaskAlreadyStarted, UnknownTemplate
+from tasker_temporal.errors import ContextInvalid, TaskAlreadyStarted, TemplateError, UnknownTemplate
 from tasker_temporal.handle import TaskHandle
 from tasker_temporal.local_activities import KEY_BYTES, check_context
 from tasker_temporal.plugin import TaskerPlugin
@@ -44,6 +45,7 @@ class StartOptions(TypedDict, total=False):
         priority: Temporal's priority and fairness, for its workflow and its handlers.
         memo: Kept with the task, shown in lists.
         search_attributes: Those of your own that the cluster knows.
+        sinks: Who is told of this task's rows, in the place of those that its template names. It needs the template.
     """
 
     id: str
@@ -57,6 +59,7 @@ class StartOptions(TypedDict, total=False):
     priority: Priority
     memo: Mapping[str, Any]
     search_attributes: TypedSearchAttributes
+    sinks: Sequence[Sink]
 
 
 @overload
@@ -170,10 +173,23 @@ def _arguments(
 ) -> list[RawValue]:
     converter = client.data_converter.payload_converter
     if template is None:
+        if "sinks" in options:
+            raise UnknownTemplate("sinks= is part of a task's template: pass the template, or leave sinks to its own")
         return [RawValue(converter.to_payload(context))]
+    compiled = template.compiled if "sinks" not in options else _with_sinks(template, options["sinks"])
     actor = options.get("actor") or client.identity
-    start = StartInput.first(template.compiled, secrets.token_bytes(KEY_BYTES), actor, options.get("reason", ""))
+    start = StartInput.first(compiled, secrets.token_bytes(KEY_BYTES), actor, options.get("reason", ""))
     return start_arguments(converter, template, context, start)
+
+
+def _with_sinks(template: TaskTemplate[Any], sinks: Sequence[Sink]) -> Template:
+    """The template for one task only. A copy would take over what was computed of the old one."""
+    known = template.compiled
+    made = Template(**{name: getattr(known, name) for name in Template.model_fields} | {"sinks": tuple(sinks)})
+    custom = [event.name for event in template.custom_events]
+    if found := [*mistakes(made), *sink_mistakes(made.sinks, custom)]:
+        raise TemplateError(template.name, found)
+    return made
 
 
 def start_arguments(

@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from tasker_temporal.core.template import Argument, StepTemplate, Template, mistakes
+from tasker_temporal.core.approval import Approval
+from tasker_temporal.core.outbox import idle_patterns
+from tasker_temporal.core.soundness import unsound
+from tasker_temporal.core.task_types import DEFAULT, TYPES
+from tasker_temporal.core.template import Argument, Sink, StepTemplate, Template, mistakes
+from tasker_temporal.core.triggers import EventTemplate
 from tasker_temporal.errors import TemplateError
+from tasker_temporal.expression import DeclaredEvent, On, event_name
+from tasker_temporal.failed_step import FailedStep
 from tasker_temporal.signature import MISSING, Binding, Signature, accepts, type_name
 
 
@@ -23,24 +30,61 @@ class Declared(Protocol):
     def signature(self) -> Signature: ...
 
 
-def compile_template(name: str, context: Any, declared: Sequence[Declared], options: Any) -> Template:
+def compile_template(
+    name: str,
+    context: Any,
+    declared: Sequence[Declared],
+    events: Sequence[DeclaredEvent[Any]],
+    options: Any,
+    custom: Sequence[str] = (),
+) -> Template:
     """Turn the declaration into data, or raise one `TemplateError` with all its mistakes."""
     found: list[str] = []
     steps = [known for step in declared if (known := _compile_step(step, found)) is not None]
+    known_events = tuple(EventTemplate(name=event.name, model=type_name(event.model)) for event in events)
+    options = {"context": type_name(context), "steps": tuple(steps), "events": known_events, **options}
+    options = _with_type(options, found)
     try:
-        compiled = Template(name=name, context=type_name(context), steps=tuple(steps), **options)
+        compiled = Template(name=name, **options)
     except ValidationError as error:
         raise TemplateError(name, [*found, *_said(error)]) from error
-    found += mistakes(compiled) if len(steps) == len(declared) else []
+    if len(steps) == len(declared):
+        found += [*mistakes(compiled), *unsound(compiled)]
+    found += sink_mistakes(compiled.sinks, custom)
     if found:
         raise TemplateError(name, found)
     return compiled
+
+
+def sink_mistakes(sinks: Sequence[Sink], custom: Sequence[str]) -> list[str]:
+    """Patterns that fit nothing, which would otherwise be silence. `custom` are the template's own events."""
+    return [
+        f"sink {sink.name!r}: its pattern {pattern!r} fits no row of an audit: expected an event's, as 'step.failed'"
+        for sink in sinks
+        for pattern in idle_patterns(sink, custom)
+    ]
+
+
+def _with_type(options: Mapping[str, Any], found: list[str]) -> dict[str, Any]:
+    """A type that was named is declared in the library; `notify` is part of the approval."""
+    said = dict(options)
+    notify = said.pop("notify", False)
+    if isinstance(kind := said.get("type"), str):
+        said["type"] = TYPES.get(kind, DEFAULT)
+        if kind not in TYPES:
+            found.append(f"its type is {kind!r}: expected one of {', '.join(TYPES)}, or a TaskType")
+    if notify and isinstance(approval := said.get("approval"), Approval):
+        said["approval"] = approval.model_copy(update={"notify": True})
+    elif notify:
+        found.append("its notify: expected approval=Approval(...) with it")
+    return said
 
 
 def _compile_step(step: Declared, found: list[str]) -> StepTemplate | None:
     said = [*step.signature.mistakes, *_type_mistakes(step), *_stranger_mistakes(step)]
     found += [f"step {step.name!r}: {mistake}" for mistake in said]
     options: dict[str, Any] = {**step.options, "after": tuple(d.name for d in _after(step) if _is_step(d))}
+    options["on"] = on.trigger if (on := _on(step)) is not None else None
     options["formerly"] = tuple(options.get("formerly", ()))
     try:
         return StepTemplate(
@@ -56,7 +100,9 @@ def _arguments(step: Declared) -> tuple[Argument, ...]:
         Argument(
             name=binding.name,
             step=getattr(binding.step, "name", None),
-            optional=binding.optional and _is_result(binding),
+            part="failure" if binding.source == "failure" else "result",
+            event=None if binding.event is None else event_name(binding.event),
+            optional=binding.optional and binding.source != "context",
         )
         for binding in step.signature.bindings
         if binding.source != "step_context"
@@ -65,6 +111,11 @@ def _arguments(step: Declared) -> tuple[Argument, ...]:
 
 def _is_result(binding: Binding) -> bool:
     return binding.source == "result"
+
+
+def _on(step: Declared) -> On | None:
+    on = step.options.get("on")
+    return on if isinstance(on, On) else None
 
 
 def _after(step: Declared) -> tuple[Any, ...]:
@@ -77,9 +128,13 @@ def _is_step(value: Any) -> bool:
 
 
 def _stranger_mistakes(step: Declared) -> list[str]:
-    named = [*_after(step), *(binding.step for binding in step.signature.bindings if _is_result(binding))]
+    on = _on(step)
+    taken = (binding.step for binding in step.signature.bindings if binding.source in ("result", "failure"))
+    named = [*_after(step), *(on.steps if on is not None else ()), *taken]
     found = [f"it names {value!r}: expected a declared step, not its name" for value in named if not _is_step(value)]
     others = [value for value in named if _is_step(value) and value.template is not step.template]
+    if on is None and step.options.get("on") is not None:
+        found.append(f"its on={step.options['on']!r}: expected a trigger, as on=completed(step)")
     return [*found, *(f"it names {other!r}: expected a step of the same template" for other in others)]
 
 
@@ -90,11 +145,30 @@ def _type_mistakes(step: Declared) -> list[str]:
 def _type_mistake(step: Declared, binding: Binding) -> str | None:
     if binding.source == "step_context" or (_is_result(binding) and not _is_step(binding.step)):
         return None
-    given = binding.step.signature.result if _is_result(binding) else step.template.context
+    given = _given(step, binding)
     if given is MISSING or accepts(binding.type, given):
         return None
-    source = f"the result of {binding.step.name!r}" if _is_result(binding) else "the context"
+    source = SOURCES[binding.source].format(binding)
     return f"its parameter {binding.name!r} expects {type_name(binding.type)}, but {source} is {type_name(given)}"
+
+
+SOURCES = {
+    "context": "the context",
+    "result": "the result of {0.step.name!r}",
+    "failure": "the failure of {0.step.name!r}",
+    "event": "the event {0.event.name!r}",
+}
+
+
+def _given(step: Declared, binding: Binding) -> Any:
+    """The type of what the parameter is handed; MISSING if nobody knows it."""
+    if binding.source == "result":
+        return binding.step.signature.result
+    if binding.source == "failure":
+        return FailedStep
+    if binding.source == "event":
+        return getattr(binding.event, "model", MISSING)
+    return step.template.context
 
 
 def _said(error: ValidationError) -> list[str]:

@@ -4,14 +4,39 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import sys
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import Any, Generic, Literal, ParamSpec, Protocol, TypedDict, TypeVar, Unpack, cast, overload
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Generic,
+    Literal,
+    NoReturn,
+    ParamSpec,
+    Protocol,
+    Required,
+    TypedDict,
+    TypeVar,
+    Unpack,
+    cast,
+    overload,
+)
 
+from tasker_temporal.approval_notice import Notifier
 from tasker_temporal.compile import compile_template
-from tasker_temporal.core.template import Limits, Retry, Template
-from tasker_temporal.signature import ResultOf, Signature, is_async, read
+from tasker_temporal.core.approval import Approval
+from tasker_temporal.core.registry import EventRegistry
+from tasker_temporal.core.routes import Mode, Route
+from tasker_temporal.core.task_types import TaskType
+from tasker_temporal.core.template import Limits, Retry, Sink, Template
+from tasker_temporal.custom_events import CustomEvent
+from tasker_temporal.expression import DeclaredEvent, On, OnEvent
+from tasker_temporal.signature import Marker, ResultOf, Signature, is_async, read
+
+if TYPE_CHECKING:
+    from tasker_temporal.yaml import Handlers
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
@@ -25,6 +50,9 @@ class StepOptions(TypedDict, total=False):
 
     Keys:
         after: Steps that must be over first, without their results being asked for.
+        on: What else must have become of steps, come from outside, or be over in time: `on=failed(charge)`.
+        when: A condition in CEL over `context`, `result.<step>` and `event`, evaluated once, when all else is there;
+            if it is false, the step is skipped.
         retry: How often and how late a failed attempt is followed by another.
         retryable: False for a handler that must never run twice, not even after its worker was lost.
         timeout: One attempt, 10 minutes unless said.
@@ -37,6 +65,8 @@ class StepOptions(TypedDict, total=False):
     """
 
     after: Iterable[DeclaredStep[..., Any, Any]]
+    on: On
+    when: str
     retry: Retry
     retryable: bool
     timeout: timedelta
@@ -50,6 +80,9 @@ class StepOptions(TypedDict, total=False):
 
 class DeclaredStep(Generic[P, R, T]):
     """A step and its handler. It is still the function: call it with all its arguments, and it runs."""
+
+    awaits: Literal["handler", "approval", "event"] = "handler"
+    """What it waits for once it is in progress; only a `handler` is run by a worker."""
 
     def __init__(
         self,
@@ -73,20 +106,97 @@ class DeclaredStep(Generic[P, R, T]):
         return is_async(self.function)
 
     @functools.cached_property
-    def _markers(self) -> dict[str, ResultOf]:
+    def _markers(self) -> dict[str, Marker]:
         parameters = inspect.signature(self.function).parameters.values()
-        return {p.name: p.default for p in parameters if isinstance(p.default, ResultOf)}
+        return {p.name: p.default for p in parameters if isinstance(p.default, Marker)}
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         if self._markers:
             given = inspect.signature(self.function).bind(*args, **kwargs).arguments
             for name in self._markers.keys() - given.keys():
-                source = self._markers[name].step
-                raise TypeError(f"{self.name}() misses the argument {name!r}, the result of {source.name!r}")
+                raise TypeError(f"{self.name}() misses the argument {name!r}, {self._markers[name]}")
         return self.function(*args, **kwargs)
 
     def __repr__(self) -> str:
         return f"<step {self.template.name}.{self.name}>"
+
+
+class ApprovalOptions(TypedDict, total=False):
+    """How people are asked.
+
+    Keys:
+        after: Steps that must be over first.
+        approvers: Who may vote: names of actors, `group:NAME` for verified identities of that group, `*` for anybody.
+        quorum: So many votes approve, 1 unless said. One vote against rejects at once.
+        not_requester: Four eyes: who started the task may not vote. True unless said.
+        deadline: How long they are waited for; without one, for ever.
+        on_deadline: `reject` (as it comes), `approve`, or `escalate`: then `escalate_to` may vote too, and as much time
+            is given once more, after which it is rejected.
+        escalate_to: Who may vote once it is escalated.
+        verified: Only verified identities may vote. False unless said.
+        notify: Called with an `ApprovalNotice` when the approval is opened, escalated and decided; a failure of it is
+            noted, and holds nothing up.
+        formerly: Names that the step had.
+        description: For people.
+    """
+
+    after: Iterable[DeclaredStep[..., Any, Any]]
+    approvers: Required[Iterable[str]]
+    quorum: int
+    not_requester: bool
+    deadline: timedelta
+    on_deadline: Literal["reject", "approve", "escalate"]
+    escalate_to: Iterable[str]
+    verified: bool
+    notify: Notifier
+    formerly: Iterable[str]
+    description: str
+
+
+class DeclaredApproval(DeclaredStep[[], U, U]):
+    """A step that waits for people. Its result is the form that they filled in, None if it has no form."""
+
+    awaits = "approval"
+
+    def __init__(self, template: TaskTemplate[Any], name: str, form: Any, options: ApprovalOptions) -> None:
+        said: dict[str, Any] = dict(options)
+        self.notify: Notifier | None = said.pop("notify", None)
+        of_step = {key: said.pop(key) for key in ("after", "deadline", "formerly", "description") if key in said}
+        terms = as_terms(said, notified=self.notify is not None)
+        given: Any = {**of_step, "awaits": "approval", "approval": terms}
+        super().__init__(template, name, self._no_handler, given, {})
+        self.__name__, self.form = name, form
+
+    @functools.cached_property
+    def signature(self) -> Signature:
+        return Signature((), self.form, ())
+
+    def _no_handler(self) -> U:
+        raise TypeError(f"step {self.name!r} is an approval: it has no handler, people decide it")
+
+
+def as_terms(said: Mapping[str, Any], *, notified: bool) -> dict[str, Any]:
+    """What was said of an approval, as the fields of `Approval`."""
+    lists = {key: tuple(said[key]) for key in ("approvers", "escalate_to") if _is_list(said.get(key))}
+    return {**said, **lists, **({"notify": True} if notified else {})}
+
+
+def _is_list(value: Any) -> bool:
+    return isinstance(value, Iterable) and not isinstance(value, str)
+
+
+class DeclaredWait(DeclaredStep[[], NoReturn, T]):
+    """A step that no handler runs: it waits for an event from outside, whose payload is its result."""
+
+    @functools.cached_property
+    def signature(self) -> Signature:
+        on = self.options.get("on")
+        models = [getattr(event, "model", Any) for event in on.events] if on is not None else []
+        return Signature((), models[0] if len(models) == 1 else Any, ())
+
+
+def _no_handler() -> NoReturn:
+    raise TypeError("a step that waits for an event has no handler to be called")
 
 
 def result_of(step: DeclaredStep[..., Any, U]) -> U:
@@ -103,6 +213,20 @@ class StepDecorator(Protocol):
     ) -> DeclaredStep[P, Coroutine[Any, Any, U], U]: ...
     @overload
     def __call__(self, function: Callable[P, U], /) -> DeclaredStep[P, U, U]: ...
+
+
+Branch = TypeVar("Branch", bound=str | Sequence[str])
+
+
+class DecisionDecorator(Protocol):
+    """What `@template.decision(...)` gives: a decorator for a handler that returns a branch, or several."""
+
+    @overload
+    def __call__(
+        self, function: Callable[P, Coroutine[Any, Any, Branch]], /
+    ) -> DeclaredStep[P, Coroutine[Any, Any, Branch], Branch]: ...
+    @overload
+    def __call__(self, function: Callable[P, Branch], /) -> DeclaredStep[P, Branch, Branch]: ...
 
 
 class TaskTemplate(Generic[C]):
@@ -122,17 +246,35 @@ class TaskTemplate(Generic[C]):
         cancel_grace: How long the running steps of a cancelled task may take to end.
         handler_grace: How long a step waits for a worker that has its handler.
         limits: How much of one task runs at a time.
+        type: `default`; `critical`, whose tasks wait for their own approval when all steps are over; `batch`, whose
+            tasks are complete only if every step is; or a `TaskType` that you declare.
+        approval: Who approves the task, if its type asks for it.
+        notify: Called with an `ApprovalNotice` when the task's own approval is opened, escalated and decided.
+        mode: `concurrent`, unless said: all that can run runs. `sequential_only`: one step at a time, in declared
+            order. `high_priority`: before other tasks on its queue.
+        max_concurrency: Steps that run at once.
+        routes: Rules, as `Route(when="context.total > 1000", mode="high_priority")`: the first that holds when a task
+            begins says how that task is processed.
+        sinks: Who outside is told of its rows. How each is reached, `TaskerPlugin(sinks=...)` says.
     """
 
     @overload
-    def __init__(self: TaskTemplate[Any], name: str, **options: Unpack[TemplateOptions]) -> None: ...
+    def __init__(
+        self: TaskTemplate[Any], name: str, *, notify: Notifier | None = None, **options: Unpack[TemplateOptions]
+    ) -> None: ...
     @overload
-    def __init__(self, name: str, *, context: type[C], **options: Unpack[TemplateOptions]) -> None: ...
-    def __init__(self, name: str, *, context: Any = Any, **options: Unpack[TemplateOptions]) -> None:
-        self.name = name
+    def __init__(
+        self, name: str, *, context: type[C], notify: Notifier | None = None, **options: Unpack[TemplateOptions]
+    ) -> None: ...
+    def __init__(
+        self, name: str, *, context: Any = Any, notify: Notifier | None = None, **options: Unpack[TemplateOptions]
+    ) -> None:
+        self.name, self.notify = name, notify
         self.context: Any = context
         self.options = options
         self.declared: list[DeclaredStep[..., Any, Any]] = []
+        self.custom_events: list[CustomEvent[Any]] = []
+        self.events: list[DeclaredEvent[Any]] = []
         self._compiled: Template | None = None
 
     @overload
@@ -162,16 +304,129 @@ class TaskTemplate(Generic[C]):
         """Declare a function that is defined elsewhere, or any callable, as the handler of the step `name`."""
         return self._add(name, function, options, _names_of_caller())
 
+    @overload
+    def approval(self, name: str, *, form: type[U], **options: Unpack[ApprovalOptions]) -> DeclaredApproval[U]: ...
+    @overload
+    def approval(self, name: str, **options: Unpack[ApprovalOptions]) -> DeclaredApproval[None]: ...
+    def approval(self, name: str, *, form: Any = None, **options: Unpack[ApprovalOptions]) -> Any:
+        """Declare a step that waits for people to approve. `ApprovalOptions` lists the options.
+
+        Args:
+            form: What an approver fills in, a pydantic model or anything else that pydantic can validate. The form of
+                the vote that decides is the step's result.
+        """
+        after = tuple(options["after"]) if _is_list(options.get("after")) else options.get("after", ())
+        given: Any = {**options, "after": after}
+        step: DeclaredApproval[Any] = DeclaredApproval(self, name, form, given)
+        self.declared.append(step)
+        self._compiled = None
+        return step
+
+    def decision(
+        self, /, *, branches: Iterable[str], name: str | None = None, **options: Unpack[StepOptions]
+    ) -> DecisionDecorator:
+        """Declare a step whose handler returns which of `branches` to take: one, or a list of them."""
+        # StepOptions has no place for it: only a decision has branches.
+        chosen: Any = {**options, "branches": tuple(branches)}
+        return cast(DecisionDecorator, self.step(name=name, **chosen))
+
+    def wait_for(
+        self,
+        name: str,
+        on: OnEvent[U],
+        *,
+        after: Iterable[DeclaredStep[..., Any, Any]] = (),
+        when: str = "",
+        deadline: timedelta | None = None,
+        on_deadline: Literal["fail", "skip"] = "fail",
+        description: str = "",
+    ) -> DeclaredWait[U]:
+        """Declare a step that waits for an event from outside: `template.wait_for("payment", received(captured))`.
+
+        Args:
+            after: The wait begins when these are over; an event that came before is taken.
+            when: As of every step.
+            deadline: How long it waits; for ever unless said.
+            on_deadline: Whether it has then failed, or is skipped.
+        """
+        options: Any = {"on": on, "awaits": "event", "after": tuple(after), "when": when, "deadline": deadline}
+        options |= {"on_deadline": on_deadline, "description": description}
+        step: DeclaredWait[U] = DeclaredWait(self, name, _no_handler, options, {})
+        self.declared.append(step)
+        self._compiled = None
+        return step
+
+    @overload
+    def event(self, name: str, model: type[U]) -> DeclaredEvent[U]: ...
+    @overload
+    def event(self, name: str) -> DeclaredEvent[Any]: ...
+    def event(self, name: str, model: Any = Any) -> DeclaredEvent[Any]:
+        """Declare an event that may come from outside, and the type of its payload: any JSON, unless said."""
+        event: DeclaredEvent[Any] = DeclaredEvent(self, name, model)
+        self.events.append(event)
+        self._compiled = None
+        return event
+
+    @classmethod
+    def from_yaml(
+        cls, path_or_text: str | os.PathLike[str], *, handlers: Handlers, context: Any = None
+    ) -> TaskTemplate[Any]:
+        """The template that a YAML file declares. In Python and in YAML, the same template has the same digest.
+
+        Args:
+            path_or_text: A path, also as a text that ends with `.yaml` or `.yml`; any other text is the YAML itself.
+            handlers: What the file can name, and nothing else: functions by name, a module, or an object with methods.
+                Types may stand beside them.
+            context: The context's type, if no handler takes it and it is not registered.
+
+        Raises:
+            YamlError: with every mistake, its line and a code.
+        """
+        # Not above: whoever imports a template into a sandboxed workflow of his own would import the YAML library too.
+        from tasker_temporal.yaml import Makes, declare_yaml
+
+        makes = Makes(cls, {"handler": DeclaredStep, "event": DeclaredWait})
+        template: TaskTemplate[Any] = declare_yaml(path_or_text, handlers, context, makes)
+        return template
+
+    def to_yaml(self) -> str:
+        """The template as YAML. `from_yaml`, with these handlers, makes the same template of it.
+
+        Raises:
+            TemplateError: the template has mistakes.
+        """
+        from tasker_temporal.yaml import write_template
+
+        names = {name: getattr(step.function, "__name__", name) for name, step in self.handlers.items()}
+        return write_template(self.compiled, {step: name for step, name in names.items() if step != name})
+
     def _add(
         self, name: str, function: Any, options: StepOptions, names: Mapping[str, Any]
     ) -> DeclaredStep[..., Any, Any]:
         after: Any = options.get("after")
-        if isinstance(after, Iterable) and not isinstance(after, str):
+        if _is_list(after):
             options = {**options, "after": tuple(after)}
         step: DeclaredStep[..., Any, Any] = DeclaredStep(self, name, function, options, names)
         self.declared.append(step)
         self._compiled = None
         return step
+
+    def custom_event(self, name: str, model: type[U], *, description: str = "", version: int = 1) -> CustomEvent[U]:
+        """Declare an event that the handlers of this template may publish.
+
+        Args:
+            name: Dotted, in a namespace of yours: `order.priced`.
+            model: The type of what it says.
+            version: Raise it when the type changes so that its readers must change too.
+
+        Raises:
+            EventError: the name is in use, or none that a template may use.
+        """
+        event = CustomEvent(name, model, description, version)
+        EventRegistry([event.definition, *(known.definition for known in self.custom_events)])
+        self.custom_events.append(event)
+        self._compiled = None
+        return event
 
     @property
     def version(self) -> str:
@@ -185,13 +440,16 @@ class TaskTemplate(Generic[C]):
             TemplateError: something in the declaration is wrong; the message has every mistake.
         """
         if self._compiled is None:
-            self._compiled = compile_template(self.name, self.context, self.declared, self.options)
+            notified = {"notify": True} if self.notify is not None else {}
+            options = {**self.options, **notified}
+            custom = [event.name for event in self.custom_events]
+            self._compiled = compile_template(self.name, self.context, self.declared, self.events, options, custom)
         return self._compiled
 
     @property
     def handlers(self) -> dict[str, DeclaredStep[..., Any, Any]]:
-        """The declared steps by name."""
-        return {step.name: step for step in self.declared}
+        """The declared steps that have a handler, by name."""
+        return {step.name: step for step in self.declared if not isinstance(step, DeclaredWait | DeclaredApproval)}
 
     def __repr__(self) -> str:
         return f"<template {self.name} {self.version}>"
@@ -209,6 +467,12 @@ class TemplateOptions(TypedDict, total=False):
     cancel_grace: timedelta
     handler_grace: timedelta
     limits: Limits
+    type: TaskType | str
+    approval: Approval
+    mode: Mode
+    max_concurrency: int
+    routes: Sequence[Route]
+    sinks: Sequence[Sink]
 
 
 def _names_of_caller() -> Mapping[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Mapping
 from datetime import timedelta
@@ -15,20 +16,23 @@ from temporalio.client import (
     WorkflowUpdateFailedError,
     WorkflowUpdateRPCTimeoutOrCancelledError,
 )
-from temporalio.common import QueryRejectCondition, RawValue, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
-from temporalio.exceptions import ApplicationError, WorkflowAlreadyStartedError
+from temporalio.common import QueryRejectCondition, RawValue
+from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from tasker_temporal import requests
-from tasker_temporal.core.engine import Engine
-from tasker_temporal.core.messages import RunReopened
-from tasker_temporal.core.task import Task
+from tasker_temporal.core.rows import Row
 from tasker_temporal.errors import NoAnswer, RequestRefused, RequestUnanswered, UnknownTask
+from tasker_temporal.pollers import pollers
 from tasker_temporal.reader import Reader
-from tasker_temporal.wire import StartInput, content_of, raw, read_raw
+from tasker_temporal.reopening import planned, reopen
+from tasker_temporal.wire import content_of, raw, read_raw
 
 PATIENCE = timedelta(seconds=10)
 """How long a request waits for its answer."""
+
+LOOK_AFTER = 0.5
+"""Seconds without an answer after which a question looks whether there is a worker at all."""
 
 
 class Door:
@@ -48,11 +52,11 @@ class Door:
         plain = {**request, "request_id": request.get("request_id") or str(uuid.uuid4())}
         answer = await self._update_or_read(name, plain)
         if answer is None:
-            await self._reopen({**plain, "request": name})
+            await reopen(self._client, self._id, {**plain, "request": name})
             answer = await self._update_or_read(name, plain)
         if answer is None:
-            raise RequestUnanswered(plain["request_id"], PATIENCE.total_seconds())
-        return answer
+            raise RequestRefused("the task was over before it could be asked: look again")
+        return await self._whole(answer)
 
     async def _update_or_read(self, name: str, plain: Mapping[str, Any]) -> dict[str, Any] | None:
         """The answer of the open run, or the one that a closed run wrote down; None if it never had this request."""
@@ -64,6 +68,13 @@ class Door:
         record = await Reader(self._client, self._id).record()
         known = record.snapshot.get("answers", {}).get(plain["request_id"])
         return None if known is None else requests.answer(known[0], known[1], record.rows)
+
+    async def _whole(self, answer: dict[str, Any]) -> dict[str, Any]:
+        """What an earlier run of the task was asked stands in that run's record."""
+        first, last = answer["first"], answer["last"]
+        if answer["rows"] or last < first:
+            return answer
+        return requests.answer(first, last, await Reader(self._client, self._id).written(first, last))
 
     async def _update(self, name: str, plain: Mapping[str, Any]) -> dict[str, Any]:
         run = self._client.get_workflow_handle(self._id)
@@ -78,72 +89,76 @@ class Door:
         found: dict[str, Any] = read_raw(answer)
         return found
 
-    async def _reopen(self, plain: Mapping[str, Any]) -> None:
-        """Start a new run from the written snapshot, with the request as the first thing that happens to it."""
-        reader = Reader(self._client, self._id)
-        record, context, latest = await reader.record(), await reader.context(), await reader.latest()
-        task = record.task(content_of(context.payload))
-        _check(task, plain, latest.run_id)
-        start = StartInput.later(task.template, record.snapshot, latest.run_id, plain)
-        try:
-            await self._client.start_workflow(
-                latest.type,
-                args=[context, start.raw()],
-                id=self._id,
-                task_queue=latest.task_queue,
-                static_summary=f"{task.template.name} {task.template.version}",
-                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-                id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE_FAILED_ONLY,
-            )
-        except WorkflowAlreadyStartedError as error:
-            raise RequestRefused("somebody reopened the task at the same moment: look again") from error
+    async def plan(self, request: Mapping[str, Any]) -> list[Row]:
+        """The rows that the request would write now, in the open run or in the one that it would open.
 
-    async def query(self, name: str, *arguments: Any, run_id: str | None = None) -> Any:
+        Raises:
+            RequestRefused: it would be refused.
+            UnknownTask: there is none of this id.
+        """
+        try:
+            found = await self.query("plan", dict(request))
+        except WorkflowQueryRejectedError:
+            reader = Reader(self._client, self._id)
+            record, context = await reader.record(), await reader.context()
+            return list(planned(record.task(content_of(context.payload)), request, ""))
+        if "refused" in found:
+            raise RequestRefused(found["refused"], found["legal"])
+        return [Row.of(plain) for plain in found["rows"]]
+
+    async def query(self, name: str, *arguments: Any, run_id: str | None = None, patience: timedelta = PATIENCE) -> Any:
         """Ask an open run.
 
         Raises:
             WorkflowQueryRejectedError: it is not open.
             RequestRefused: the query failed, and why.
+            NoAnswer: no worker answered, or none is there that could.
             UnknownTask: there is none of this id.
         """
         run = self._client.get_workflow_handle(self._id, run_id=run_id)
-        try:
-            answer = await run.query(
+        asked = asyncio.ensure_future(
+            run.query(
                 name,
                 args=[raw(argument) for argument in arguments],
                 result_type=RawValue,
                 reject_condition=QueryRejectCondition.NOT_OPEN,
-                rpc_timeout=PATIENCE,
+                rpc_timeout=patience,
             )
+        )
+        try:
+            await self._look_around(asked)
+            return read_raw(await asked)
         except WorkflowQueryRejectedError as error:
             # The latest run when it was asked, it went on in a new one before it answered.
             if run_id is None and error.status is WorkflowExecutionStatus.CONTINUED_AS_NEW:
-                return await self.query(name, *arguments)
+                return await self.query(name, *arguments, patience=patience)
             raise
         except WorkflowQueryFailedError as error:
             raise RequestRefused(str(error)) from error
         except RPCError as error:
-            raise self.translated(error) from error
-        return read_raw(answer)
+            raise self.translated(error, patience) from error
+        finally:
+            asked.cancel()
 
-    def translated(self, error: RPCError) -> Exception:
+    async def _look_around(self, asked: asyncio.Future[Any]) -> None:
+        """If no answer comes at once, see whether anybody is there who could give one."""
+        await asyncio.wait([asked], timeout=LOOK_AFTER)
+        if asked.done():
+            return
+        queue = (await self._client.get_workflow_handle(self._id).describe()).task_queue
+        if await pollers(self._client, queue) == []:
+            raise NoAnswer(f"task {self._id!r} does not answer: no worker polls task queue {queue!r}")
+
+    def translated(self, error: RPCError, patience: timedelta = PATIENCE) -> Exception:
         """What the server said, in the library's words if it has any."""
+        if error.status is RPCStatusCode.FAILED_PRECONDITION:
+            return NoAnswer(f"task {self._id!r} does not answer, because its workflow task fails: {error.message}")
         if error.status in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
-            seconds = PATIENCE.total_seconds()
+            seconds = patience.total_seconds()
             return NoAnswer(f"task {self._id!r} did not answer within {seconds:g} s: probably no worker runs for it")
         if error.status != RPCStatusCode.NOT_FOUND:
             return error
         return UnknownTask(f"there is no task {self._id!r} in namespace {self._client.namespace!r}")
-
-
-def _check(task: Task, plain: Mapping[str, Any], run_id: str) -> None:
-    """The core is the same here as in the workflow: what would be refused there is refused before anything starts."""
-    engine = Engine(task)
-    try:
-        engine.apply(RunReopened(run_id), task.ended_at or task.now)
-        engine.plan(requests.parse(None, plain), task.now)
-    except ApplicationError as error:
-        raise RequestRefused(error.message) from error
 
 
 def _refused(cause: BaseException) -> Exception:

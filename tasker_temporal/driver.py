@@ -6,13 +6,14 @@ Everything happens in callbacks of activities, timers and messages, each of whic
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RawValue, RetryPolicy
+from temporalio.exceptions import ActivityError
 
 from tasker_temporal import outcomes, views
 from tasker_temporal.core.engine import Engine
@@ -22,6 +23,8 @@ from tasker_temporal.core.messages import (
     Command,
     Drain,
     Fact,
+    NotifierFailed,
+    Notify,
     RunStep,
     StartTimer,
     StepStopped,
@@ -35,7 +38,7 @@ from tasker_temporal.core.requests import Ask
 from tasker_temporal.core.snapshot import snapshot
 from tasker_temporal.core.task import Task
 from tasker_temporal.core.template import PAYLOAD_LIMIT
-from tasker_temporal.wire import BACKSTOP, activity_id, pack, step_call
+from tasker_temporal.wire import BACKSTOP, activity_id, notice, pack, raw, step_call
 
 LOST_WORKER_ATTEMPTS = 3
 """How often Temporal itself starts an execution whose worker was lost."""
@@ -53,6 +56,15 @@ AGAIN, ONCE = (
 LOOK_AGAIN_EVENTS, LOOK_AGAIN_BYTES = 1_000, 1_000_000
 """How much a history grows before its run is looked at again, if its snapshot was too large to continue as new."""
 
+NOTIFIER_TIMEOUT, NOTIFIER_PATIENCE = timedelta(minutes=1), timedelta(minutes=10)
+"""One attempt of a notifier, and all of them."""
+
+NOTIFIER_RETRIES = RetryPolicy(
+    initial_interval=timedelta(seconds=1),
+    maximum_interval=timedelta(minutes=1),
+    maximum_attempts=8,
+)
+
 LOCAL_TIMEOUT = timedelta(seconds=30)
 
 
@@ -62,13 +74,16 @@ class Driver:
     Attributes:
         closed: The state in which the task ended; None while it is open.
         broken: A bug. The workflow raises it, so that its task stops, visibly, and nothing is lost.
+        watch_rows: Called after each message, if the task has sinks.
     """
 
     def __init__(self) -> None:
         self.prepared: Engine | None = None
         self.closed: State | None = None
         self.broken: Exception | None = None
+        self.watch_rows: Callable[[], None] = _nobody
         self._running: dict[tuple[str, int], workflow.ActivityHandle[RawValue]] = {}
+        self._notifying: dict[str, workflow.ActivityHandle[RawValue]] = {}
         self._timers: dict[str, asyncio.Task[None]] = {}
         self._errands: list[asyncio.Task[None]] = []
         self._measured = (-1, True)
@@ -85,14 +100,21 @@ class Driver:
 
     @property
     def is_idle(self) -> bool:
-        """No handler runs."""
-        return not self._running
+        """No handler runs, and no notifier."""
+        return not self._running and not self._notifying
+
+    @property
+    def notifies(self) -> bool:
+        """People are being told of an approval: the run does not end before they are, or cannot be."""
+        return bool(self._notifying)
 
     def feed(self, message: Ask | Fact) -> None:
         """Give the engine one message, and carry out what it orders."""
         for command in self.engine.apply(message, workflow.now()):
             self._perform(command)
         self._watch_history()
+        if self.task.outboxes:
+            self.watch_rows()
 
     def go(self, errand: Coroutine[Any, Any, None], name: str) -> None:
         """Run something beside the main coroutine, which only waits."""
@@ -148,6 +170,8 @@ class Driver:
                 self._timers[timer.id] = asyncio.create_task(self._wait(timer), name=f"timer: {timer.id}")
             case StopTimer(timer_id):
                 self._stop_timer(timer_id)
+            case Notify():
+                self._notify(command)
             case CloseTask(state):
                 self.closed = state
 
@@ -175,6 +199,28 @@ class Driver:
             handler = self.task.template.activity_type(command.step)
             self._feed_safely(outcomes.fact(command, handle, handler))
 
+    def _notify(self, command: Notify) -> None:
+        """Tried again for two minutes or so: it holds up the end of the run, and its going on as a new one, alone."""
+        name = f"notify:{command.approval}:{command.kind}"
+        handle = workflow.start_activity(
+            self.task.template.notifier_type(command.step),
+            args=[raw(notice(self.task, command))],
+            activity_id=name,
+            result_type=RawValue,
+            start_to_close_timeout=NOTIFIER_TIMEOUT,
+            schedule_to_close_timeout=NOTIFIER_PATIENCE,
+            retry_policy=NOTIFIER_RETRIES,
+            summary=f"{command.approval} was {command.kind}",
+        )
+        self._notifying[name] = handle
+        handle.add_done_callback(partial(self._notified, name, command))
+
+    def _notified(self, name: str, command: Notify, handle: asyncio.Task[RawValue]) -> None:
+        del self._notifying[name]
+        if not handle.cancelled() and isinstance(error := handle.exception(), Exception):
+            failure = outcomes.failure_of(error.cause if isinstance(error, ActivityError) else error)
+            self._feed_safely(NotifierFailed(command.step, command.approval, command.kind, failure))
+
     def _stop_step(self, step: str, execution: int) -> None:
         if (handle := self._running.get((step, execution))) is not None:
             handle.cancel()
@@ -191,6 +237,10 @@ class Driver:
         await workflow.sleep(seconds_until(timer.due, workflow.now()), summary=views.timer_summary(timer))
         del self._timers[timer.id]
         self._feed_safely(TimerFired(timer.id))
+
+
+def _nobody() -> None:
+    pass
 
 
 async def local(name: str, *arguments: RawValue) -> RawValue:

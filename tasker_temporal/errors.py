@@ -3,15 +3,19 @@ Every exception of the package, divided by what the catcher does next:
 
 * TaskerError
   - TemplateError            mend the declaration: it is not a graph of steps with fitting types
+    · YamlError              mend the YAML file: each problem has its line and a code
   - ContextInvalid           mend the context: it does not validate against the template's model
   - UnknownTemplate          register the template, or name one that is
+  - UnknownSink              say how the sink is reached: `TaskerPlugin(sinks=...)`
   - TaskAlreadyStarted       use the task that is there, or another id
   - UnknownTask              look for another id, or in another namespace
   - RequestRefused           the request broke a rule; the task is unchanged
   - RequestUnanswered        nobody answered in time; the request may still be applied
   - NoAnswer                 run a worker; a task that is over needs none
+  - RetellingFailed          run a worker: this release cannot tell the task from its history
   - EventError               mend the publisher: an event nobody registered, or a payload of the wrong shape
   - RecordError              the written record is missing or does not verify
+  - SignatureError           do not trust the webhook: who sent it does not know the secret, or sent it long ago
   - TaskEnded                the task is over, and not well
     · TaskFailed
     · TaskCancelled
@@ -22,13 +26,14 @@ Every exception of the package, divided by what the catcher does next:
 * StepError                  raised by step handlers to say what to do next
   - RetryableError           try again, perhaps after `retry_after`
   - PermanentError           do not try again
+    · EventRefused           mend the handler: it published what its template does not declare
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class TaskerError(Exception):
@@ -43,6 +48,37 @@ class TemplateError(TaskerError):
         count = "1 mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
         super().__init__(f"template {template!r} has {count}:{lines}")
         self.template, self.mistakes = template, tuple(mistakes)
+
+
+class YamlProblem(NamedTuple):
+    """One mistake in a YAML file. Lines and columns begin with 1."""
+
+    code: str
+    """`TT-Y012`, as the reference explains it; a code never changes its meaning."""
+    file: str
+    line: int
+    column: int
+    message: str
+    source: str
+    """The line as it stands in the file."""
+
+    def __str__(self) -> str:
+        shown = self.source[:SHOWN]
+        pointer = f"\n      {' ' * (self.column - 1)}^" if self.column <= len(shown) + 1 else ""
+        below = f"\n      {shown}{pointer}" if shown.strip() else ""
+        return f"{self.file}:{self.line}:{self.column}: {self.code}: {self.message}{below}"
+
+
+SHOWN = 120
+"""Characters of an offending line that are shown."""
+
+
+class YamlError(TemplateError):
+    """A template in YAML is wrong. `problems` holds every mistake with its line, column and code."""
+
+    def __init__(self, template: str, file: str, problems: Sequence[YamlProblem]) -> None:
+        super().__init__(template or file, [str(problem) for problem in problems])
+        self.file, self.problems = file, tuple(problems)
 
 
 class ContextInvalid(TaskerError):
@@ -60,6 +96,17 @@ def _place(problem: Mapping[str, Any]) -> str:
 
 class UnknownTemplate(TaskerError):
     """No template of that name is registered, and nothing else says where its tasks would run."""
+
+
+class UnknownSink(TaskerError):
+    """A template names a sink that nobody here can reach."""
+
+    def __init__(self, template: str, sink: str, known: Iterable[str]) -> None:
+        super().__init__(
+            f"template {template!r} names sink {sink!r}, which this worker does not know; it knows: "
+            f"{', '.join(known) or 'none'}; pass TaskerPlugin(..., sinks={{{sink!r}: ...}}), "
+            "or give the sink a task_queue whose workers know it"
+        )
 
 
 class TaskAlreadyStarted(TaskerError):
@@ -102,6 +149,10 @@ class NoAnswer(TaskerError):
     """An open task was asked something, and no worker answered in time."""
 
 
+class RetellingFailed(TaskerError):
+    """No worker answers for a task, and its history cannot be replayed here."""
+
+
 class EventError(TaskerError):
     """An event name was never registered, or its payload is not of the registered shape."""
 
@@ -112,6 +163,10 @@ class RecordError(TaskerError):
     def __init__(self, message: str, *, sort_key: int | None = None) -> None:
         super().__init__(message)
         self.sort_key = sort_key
+
+
+class SignatureError(TaskerError):
+    """A webhook is not signed with the secret, or was signed at another time."""
 
 
 class TaskEnded(TaskerError):
@@ -166,3 +221,7 @@ class RetryableError(StepError):
 
 class PermanentError(StepError):
     """The step will never succeed with this input, so its retries end at once."""
+
+
+class EventRefused(PermanentError):
+    """A handler published an event that its template does not declare, or whose payload does not validate."""

@@ -8,21 +8,30 @@ from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from typing import Any, NotRequired, TypedDict, TypeVar, Unpack, overload
 
+from pydantic import ValidationError
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowQueryRejectedError
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.service import RPCError
 
-from tasker_temporal.core.machine import OPEN
+from tasker_temporal import views
+from tasker_temporal.core.engine import Engine
+from tasker_temporal.core.machine import ENDS
 from tasker_temporal.core.report import TaskReport
+from tasker_temporal.core.report import report as report_of
 from tasker_temporal.core.rows import Row
-from tasker_temporal.declare import DeclaredStep
-from tasker_temporal.door import Door
-from tasker_temporal.errors import RequestRefused, TaskCancelled, TaskFailed, TaskLost
+from tasker_temporal.declare import DeclaredApproval, DeclaredStep
+from tasker_temporal.door import PATIENCE, Door
+from tasker_temporal.errors import NoAnswer, RequestRefused, TaskCancelled, TaskFailed, TaskLost
+from tasker_temporal.local_activities import said
 from tasker_temporal.reader import Reader
 from tasker_temporal.record import read
-from tasker_temporal.wire import raw, read_raw
+from tasker_temporal.retelling import retold
+from tasker_temporal.signature import adapter
+from tasker_temporal.why import Explanation
+from tasker_temporal.why import why as explained
+from tasker_temporal.wire import payload_of, raw, read_raw
 
 T = TypeVar("T")
 
@@ -83,15 +92,21 @@ class TaskHandle:
             return TaskCancelled(f"task {self.id!r} was cancelled", await self.report())
         return TaskLost(f"task {self.id!r} was ended from outside: {cause}")
 
-    async def report(self) -> TaskReport:
-        """Where the task stands. Of a task that is over it needs no worker."""
+    async def report(self, *, patience: timedelta = PATIENCE) -> TaskReport:
+        """Where the task stands. If no worker answers within `patience`, its history is told again."""
         try:
-            return TaskReport.model_validate(await self._door.query("report"))
+            return TaskReport.model_validate(await self._door.query("report", patience=patience))
         except WorkflowQueryRejectedError:
             return (await self._reader().record()).report()
+        except NoAnswer:
+            engine = await retold(self.client, self.id)
+        return report_of(engine.task) if engine is not None else views.preparing(self.id, await self._type())
+
+    async def _type(self) -> str:
+        return (await self._reader().latest()).type
 
     async def audit(self) -> list[Row]:
-        """Every row, from the task's first run on, verified. Of runs that are over it needs no worker.
+        """Every row, from the task's first run on, verified. If no worker answers, the open run is told again.
 
         Raises:
             RecordError: a record is missing or does not verify.
@@ -107,10 +122,22 @@ class TaskHandle:
 
     async def _open_rows(self, run_id: str) -> AsyncIterator[dict[str, Any]]:
         after: int | None = 0
+        engine: Engine | None = None
         while after is not None:
-            page = await self._door.query("audit", {"after": after}, run_id=run_id)
+            try:
+                page = await self._page(engine, run_id, after)
+            except NoAnswer:
+                if (engine := await retold(self.client, self.id, run_id)) is None:
+                    raise
+                continue
             yield page
             after = page["next"]
+
+    async def _page(self, engine: Engine | None, run_id: str, after: int) -> dict[str, Any]:
+        if engine is not None:
+            return views.audit(engine, {"after": after})
+        page: dict[str, Any] = await self._door.query("audit", {"after": after}, run_id=run_id)
+        return page
 
     @overload
     async def result_of(self, step: DeclaredStep[..., Any, T]) -> T: ...
@@ -137,19 +164,35 @@ class TaskHandle:
             return raw(await self._door.query("result", step)).payload
         except WorkflowQueryRejectedError:
             return await self._reader().given(step)
+        except NoAnswer:
+            if (engine := await retold(self.client, self.id)) is None:
+                raise
+            return payload_of(engine.task.steps[step].result)
 
     async def waiting(self) -> list[dict[str, Any]]:
-        """What the task waits for; nothing if it is over."""
+        """What the task waits for, nothing if it is over. If no worker answers, its history is told again."""
         try:
             found: list[dict[str, Any]] = await self._door.query("waiting")
-            return found
         except WorkflowQueryRejectedError:
-            return []
+            found = []
+        except NoAnswer:
+            found = views.waiting(await retold(self.client, self.id))
+        return found
+
+    async def why(self) -> Explanation:
+        """Why the task does not go on, or how it ended: a sentence for each thing, with the best that one can do.
+
+        It also tells when no worker lives, when its workers poll other queues, and when they fail.
+
+        Raises:
+            UnknownTask: there is none of this id.
+        """
+        return await explained(self.client, self.id)
 
     async def settled(self) -> TaskReport:
         """Wait until the task is over, or in `error` and held for somebody to step in."""
         pause = 0.05
-        while (report := await self.report()).state in OPEN:
+        while (report := await self.report()).state not in ENDS:
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, 2.0)
         return report
@@ -220,19 +263,70 @@ class TaskHandle:
         changes = {"attempts": attempts, "timeout": seconds, "task_queue": task_queue, "config": config}
         return await self._door.ask("change_step", {"step": _name(step), **changes, **asked})
 
+    # Deciding. A vote may come before the approval opens. `approval` is its id, as `fraud_review#1`: with it the vote
+    # is refused if another round counts by now. Without a step it is about the task's own approval.
+
+    @overload
+    async def approve(
+        self, step: DeclaredApproval[T], form: T, *, approval: str | None = None, **asked: Unpack[Asked]
+    ) -> dict[str, Any]: ...
+    @overload
+    async def approve(
+        self,
+        step: DeclaredApproval[None] | str | None = None,
+        form: Any = None,
+        *,
+        approval: str | None = None,
+        **asked: Unpack[Asked],
+    ) -> dict[str, Any]: ...
+    async def approve(
+        self, step: Any = None, form: Any = None, *, approval: str | None = None, **asked: Unpack[Asked]
+    ) -> dict[str, Any]:
+        """Vote for it. The form of the vote that makes the quorum full is the step's result."""
+        if isinstance(step, DeclaredApproval):
+            form = _checked(step, form)
+        plain = json.loads(self.client.data_converter.payload_converter.to_payload(form).data or b"null")
+        return await self._door.ask("approve", {**_about(step, approval), "form": plain, **asked})
+
+    async def reject(
+        self, step: AnyStep | None = None, *, approval: str | None = None, **asked: Unpack[Asked]
+    ) -> dict[str, Any]:
+        """Vote against it, which decides at once."""
+        return await self._door.ask("reject", {**_about(step, approval), **asked})
+
+    async def withdraw(
+        self, step: AnyStep | None = None, *, approval: str | None = None, **asked: Unpack[Asked]
+    ) -> dict[str, Any]:
+        """Take back the vote of this `actor`, while nothing is decided."""
+        return await self._door.ask("withdraw", {**_about(step, approval), **asked})
+
+    async def move(self, to: str, **asked: Unpack[Asked]) -> dict[str, Any]:
+        """Move a task along a row of its type that is taken because somebody asks for it."""
+        return await self._door.ask("move", {"to": to, **asked})
+
     async def plan(self, request: Mapping[str, Any]) -> list[Row]:
         """The rows that a request would write now, as `{"request": "skip", "step": ..., "actor": ..., "reason": ...}`.
 
         Raises:
             RequestRefused: it would be refused.
         """
-        found = await self._door.query("plan", dict(request))
-        if "refused" in found:
-            raise RequestRefused(found["refused"], found["legal"])
-        return [Row.of(plain) for plain in found["rows"]]
+        return await self._door.plan(request)
 
     def _reader(self) -> Reader:
         return Reader(self.client, self.id)
+
+
+def _about(step: AnyStep | None, approval: str | None) -> dict[str, Any]:
+    said = {"step": None if step is None else _name(step), "approval": approval}
+    return {key: value for key, value in said.items() if value is not None}
+
+
+def _checked(step: DeclaredApproval[Any], form: Any) -> Any:
+    """What a worker would refuse is refused before it is sent."""
+    try:
+        return adapter(step.form).validate_python(form)
+    except ValidationError as error:
+        raise RequestRefused(f"the form of {step.name!r} is not valid: {said(error)}") from error
 
 
 def _name(step: AnyStep) -> str:

@@ -6,25 +6,28 @@ The main coroutine only waits; what it waits for is done beside it, in errands a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
+from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 from tasker_temporal import requests, views
 from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.machine import State
-from tasker_temporal.core.messages import Refused, RunContinued, RunReopened, Start
-from tasker_temporal.core.requests import Ask, CancelTask, CompleteStep
+from tasker_temporal.core.messages import Content, Refused, RunContinued, RunReopened, Start
+from tasker_temporal.core.requests import Approve, Ask, CancelTask, CompleteStep, Identity
 from tasker_temporal.core.snapshot import restore, snapshot
 from tasker_temporal.core.task import Task
+from tasker_temporal.deliveries import Deliveries
 from tasker_temporal.driver import Driver, local
 from tasker_temporal.errors import RequestRefused
-from tasker_temporal.local_activities import CANCEL, CHECK_RESULT, PREPARE, RECORD, WHO_CANCELLED
+from tasker_temporal.identity import HEADERS, START, Claim, digest_of
+from tasker_temporal.local_activities import CANCEL, CHECK_RESULT, PREPARE, RECORD, WHO_ASKS, WHO_CANCELLED
 from tasker_temporal.record import CHUNK, INLINE_LIMIT, outcome, written
 from tasker_temporal.wire import (
     MEMO_ACTOR,
@@ -39,6 +42,8 @@ from tasker_temporal.wire import (
     unpacked_template,
 )
 
+Problems = tuple[dict[str, Any], ...]
+
 ENDS = (State.COMPLETE, State.RESOLVED_MANUALLY, State.ERROR)
 """How a run ends that carries its record in its result or failure."""
 
@@ -52,7 +57,10 @@ class Life:
 
     def __init__(self, context: Any, start: Any) -> None:
         self._context = _as_raw(context)
+        self._arguments = [_as_raw(value) for value in (context, start) if value is not None]
         self.driver = Driver()
+        self.deliveries = Deliveries(self.driver)
+        self.driver.watch_rows = self.deliveries.watch
         self._start = self._read(start)
         if self._start is not None:
             self.driver.prepared = Engine(self._task(self._start))
@@ -71,11 +79,7 @@ class Life:
             return None
 
     def _task(self, start: StartInput) -> Task:
-        context = content_of(self._context.payload)
-        if start.snapshot:
-            return restore(unpack(start.snapshot), context)
-        template = unpacked_template(start.template)
-        return Task(workflow.info().workflow_id, template, context, bytes.fromhex(start.key))
+        return beginning(workflow.info().workflow_id, start, content_of(self._context.payload))
 
     async def live(self) -> Any:
         """The whole run."""
@@ -99,10 +103,12 @@ class Life:
 
     def _has_news(self) -> bool:
         driver = self.driver
-        return driver.broken is not None or (not self._recording and (driver.closed is not None or self._must_leave()))
+        if driver.broken is not None or self._recording:
+            return driver.broken is not None
+        return self._must_leave() if driver.closed is None else not driver.notifies
 
     async def _begin(self) -> None:
-        problems: tuple[dict[str, Any], ...] = ()
+        problems: Problems = ()
         if self._start is None:
             prepared = Prepared.model_validate(read_raw(await local(PREPARE, self._context)))
             memo = workflow.memo()
@@ -117,32 +123,59 @@ class Life:
             self.driver.feed(RunContinued(start.previous_run))
         else:
             early = None if workflow.cancellation_reason() is None else await _who_cancelled()
-            self.driver.feed(Start(start.actor, start.reason, problems, early))
+            actor, problems = await self._who_starts(start.actor, problems)
+            self.driver.feed(Start(actor, start.reason, problems, early))
         self.has_begun = True
+
+    async def _who_starts(self, actor: str, problems: Problems) -> tuple[str, Problems]:
+        """Nobody can be told that a start is refused: a task whose starter is not who he says he is fails at once."""
+        try:
+            identity = await _who_asks(workflow.info().headers, START, self._arguments)
+        except RequestRefused as error:
+            return actor, (*problems, {"loc": ["identity"], "type": "identity_invalid", "msg": error.rule})
+        return actor if identity is None else identity.actor, problems
 
     async def _reopen(self, previous_run: str, request: Mapping[str, Any]) -> None:
         """The request was found to be legal before this run was started for it."""
         self.driver.feed(RunReopened(previous_run))
         asked = requests.parse(None, request)
+        HEADERS.set(workflow.info().headers)
         try:
+            asked = await self.identified(asked, START, *self._arguments)
             refused = requests.told(await self.checked(asked), self.driver.feed)
         except ApplicationError as error:
             refused = Refused(error.message, asked.actor, asked.reason)
         if refused is not None:
             self.driver.feed(refused)
 
+    async def identified(self, asked: Ask, purpose: str, *contents: Any) -> Ask:
+        """The request, of whoever its header says that it is of.
+
+        Raises:
+            ApplicationError: of type `RequestRefused`: what the header says does not hold.
+        """
+        try:
+            identity = await _who_asks(HEADERS.get({}), purpose, contents)
+        except RequestRefused as error:
+            raise requests.refusal(error) from error
+        return asked if identity is None else asked.verified(identity)
+
     async def checked(self, asked: Ask) -> Ask:
-        """A result given by hand must be of the handler's return type. Only a worker can tell, so this costs a marker.
+        """A result given by hand, or a form, must be of the step's type. Only a worker can tell: this costs a marker.
 
         Raises:
             ApplicationError: of type `RequestRefused`, saying what is wrong with it.
         """
-        if not isinstance(asked, CompleteStep):
-            return asked
-        found = read_raw(await local(CHECK_RESULT, raw(asked.step), raw(asked.result)))
-        if "problem" in found:
-            raise requests.refusal(RequestRefused(found["problem"]))
-        return asked.model_copy(update={"result": found["result"]})
+        match asked:
+            case CompleteStep():
+                return asked.model_copy(update={"result": await _checked(asked.step, asked.result)})
+            case Approve(step=str(step)) if self._has_form(step):
+                return asked.model_copy(update={"form": await _checked(step, asked.form)})
+        return asked
+
+    def _has_form(self, step: str) -> bool:
+        known = self.driver.task.steps.get(step)
+        return known is not None and known.template.approval is not None and known.template.result != "None"
 
     async def begun(self) -> Driver:
         """Requests that come before the task has begun wait for it."""
@@ -172,7 +205,7 @@ class Life:
 
     def _is_recorded(self) -> bool:
         """Nothing happened since the record was written. One that fits travels with the result, and needs no marker."""
-        if not workflow.all_handlers_finished():
+        if not workflow.all_handlers_finished() or (self.driver.closed is not None and not self.deliveries.is_over):
             return False
         return self._fits_result() or (self._recorded == self.driver.task.sort_key and self._is_cancelled_natively())
 
@@ -192,6 +225,9 @@ class Life:
         await workflow.wait_condition(workflow.all_handlers_finished)
         if self.driver.closed is None:
             self.driver.drain()
+            await self.deliveries.leave()
+        elif not self.deliveries.is_over:
+            await self.deliveries.finish()
         if not self._fits_result():
             await self._write_markers()
         if not self._is_cancelled_natively():
@@ -229,6 +265,43 @@ class Life:
             raise ApplicationError(message, type="StateTooLarge", non_retryable=True)
         start = StartInput.later(task.template, snapshot(task), info.run_id)
         workflow.continue_as_new(args=[self._context, start.raw()])
+
+
+async def _who_asks(headers: Mapping[str, Payload], purpose: str, contents: Sequence[Any]) -> Identity | None:
+    """Who the headers say it is; None if they say nothing.
+
+    Raises:
+        RequestRefused: what they say does not hold.
+    """
+    try:
+        claim = Claim.of(headers)
+    except ValueError as error:
+        raise RequestRefused("the identity in its header cannot be read") from error
+    if claim is None:
+        return None
+    found = read_raw(await local(WHO_ASKS, raw(claim.model_dump(mode="json")), raw([purpose, digest_of(*contents)])))
+    if "problem" in found:
+        raise RequestRefused(found["problem"])
+    return Identity.model_validate(found["identity"])
+
+
+async def _checked(step: str, value: Any) -> Any:
+    """The value as the step's result, in JSON.
+
+    Raises:
+        ApplicationError: of type `RequestRefused`: it is not of the step's type.
+    """
+    found = read_raw(await local(CHECK_RESULT, raw(step), raw(value)))
+    if "problem" in found:
+        raise requests.refusal(RequestRefused(found["problem"]))
+    return found["result"]
+
+
+def beginning(id: str, start: StartInput, context: Content) -> Task:
+    """The task as a run of it begins: new, or as the run before has left it."""
+    if start.snapshot:
+        return restore(unpack(start.snapshot), context)
+    return Task(id, unpacked_template(start.template), context, bytes.fromhex(start.key))
 
 
 def _as_raw(value: Any) -> RawValue:

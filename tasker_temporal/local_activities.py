@@ -13,11 +13,13 @@ from temporalio.api.common.v1 import Payload, WorkflowExecution
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryReverseRequest
 from temporalio.common import RawValue
+from temporalio.converter import PayloadConverter
 
 from tasker_temporal.core.rows import salted
 from tasker_temporal.core.template import PAYLOAD_LIMIT
 from tasker_temporal.declare import TaskTemplate
 from tasker_temporal.errors import ContextInvalid
+from tasker_temporal.identity import Claim, is_signed
 from tasker_temporal.signature import adapter
 from tasker_temporal.wire import Prepared, StartInput, raw, read_raw
 
@@ -26,6 +28,7 @@ CHECK_RESULT: Final = "tasker.check_result"
 RECORD: Final = "tasker.record"
 WHO_CANCELLED: Final = "tasker.who_cancelled"
 CANCEL: Final = "tasker.cancel"
+WHO_ASKS: Final = "tasker.who_asks"
 
 KEY_BYTES = 32
 
@@ -46,6 +49,11 @@ def problems_of(error: ValidationError) -> list[dict[str, Any]]:
     """The errors as `loc`, `type` and `msg`, without the input, which may be personal."""
     found = error.errors(include_input=False, include_url=False, include_context=False)
     return [{"loc": list(problem["loc"]), "type": problem["type"], "msg": problem["msg"]} for problem in found]
+
+
+def said(error: ValidationError) -> str:
+    """The errors in one line, without the input."""
+    return "; ".join(f"{'.'.join(map(str, p['loc'])) or 'the whole'}: {p['msg']}" for p in problems_of(error))
 
 
 def _problems(template: TaskTemplate[Any], payload: Payload) -> list[dict[str, Any]]:
@@ -79,25 +87,29 @@ def check_result(templates: Mapping[str, TaskTemplate[Any]]) -> Callable[..., An
 
     @activity.defn(name=CHECK_RESULT)
     async def tasker_check_result(step: RawValue, result: RawValue) -> RawValue:
-        name, template = read_raw(step), templates[activity.info().workflow_type or ""]
-        known = [s for s in template.declared if name in (s.name, *s.options.get("formerly", ()))]
-        if not known:
-            return raw({"problem": f"this worker does not know step {name!r}, so nobody can check a result for it"})
-        try:
-            checked = adapter(known[0].signature.result).validate_json(result.payload.data)
-            payload = activity.payload_converter().to_payload(checked)
-            plain = json.loads(payload.data or b"null")
-        except ValidationError as error:
-            said = (f"{'.'.join(map(str, p['loc'])) or 'the whole'}: {p['msg']}" for p in problems_of(error))
-            return raw({"problem": f"the result of step {name!r} is not valid: {'; '.join(said)}"})
-        except Exception as error:
-            # A local activity that raises would be tried again for ever.
-            return raw({"problem": f"the result of step {name!r} cannot be given as JSON: {error!r}"})
-        if payload.ByteSize() > PAYLOAD_LIMIT:
-            return raw({"problem": f"the result takes {payload.ByteSize()} bytes: at most {PAYLOAD_LIMIT} can be kept"})
-        return raw({"result": plain})
+        template = templates[activity.info().workflow_type or ""]
+        return raw(given_result(template, read_raw(step), result.payload.data, activity.payload_converter()))
 
     return tasker_check_result
+
+
+def given_result(template: TaskTemplate[Any], name: str, given: bytes, converter: PayloadConverter) -> dict[str, Any]:
+    """A `result` that somebody gave, as JSON of the step's type, or the `problem` with it. It never raises."""
+    known = [s for s in template.declared if name in (s.name, *s.options.get("formerly", ()))]
+    if not known:
+        return {"problem": f"this worker does not know step {name!r}, so nobody can check a result for it"}
+    try:
+        checked = adapter(known[0].signature.result).validate_json(given)
+        payload = converter.to_payload(checked)
+        plain = json.loads(payload.data or b"null")
+    except ValidationError as error:
+        return {"problem": f"the result of step {name!r} is not valid: {said(error)}"}
+    except Exception as error:
+        # A local activity that raises would be tried again for ever.
+        return {"problem": f"the result of step {name!r} cannot be given as JSON: {error!r}"}
+    if payload.ByteSize() > PAYLOAD_LIMIT:
+        return {"problem": f"the result takes {payload.ByteSize()} bytes: at most {PAYLOAD_LIMIT} can be kept"}
+    return {"result": plain}
 
 
 @activity.defn(name=RECORD)
@@ -131,6 +143,24 @@ async def cancel(reason: RawValue) -> None:
     await run.cancel(reason=read_raw(reason))
 
 
-def local_activities(templates: Mapping[str, TaskTemplate[Any]]) -> Sequence[Callable[..., Any]]:
+def who_asks(key: bytes | None) -> Callable[..., Any]:
+    """`tasker.who_asks`: is a claim signed with the workers' key? Without one, whoever may write is believed.
+
+    In a local activity, because what a worker is configured with must not decide what a workflow does.
+    """
+
+    @activity.defn(name=WHO_ASKS)
+    async def tasker_who_asks(claim: RawValue, use: RawValue) -> RawValue:
+        claimed, (purpose, digest) = Claim.model_validate(read_raw(claim)), read_raw(use)
+        if key is None or is_signed(claimed, key, activity.info().workflow_id or "", purpose, digest):
+            return raw({"identity": claimed.identity.model_dump(mode="json")})
+        return raw({"problem": f"the identity {claimed.actor!r} in its header is not signed with the workers' key"})
+
+    return tasker_who_asks
+
+
+def local_activities(
+    templates: Mapping[str, TaskTemplate[Any]], identity_key: bytes | None = None
+) -> Sequence[Callable[..., Any]]:
     """All of them, for a worker that has these templates by name."""
-    return [prepare(templates), check_result(templates), record, who_cancelled, cancel]
+    return [prepare(templates), check_result(templates), record, who_cancelled, cancel, who_asks(identity_key)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 from temporalio.exceptions import ActivityError, ApplicationError, CancelledError, TimeoutError, TimeoutType
 
@@ -16,6 +17,7 @@ from tasker_temporal.core.messages import (
     StepStopped,
     StepSucceeded,
 )
+from tasker_temporal.published import detach, of_failure
 from tasker_temporal.wire import content_of
 
 Outcome = StepSucceeded | StepFailed | StepStopped | HandlerMissing
@@ -25,13 +27,24 @@ def fact(command: RunStep, ended: asyncio.Task[RawValue], handler: str) -> Outco
     """The fact to feed to the core."""
     error = ended.exception()
     if error is None:
-        return StepSucceeded(command.step, command.execution, content_of(ended.result().payload))
+        return succeeded(command, ended.result().payload)
     cause = error.cause if isinstance(error, ActivityError) else error
     if isinstance(cause, CancelledError):
         return StepStopped(command.step, command.execution)
     if isinstance(cause, ApplicationError) and _is_missing_handler(cause):
         return HandlerMissing(command.step, command.execution, handler)
-    return StepFailed(command.step, command.execution, failure_of(cause))
+    return failed(command, cause)
+
+
+def succeeded(command: RunStep, payload: Payload) -> StepSucceeded:
+    """What the handler returned and published. The payload is without the latter afterwards."""
+    said = detach(payload)
+    return StepSucceeded(command.step, command.execution, content_of(payload), said)
+
+
+def failed(command: RunStep, cause: BaseException | None) -> StepFailed:
+    said = of_failure(_details(cause)) if isinstance(cause, ApplicationError) else ()
+    return StepFailed(command.step, command.execution, failure_of(cause), said)
 
 
 def _is_missing_handler(cause: ApplicationError) -> bool:

@@ -23,8 +23,14 @@ from temporalio.worker import (
 from tasker_temporal.activities import step_activity
 from tasker_temporal.converter import LazyPydanticConverter
 from tasker_temporal.declare import DeclaredStep, TaskTemplate
-from tasker_temporal.errors import TemplateError, UnknownTemplate
+from tasker_temporal.errors import TemplateError, UnknownSink, UnknownTemplate
+from tasker_temporal.identity import Headers
 from tasker_temporal.local_activities import local_activities
+from tasker_temporal.notifiers import notifier_activities
+from tasker_temporal.sinks.deliver import deliver_activity
+from tasker_temporal.sinks.delivery import Delivery
+from tasker_temporal.sinks.handlers import SinkHandlers
+from tasker_temporal.sinks.sweep import Sweep, sweep_activity
 from tasker_temporal.workflow import TaskWorkflow, workflow_class
 
 HEARTBEAT_THROTTLE = timedelta(seconds=10)
@@ -46,34 +52,60 @@ class TaskerPlugin(SimplePlugin):
     Args:
         templates: Those whose tasks this process starts or runs. Of several versions, new tasks that were started
             without a template begin with the one that is named last.
+        sinks: How each sink is reached that templates name: `Webhook`, `Postgres`, `JsonLines` of
+            `tasker_temporal.sinks`, or a function of yours that takes a list of `TaskEvent`.
         sync_handlers: How many handlers that are plain functions may run at once, each in a thread.
+        identity_key: That of the clients' `IdentityInterceptor`: an identity that is not signed with it is refused.
+            Without it, every identity in a header is believed.
 
     Raises:
         TemplateError: a template has mistakes, or two versions have different handlers for one step.
     """
 
-    def __init__(self, *templates: TaskTemplate[Any], sync_handlers: int = 100) -> None:
+    def __init__(
+        self,
+        *templates: TaskTemplate[Any],
+        sinks: SinkHandlers | None = None,
+        sync_handlers: int = 100,
+        identity_key: bytes | None = None,
+    ) -> None:
+        self.sinks: SinkHandlers = dict(sinks or {})
         self.templates: Mapping[str, TaskTemplate[Any]] = {template.name: template for template in templates}
         executor = ThreadPoolExecutor(sync_handlers, thread_name_prefix="tasker-step")
         handlers = _handlers(templates)
         super().__init__(
             "tasker_temporal.TaskerPlugin",
             data_converter=_with_pydantic,
-            interceptors=[CurrentDetails()],
-            workflows=[workflow_class(name) for name in self.templates],
+            interceptors=[CurrentDetails(), Headers()],
+            workflows=[*(workflow_class(name) for name in self.templates), Delivery, Sweep],
             activities=[
-                *local_activities(self.templates),
+                *local_activities(self.templates, identity_key),
+                deliver_activity(self.sinks),
+                sweep_activity(self.templates),
                 *(step_activity(step, name, executor) for name, step in handlers.items()),
+                *notifier_activities(templates, executor),
             ],
         )
 
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
+        """Called by the worker.
+
+        Raises:
+            UnknownSink: a template names a sink that this worker would have to reach, and cannot.
+        """
+        self._check_sinks()
         configured = super().configure_worker(config)
         throttle = configured.get("max_heartbeat_throttle_interval", HEARTBEAT_THROTTLE)
         configured["max_heartbeat_throttle_interval"] = min(throttle, HEARTBEAT_THROTTLE)
         if configured.get("max_eager_activity_reservations_per_workflow_task", SDK_EAGER_STEPS) == SDK_EAGER_STEPS:
             configured["max_eager_activity_reservations_per_workflow_task"] = EAGER_STEPS
         return configured
+
+    def _check_sinks(self) -> None:
+        for template in self.templates.values():
+            for sink in template.compiled.sinks:
+                if sink.name not in self.sinks and sink.task_queue is None:
+                    raise UnknownSink(template.name, sink.name, self.sinks)
 
     def template(self, name: str) -> TaskTemplate[Any]:
         """The template of that name.
@@ -93,7 +125,7 @@ def _handlers(templates: Sequence[TaskTemplate[Any]]) -> dict[str, DeclaredStep[
     found: dict[str, DeclaredStep[..., Any, Any]] = {}
     for template in templates:
         compiled = template.compiled
-        for step in template.declared:
+        for step in (one for one in template.declared if one.awaits == "handler"):
             for name in (step.name, *step.options.get("formerly", ())):
                 known = found.setdefault(compiled.activity_type(name), step)
                 if known.function is not step.function:

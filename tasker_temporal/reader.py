@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from temporalio.api.common.v1 import Payload
@@ -48,8 +49,16 @@ class Run(NamedTuple):
     """What there is to know of a run to start another like it."""
 
     run_id: str
-    type: str
-    task_queue: str
+    started: HistoryEvent
+    """Its first event."""
+
+    @property
+    def type(self) -> str:
+        return self.started.workflow_execution_started_event_attributes.workflow_type.name
+
+    @property
+    def task_queue(self) -> str:
+        return self.started.workflow_execution_started_event_attributes.task_queue.name
 
 
 class Reader:
@@ -144,7 +153,7 @@ class Reader:
                     yield name, await self._decode(details["result"].payloads[0])
 
     async def _run_rows(self, run_id: str, open_rows: Pages) -> AsyncIterator[tuple[tuple[int, str] | None, list[Row]]]:
-        if await self._is_closed(run_id):
+        if not await self.is_open(run_id):
             record = await self.record(run_id)
             yield record.before, list(record.rows)
             return
@@ -154,10 +163,10 @@ class Reader:
             yield before, [Row.of(plain) for plain in page["rows"]]
             first = False
 
-    async def _is_closed(self, run_id: str) -> bool:
+    async def is_open(self, run_id: str) -> bool:
         """Asked for the closing event of an open run, the server would wait 20 seconds for it."""
         described = await self._client.get_workflow_handle(self._id, run_id=run_id).describe()
-        return described.status is not WorkflowExecutionStatus.RUNNING
+        return described.status is WorkflowExecutionStatus.RUNNING
 
     async def runs(self) -> list[str]:
         """The ids of the task's runs, oldest first."""
@@ -170,9 +179,32 @@ class Reader:
 
     async def _previous(self, run_id: str) -> str:
         """The run that this one goes on from: by continuing as new, or because it was reopened."""
+        start = await self._start_of(run_id)
+        return start.previous_run if start else ""
+
+    async def request(self, run_id: str) -> Mapping[str, Any] | None:
+        """The request for which this run was reopened, if it was."""
+        start = await self._start_of(run_id)
+        return start.request if start else None
+
+    async def _start_of(self, run_id: str) -> StartInput | None:
         payloads = (await self._started(run_id)).workflow_execution_started_event_attributes.input.payloads
         plain = await self._decode(payloads[1]) if len(payloads) > 1 else None
-        return StartInput.model_validate(plain).previous_run if plain else ""
+        return StartInput.model_validate(plain) if plain else None
+
+    async def written(self, first: int, last: int) -> list[Row]:
+        """The rows from number `first` to `last` in the records of closed runs, as far as they are kept."""
+        found: list[Row] = []
+        run_id = await self._latest()
+        with suppress(RecordError):
+            while run_id:
+                if not await self.is_open(run_id):
+                    record = await self.record(run_id)
+                    found[:0] = [row for row in record.rows if first <= row.sort_key <= last]
+                    if record.before[0] < first:
+                        break
+                run_id = await self._previous(run_id)
+        return found
 
     async def context(self) -> RawValue:
         """The task's context as the payload that it was started with."""
@@ -183,8 +215,7 @@ class Reader:
     async def latest(self) -> Run:
         """The task's latest run."""
         run_id = await self._latest()
-        started = (await self._started(run_id)).workflow_execution_started_event_attributes
-        return Run(run_id, started.workflow_type.name, started.task_queue.name)
+        return Run(run_id, await self._started(run_id))
 
     async def _latest(self) -> str:
         return (await self._client.get_workflow_handle(self._id).describe()).run_id

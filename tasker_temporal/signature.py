@@ -7,14 +7,14 @@ import types
 import typing
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Union, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Literal, Union, get_args, get_origin
 
 from pydantic import ConfigDict, PydanticSchemaGenerationError, TypeAdapter
 from pydantic.errors import PydanticUserError
 
 from tasker_temporal.step_context import StepContext
 
-Source = Literal["context", "result", "step_context"]
+Source = Literal["context", "result", "failure", "event", "step_context"]
 MISSING = inspect.Parameter.empty
 
 
@@ -23,6 +23,51 @@ class ResultOf:
     """Stands as a parameter's default, or in its `Annotated`, for the result of `step`, a declared step."""
 
     step: Any
+    source: ClassVar[Source] = "result"
+
+    def __str__(self) -> str:
+        return f"the result of {getattr(self.step, 'name', self.step)!r}"
+
+
+@dataclass(frozen=True)
+class FailureOf:
+    """Stands, in the same way, for how `step` failed."""
+
+    step: Any
+    source: ClassVar[Source] = "failure"
+
+    def __str__(self) -> str:
+        return f"the failure of {getattr(self.step, 'name', self.step)!r}"
+
+
+@dataclass(frozen=True)
+class EventOf:
+    """Stands, in the same way, for the payload of `event`, a declared event or its name."""
+
+    event: Any
+    source: ClassVar[Source] = "event"
+
+    @property
+    def step(self) -> None:
+        return None
+
+    def __str__(self) -> str:
+        return f"the event {getattr(self.event, 'name', self.event)!r}"
+
+
+@dataclass(frozen=True)
+class ContextOf:
+    """Stands for the task's context, where a file says so beside the signature."""
+
+    step: ClassVar[None] = None
+    source: ClassVar[Source] = "context"
+
+    def __str__(self) -> str:
+        return "the context"
+
+
+Marker = ResultOf | FailureOf | EventOf | ContextOf
+NOTHING_SAID: Mapping[str, Marker] = {}
 
 
 @dataclass(frozen=True)
@@ -33,6 +78,7 @@ class Binding:
     source: Source
     type: Any
     step: Any = None
+    event: Any = None
 
     @property
     def optional(self) -> bool:
@@ -49,8 +95,15 @@ class Signature:
     mistakes: tuple[str, ...]
 
 
-def read(function: Callable[..., Any], names: Mapping[str, Any]) -> Signature:
-    """Read the handler's signature. `names` are those that its annotations may use beside the module's own."""
+def read(
+    function: Callable[..., Any], names: Mapping[str, Any], takes: Mapping[str, Marker] = NOTHING_SAID
+) -> Signature:
+    """Read the handler's signature.
+
+    Args:
+        names: Those that its annotations may use beside the module's own.
+        takes: What parameters take, if something else than the signature says it.
+    """
     called = _called(function)
     try:
         hints = typing.get_type_hints(called, localns=dict(names), include_extras=True)
@@ -58,7 +111,7 @@ def read(function: Callable[..., Any], names: Mapping[str, Any]) -> Signature:
         return Signature((), Any, (f"its annotations cannot be read: {error}",))
     bindings, mistakes = [], []
     for parameter in inspect.signature(function).parameters.values():
-        found = _bind(parameter, hints.get(parameter.name, MISSING))
+        found = _bind(parameter, hints.get(parameter.name, MISSING), takes.get(parameter.name))
         if isinstance(found, str):
             mistakes.append(found)
         elif found is not None:
@@ -82,26 +135,27 @@ def is_async(function: Callable[..., Any]) -> bool:
     return inspect.iscoroutinefunction(_called(function))
 
 
-def _bind(parameter: inspect.Parameter, hint: Any) -> Binding | str | None:
+def _bind(parameter: inspect.Parameter, hint: Any, said: Marker | None) -> Binding | str | None:
     if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
         return f"its parameter {parameter} is not supported: expected named parameters only"
     plain, marker = _strip(hint)
-    if isinstance(parameter.default, ResultOf):
+    if isinstance(parameter.default, Marker):
         marker = parameter.default
+    marker = said or marker
     if marker is None and parameter.default is not MISSING:
         return None
     if hint is MISSING:
         return f"its parameter {parameter.name!r} has no annotation: expected the type of what it takes"
     if marker is not None:
-        return Binding(parameter.name, "result", plain, marker.step)
+        return Binding(parameter.name, marker.source, plain, marker.step, getattr(marker, "event", None))
     return Binding(parameter.name, "step_context" if plain is StepContext else "context", plain)
 
 
-def _strip(hint: Any) -> tuple[Any, ResultOf | None]:
+def _strip(hint: Any) -> tuple[Any, Marker | None]:
     if get_origin(hint) is not Annotated:
         return hint, None
     plain, *extras = get_args(hint)
-    return plain, next((extra for extra in extras if isinstance(extra, ResultOf)), None)
+    return plain, next((extra for extra in extras if isinstance(extra, Marker)), None)
 
 
 def _whole_mistakes(function: Callable[..., Any], bindings: list[Binding], result: Any) -> Iterator[str]:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
+from tasker_temporal.custom_events import CustomEvent
 from tasker_temporal.errors import StepError
+
+T = TypeVar("T")
 
 _logger = logging.getLogger("tasker_temporal.step")
 
@@ -18,6 +21,11 @@ class StopRequested(StepError):
 
 def _ignore(*details: Any) -> None:
     """A handler that a test calls by hand has nobody to tell."""
+
+
+def _check(event: CustomEvent[Any], payload: Any) -> None:
+    """Nobody is told either, but what is published must be valid."""
+    event.written(payload)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +51,7 @@ class StepContext:
     config: Mapping[str, Any] = field(default_factory=dict)
     heartbeat_details: tuple[Any, ...] = ()
     tell: Callable[..., None] = _ignore
+    say: Callable[[CustomEvent[Any], Any], None] = _check
 
     @property
     def logger(self) -> logging.LoggerAdapter[logging.Logger]:
@@ -56,3 +65,13 @@ class StepContext:
             StopRequested: the handler is sync and was told to stop, because its task was cancelled or its time is up.
         """
         self.tell(*details)
+
+    def publish(self, event: CustomEvent[T], payload: T) -> None:
+        """Tell an event of the template's own. It stands in the audit once the outcome of this attempt is recorded.
+
+        It is told also if the attempt fails, and lost if the attempt is: with its worker, or by cancellation.
+
+        Raises:
+            EventRefused: the template does not declare it, the payload does not validate, or it is too much.
+        """
+        self.say(event, payload)

@@ -36,15 +36,17 @@ ICONS = {
 
 
 def report(engine: Engine | None) -> dict[str, Any]:
-    return (_preparing() if engine is None else report_of(engine.task)).model_dump(mode="json")
-
-
-def _preparing() -> TaskReport:
-    """A task that was started without its template, before a worker has supplied it."""
+    if engine is not None:
+        return report_of(engine.task).model_dump(mode="json")
     info = workflow.info()
+    return preparing(info.workflow_id, info.workflow_type).model_dump(mode="json")
+
+
+def preparing(task_id: str, template: str) -> TaskReport:
+    """A task that was started without its template, before a worker has supplied it."""
     return TaskReport(
-        task_id=info.workflow_id,
-        template=info.workflow_type,
+        task_id=task_id,
+        template=template,
         version="",
         state=State.PENDING,
         started_at=None,
@@ -113,6 +115,7 @@ def timer_summary(timer: Timer) -> str:
         "handler": f"{timer.step} · waiting for a worker with its handler",
         "grace": "cancellation grace",
         "hold": "held for somebody to step in",
+        "approval": "the task's approval · deadline",
     }
     return names[timer.kind]
 
@@ -124,6 +127,8 @@ def failure_message(task: Task) -> str:
         place = ".".join(str(part) for part in first["loc"]) or "the whole"
         return f"the context is not valid: {place}: {first['msg']}" + _more(len(task.problems) - 1)
     failed = [step for step in task.steps.values() if step.state is State.ERROR and step.failure is not None]
+    if not failed and task.failure is not None:
+        return f"{task.failure.type}: {task.failure.message}"
     if not failed:
         return "the task cannot go on, and no step of it failed"
     failure = failed[0].failure

@@ -20,9 +20,10 @@ from pydantic_core import to_json
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 
-from tasker_temporal.core.messages import AUTOMATIC, JSON, Content
+from tasker_temporal.core.messages import AUTOMATIC, JSON, Content, Notify
+from tasker_temporal.core.rows import Row
 from tasker_temporal.core.task import INTERPRETER, Task
-from tasker_temporal.core.template import Frozen, StepTemplate, Template
+from tasker_temporal.core.template import Frozen, Sink, StepTemplate, Template
 
 NOTHING = Content(b"", (("encoding", b"binary/null"),))
 """How None crosses the wire."""
@@ -185,6 +186,64 @@ def execution_of(activity_id: str) -> tuple[str, int]:
     """The inverse of `activity_id`."""
     step, _, execution = activity_id.rpartition(":")
     return step, int(execution)
+
+
+class Batch(Frozen):
+    """Rows that a sink is to get: those numbered from `number` on.
+
+    Without `rows`, packed, they are read from the task's written records.
+    """
+
+    task_id: str
+    template: str
+    version: str
+    template_digest: str
+    context_digest: str
+    sink: str
+    events: tuple[str, ...]
+    number: int
+    count: int
+    rows: str = ""
+    ended: Mapping[str, Any] | None = None
+    """How the run was ended from outside, which no row tells: `type`, `time`, `reason`, `actor`, `run_id`."""
+
+    @classmethod
+    def of(cls, task: Task, context_digest: str, sink: Sink, number: int, rows: int | Sequence[Row]) -> Batch:
+        """These rows, or so many that are in the written records."""
+        return cls(
+            task_id=task.id,
+            template=task.template.name,
+            version=task.template.version,
+            template_digest=task.template.digest,
+            context_digest=context_digest,
+            sink=sink.name,
+            events=sink.events,
+            number=number,
+            count=rows if isinstance(rows, int) else len(rows),
+            rows="" if isinstance(rows, int) else pack([list(row) for row in rows]),
+        )
+
+    def unpacked(self) -> list[Row]:
+        return [Row._make(row) for row in unpack(self.rows)]
+
+    def raw(self) -> RawValue:
+        return raw(self.model_dump(mode="json", exclude_defaults=True))
+
+
+class Remainder(Frozen):
+    """What a task leaves to a workflow of its own: batches for one sink, in order."""
+
+    sink: Sink
+    batches: tuple[Batch, ...]
+
+    def raw(self) -> RawValue:
+        return raw(self.model_dump(mode="json", exclude_defaults=True))
+
+
+def notice(task: Task, command: Notify) -> dict[str, Any]:
+    """What an approval's notifier is told, as JSON."""
+    said = {"task_id": task.id, "template": task.template.name, **command._asdict()}
+    return {key: value for key, value in said.items() if value is not None or key == "step"}
 
 
 def chunks(text: str, size: int) -> Sequence[str]:

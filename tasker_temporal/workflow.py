@@ -16,6 +16,7 @@ from tasker_temporal import requests, views
 from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.messages import Refused
 from tasker_temporal.core.requests import Ask
+from tasker_temporal.identity import HEADERS, Claim
 from tasker_temporal.life import Life
 from tasker_temporal.wire import raw
 
@@ -31,22 +32,23 @@ class TaskWorkflow:
         return await self._life.live()
 
     @property
-    def _engine(self) -> Engine | None:
+    def engine(self) -> Engine | None:
+        """What moves the task; None while it is being prepared."""
         return self._life.driver.prepared
 
     @property
     def _ready(self) -> Engine:
-        if self._engine is None:
+        if self.engine is None:
             raise ApplicationError("the task is being prepared: ask again in a moment", type="NotReady")
-        return self._engine
+        return self.engine
 
     def current_details(self) -> str:
         """The task as Markdown, for Temporal's UI."""
-        return "being prepared" if self._engine is None else views.details(self._engine.task)
+        return "being prepared" if self.engine is None else views.details(self.engine.task)
 
     @workflow.query(description="Where the task stands: states, counts, times, errors.")
     def report(self) -> Any:
-        return raw(views.report(self._engine))
+        return raw(views.report(self.engine))
 
     @workflow.query(description='The audit of this run, by pages: {"after": sort_key, "limit": rows}.')
     def audit(self, page: Any = None) -> Any:
@@ -58,7 +60,7 @@ class TaskWorkflow:
 
     @workflow.query(description="What the task waits for, since when, until when, and what could be asked.")
     def waiting(self) -> Any:
-        return raw(views.waiting(self._engine))
+        return raw(views.waiting(self.engine))
 
     @workflow.query(description='The rows that a request would write: {"request": "skip", "step": ..., ...}.')
     def plan(self, request: Any = None) -> Any:
@@ -70,14 +72,23 @@ class TaskWorkflow:
 
     def check(self, name: str, request: Any) -> None:
         """Refuse the request now, if it would be refused: that costs no event."""
-        asked = requests.parse(name, request)
+        asked = self._claimed(requests.parse(name, request))
         if self._life.has_begun:
             requests.check(self._ready, asked, workflow.now())
+
+    def _claimed(self, asked: Ask) -> Ask:
+        """Taken at its word: whether its header holds can only be found out once it is accepted."""
+        try:
+            claim = Claim.of(HEADERS.get({}))
+        except ValueError:
+            return asked
+        return asked if claim is None else asked.verified(claim.identity)
 
     async def ask(self, name: str, request: Any) -> Any:
         """Apply the request, and say what it did."""
         driver = await self._life.begun()
-        asked = await self._life.checked(requests.parse(name, request))
+        asked = await self._life.identified(requests.parse(name, request), name, request)
+        asked = await self._life.checked(asked)
         return raw(requests.ask(driver.engine, asked, driver.feed))
 
     @workflow.signal(description='Any request, unanswered: {"request": "cancel", "actor": ..., "reason": ...}.')
@@ -85,7 +96,8 @@ class TaskWorkflow:
         """A signal that cannot be taken would stop the workflow task, so this one takes whatever comes."""
         driver = await self._life.begun()
         try:
-            asked = await self._life.checked(requests.parse(None, [request, *extra] if extra else request))
+            asked = requests.parse(None, [request, *extra] if extra else request)
+            asked = await self._life.checked(await self._life.identified(asked, "transition", request))
         except ApplicationError as error:
             driver.feed(Refused(error.message))
             return

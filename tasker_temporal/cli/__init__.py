@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
 
 from tasker_temporal.cli import options
+from tasker_temporal.cli.drafts import DRAFTS
+from tasker_temporal.cli.events import events
 from tasker_temporal.cli.options import Connection
+from tasker_temporal.cli.requests import REQUESTS, command
 from tasker_temporal.cli.schedule import schedule
 from tasker_temporal.cli.verbs import VERBS
 
@@ -16,6 +20,29 @@ PORT, UI_PORT = 7233, 8233
 """Where Temporal's own tools look for a server and for its UI."""
 
 A_PORT = click.IntRange(0, 65535)
+
+
+SECTIONS: Mapping[str, Sequence[str]] = {
+    "Start tasks": ("start", "schedule"),
+    "Look at them": ("list", "status", "why", "watch", "result", "audit", "graph"),
+    "Step in": tuple(verb.name for verb in REQUESTS),
+    "Before they run": ("check", "plan", "export", "schema", "events"),
+    "Run": ("new", "demo", "dev", "worker"),
+}
+"""The commands as the help groups them. One that is in no section is listed after the first of them."""
+
+
+class _InSections(click.Group):
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        known = [name for names in SECTIONS.values() for name in names]
+        first, *others = SECTIONS.items()
+        rest = ("More", [name for name in self.list_commands(ctx) if name not in known])
+        width = max(map(len, self.commands))
+        for title, names in (first, rest, *others):
+            rows = [(name.ljust(width), self.commands[name].get_short_help_str(100)) for name in names]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
 
 
 def _show_version(context: click.Context, _: click.Parameter, asked: bool) -> None:
@@ -26,7 +53,7 @@ def _show_version(context: click.Context, _: click.Parameter, asked: bool) -> No
         context.exit()
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_InSections, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_show_version, help="Show the version."
 )
@@ -42,7 +69,7 @@ def tasker() -> None:
     """
 
 
-for verb in (*VERBS, schedule):
+for verb in (*VERBS, *map(command, REQUESTS), *DRAFTS, schedule, events):
     tasker.add_command(verb)
 
 

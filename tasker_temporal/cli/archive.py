@@ -63,11 +63,18 @@ def check(file: Path) -> Archive:
     first = _first(file, lines[0] if lines else "")
     rows = [_row(number, line) for number, line in enumerate(lines[1:], 1)]
     archive = Archive(first["task_id"], first["template_digest"], first["context_digest"], rows)
-    if rows and rows[0].sort_key != 1:
-        raise RecordError(f"row 1 is missing: row {rows[0].sort_key} came instead", sort_key=1)
-    verify(rows, archive.genesis, after=0)
+    whole(archive)
     _check_end(archive, first)
     return archive
+
+
+def whole(archive: Archive) -> None:
+    """Check that it has every row from the first on, and that they are chained.
+
+    Raises:
+        RecordError: naming the first row that does not fit.
+    """
+    verify(archive.rows, archive.genesis, after=0)
 
 
 def _first(file: Path, line: str) -> dict[str, Any]:

@@ -6,15 +6,38 @@ from pathlib import Path
 
 import click
 
-from tasker_temporal.cli.archive import Archive, check
+from tasker_temporal.cli.archive import Archive, check, whole
 from tasker_temporal.cli.options import Connection
 from tasker_temporal.cli.process import CLEAN, WrongUse
 from tasker_temporal.cli.screen import screen
+from tasker_temporal.errors import RecordError
 
 
 async def audit(task: str, verify: bool, export: Path | None, connection: Connection, as_json: bool) -> int:
     """Print the task's audit, or write or verify it. Returns the exit code."""
-    archive = await _fetched(task, connection)
+    return _show(await _fetched(task, connection), verify, export, as_json)
+
+
+async def audit_archive(task: str, source: str, verify: bool, export: Path | None, as_json: bool) -> int:
+    """The same, from what a sink kept: no server is asked. Returns the exit code."""
+    from tasker_temporal.sinks.archive import archived
+
+    try:
+        found = await archived(source, task)
+    except (OSError, ImportError, ValueError) as error:
+        raise WrongUse(f"the archive of task {task!r} cannot be read: {error}") from error
+    archive = Archive(task, found.template_digest, found.context_digest, found.rows)
+    try:
+        whole(archive)
+    except RecordError as error:
+        hint = "; only sinks that get all events have every row" if "is missing" in str(error) else ""
+        raise RecordError(f"{error}{hint}", sort_key=error.sort_key) from error
+    if found.ended is not None:
+        click.echo(f"The run was ended from outside, by {found.ended.actor}: {found.ended.reason}", err=True)
+    return _show(archive, verify, export, as_json)
+
+
+def _show(archive: Archive, verify: bool, export: Path | None, as_json: bool) -> int:
     if export is not None:
         _write(export, archive)
     if verify:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-import click
 from pydantic_core import to_json
 
 from tasker_temporal.cli.app import find_app
 from tasker_temporal.cli.connection import connected
 from tasker_temporal.cli.options import Connection
-from tasker_temporal.cli.process import CLEAN, WrongUse
+from tasker_temporal.cli.process import CLEAN
+from tasker_temporal.cli.screen import put
 from tasker_temporal.graph import FORMATS, Graph, graph_of, machine_of
 from tasker_temporal.handle import TaskHandle
 from tasker_temporal.plugin import TaskerPlugin
@@ -46,13 +46,7 @@ async def _task_graph(name: str, plugin: TaskerPlugin | None, connection: Connec
 def _put(graph: Graph, form: str | None, output: Path | None) -> int:
     chosen = form or SUFFIXES.get(output.suffix if output else "", "ascii")
     text = to_json(_plain(graph)).decode() if chosen == "json" else FORMATS[chosen](graph)
-    if output is None:
-        click.echo(text.rstrip("\n"))
-        return CLEAN
-    try:
-        output.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
-    except OSError as error:
-        raise WrongUse(f"file {str(output)!r} cannot be written: {error.strerror}") from error
+    put(text, output)
     return CLEAN
 
 

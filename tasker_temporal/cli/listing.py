@@ -44,7 +44,7 @@ async def list_tasks(wanted: Wanted, connection: Connection, as_json: bool) -> i
     templates = [wanted.template] if wanted.template else list(plugin.templates) if plugin else []
     async with connected(connection, plugin) as client:
         found = client.list_workflows(_query(wanted.state, templates), limit=wanted.limit)
-        tasks = [_line(execution) async for execution in found]
+        tasks = [line(execution) async for execution in found]
     out = screen()
     if as_json:
         out.json(tasks)
@@ -66,7 +66,8 @@ def _quoted(name: str) -> str:
     return f"'{escaped}'"
 
 
-def _line(execution: WorkflowExecution) -> dict[str, Any]:
+def line(execution: WorkflowExecution) -> dict[str, Any]:
+    """What visibility knows of one task."""
     status = execution.status
     return {
         "task_id": execution.id,

@@ -1,13 +1,13 @@
-"""`tasker status`, `result` and `cancel`: where one task stands, and how it ends."""
+"""`tasker status` and `result`: where one task stands, and how it ends."""
 
 from __future__ import annotations
 
 import getpass
 import socket
-
-import click
+from datetime import timedelta
 
 from tasker_temporal.cli.connection import connected
+from tasker_temporal.cli.explaining import warn_of_workers
 from tasker_temporal.cli.options import Connection
 from tasker_temporal.cli.process import CLEAN, FAILED, WrongUse
 from tasker_temporal.cli.screen import screen
@@ -16,6 +16,9 @@ from tasker_temporal.core.machine import State
 from tasker_temporal.core.report import TaskReport
 from tasker_temporal.errors import TaskEnded
 from tasker_temporal.handle import TaskHandle
+
+SHORT = timedelta(seconds=1.5)
+"""How long a worker may take to answer, before the history is told again."""
 
 ENDED_BADLY = (State.ERROR, State.CANCELLED)
 
@@ -31,7 +34,10 @@ def me() -> str:
 async def status(task: str, connection: Connection, as_json: bool) -> int:
     """Print where the task stands. Returns the exit code."""
     async with connected(connection, about=f"task {task!r}") as client:
-        report = await TaskHandle(client, task).report()
+        handle = TaskHandle(client, task)
+        report = await handle.report(patience=SHORT)
+        if report.ended_at is None or report.state is State.ERROR:
+            await warn_of_workers(handle)
     return show_report(report, as_json)
 
 
@@ -69,14 +75,3 @@ async def show_end(handle: TaskHandle, as_json: bool) -> int:
         if error.report is not None:
             show_report(error.report, as_json)
         raise
-
-
-async def cancel(task: str, actor: str | None, reason: str, connection: Connection, as_json: bool) -> int:
-    """Ask for the task's cancellation. Returns the exit code."""
-    async with connected(connection, about=f"task {task!r}") as client:
-        answer = await TaskHandle(client, task).cancel(actor=actor or me(), reason=reason)
-    if as_json:
-        screen().json(answer)
-    else:
-        click.echo(f"Task {task} is being cancelled. To follow it: tasker watch {task}")
-    return CLEAN

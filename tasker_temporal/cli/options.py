@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import functools
-import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 
+from tasker_temporal.durations import parse_duration
+
 Command = Callable[..., None]
 
+OUTPUT = click.Path(dir_okay=False, path_type=Path)
 A_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
@@ -48,7 +50,7 @@ def connects(command: Command) -> Command:
     def gathered(**values: Any) -> None:
         command(connection=Connection(**{name: values.pop(name) for name in Connection._fields}), **values)
 
-    return functools.reduce(lambda made, option: option(made), reversed(CONNECTION), gathered)
+    return stacked(CONNECTION, gathered)
 
 
 app = click.option(
@@ -63,13 +65,25 @@ def as_json(what: str) -> Callable[[Command], Command]:
     return click.option("--json", "as_json", is_flag=True, help=f"Print JSON: {what}")
 
 
-SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+def stacked(decorators: Iterable[Callable[[Command], Command]], command: Command) -> Command:
+    """The command under these decorators, as if they stood above it in this order."""
+    return functools.reduce(lambda made, decorator: decorator(made), reversed(list(decorators)), command)
+
+
+def json_option(name: str, help: str) -> click.Option:
+    """An option that takes JSON, `@FILE`, or `-` for standard input."""
+
+    def value(given: str) -> Any:
+        from tasker_temporal.cli.context import read_json
+
+        return read_json(given, name)
+
+    return click.Option([name], type=value, metavar="JSON|@FILE|-", help=help)
 
 
 def duration(text: str) -> timedelta:
-    """A time, as `90`, `90s`, `1m30s`, `1.5h` or `2d`; a bare number is seconds."""
-    told = f"{text}s" if re.fullmatch(r"\d+(\.\d+)?", text) else text
-    parts = re.findall(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)", told)
-    if not parts or "".join(number + unit for number, unit in parts) != told:
-        raise click.BadParameter(f"{text!r} is no duration: expected one like 90s, 1m30s, 1.5h or 2d.")
-    return timedelta(seconds=sum(float(number) * SECONDS[unit] for number, unit in parts))
+    """A time, as `90`, `90s`, `1m30s`, `1.5h`, `2d` or `PT30S`; a bare number is seconds."""
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.") from error

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import click
 
-from tasker_temporal.errors import ContextInvalid, RecordError, TaskEnded, TaskerError, UnknownTask
+from tasker_temporal.errors import ContextInvalid, RecordError, RequestUnanswered, TaskEnded, TaskerError, UnknownTask
 
 CLEAN, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 """The exit codes."""
@@ -52,6 +52,8 @@ def _told(error: Exception) -> str:
         return str(error).replace(":\n  - ", ": ", 1).replace("\n  - ", "; ") + "; nothing was started"
     if isinstance(error, UnknownTask):
         return f"{error}: look for it with `tasker list`"
+    if isinstance(error, RequestUnanswered):
+        return str(error).replace("request_id=" + repr(error.request_id), f"--request-id {error.request_id}")
     return str(error)
 
 

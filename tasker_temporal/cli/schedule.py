@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import click
@@ -62,6 +63,27 @@ def create(app: str | None, as_json: bool, connection: Connection, **asked: Any)
     from tasker_temporal.cli.process import run
 
     run(scheduling.create(scheduling.Asked(**asked), app, connection, as_json))
+
+
+@schedule.command("sweeper")
+@click.option("--task-queue", required=True, metavar="NAME", help="Whose workers look: they need the templates.")
+@click.option("--id", default="tasker-sweeper", show_default=True, help="The schedule's id.")
+@click.option("--every", type=duration, default="1m", show_default=True, metavar="TIME", help="How often.")
+@options.as_json(SCHEDULE_ID)
+@options.connects
+def sweeper(task_queue: str, id: str, every: timedelta, as_json: bool, connection: Connection) -> None:
+    """Create the schedule that tells sinks of tasks that were terminated or timed out.
+
+    Such a task cannot tell its own end. One sweeper serves all templates that the queue's workers have.
+
+    \b
+    Example:
+      tasker schedule sweeper --task-queue orders
+    """
+    from tasker_temporal.cli import scheduling
+    from tasker_temporal.cli.process import run
+
+    run(scheduling.create_sweeper(id, task_queue, every, connection, as_json))
 
 
 @schedule.command("list")

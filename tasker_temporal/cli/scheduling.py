@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import click
 from rich.table import Table
 from temporalio.client import (
+    Client,
     Schedule,
     ScheduleActionStartWorkflow,
     ScheduleAlreadyRunningError,
@@ -67,13 +68,31 @@ async def create(asked: Asked, app: str | None, connection: Connection, as_json:
     context = read_context(asked.context)
     async with connected(connection, plugin, f"schedule {asked.id!r}") as client:
         action = schedule_action(client, asked.template, context, task_queue=queue)
-        try:
-            await client.create_schedule(asked.id, _schedule(asked, action))
-        except ScheduleAlreadyRunningError as error:
-            raise WrongUse(f"there is a schedule {asked.id!r} already: delete it, or take another id") from error
+        await _create(client, asked.id, _schedule(asked, action))
         await warn_without_worker(client, queue)
     _tell(asked.id, f"Schedule {asked.id} starts tasks of {asked.template}.", as_json)
     return CLEAN
+
+
+async def create_sweeper(id: str, queue: str, every: timedelta, connection: Connection, as_json: bool) -> int:
+    """Create the schedule that tells of tasks that were ended from outside. Returns the exit code."""
+    from tasker_temporal.sinks.sweep import SWEEP
+
+    action = ScheduleActionStartWorkflow(SWEEP, id=id, task_queue=queue)
+    spec = ScheduleSpec(intervals=[ScheduleIntervalSpec(every=every)])
+    policy = SchedulePolicy(overlap=ScheduleOverlapPolicy.SKIP)
+    async with connected(connection, about=f"schedule {id!r}") as client:
+        await _create(client, id, Schedule(action=action, spec=spec, policy=policy))
+        await warn_without_worker(client, queue)
+    _tell(id, f"Schedule {id} tells sinks of tasks that were ended from outside.", as_json)
+    return CLEAN
+
+
+async def _create(client: Client, id: str, schedule: Schedule) -> None:
+    try:
+        await client.create_schedule(id, schedule)
+    except ScheduleAlreadyRunningError as error:
+        raise WrongUse(f"there is a schedule {id!r} already: delete it, or take another id") from error
 
 
 def _schedule(asked: Asked, action: ScheduleActionStartWorkflow) -> Schedule:

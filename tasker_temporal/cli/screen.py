@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import Any
 
+import click
 from pydantic_core import to_json
 from rich.console import Console
 from rich.table import Table
+
+from tasker_temporal.cli.process import WrongUse
 
 WIDE = 1000
 """Columns where nobody looks: in a pipe no cell is folded."""
@@ -43,3 +47,24 @@ def screen() -> Screen:
     """The command's standard output."""
     piped = not sys.stdout.isatty() and "COLUMNS" not in os.environ
     return Screen(highlight=False, width=WIDE if piped else None)
+
+
+def put(text: str, output: Path | None) -> None:
+    """Write a text that ends with one line break to the file, else to standard output."""
+    if output is None:
+        click.echo(text.rstrip("\n"))
+        return
+    try:
+        output.write_text(text.rstrip("\n") + "\n", encoding="utf-8")
+    except OSError as error:
+        raise WrongUse(f"file {str(output)!r} cannot be written: {error.strerror}") from error
+
+
+def screen_of_errors() -> Screen:
+    """The command's standard error, for what is said beside its output."""
+    return Screen(highlight=False, stderr=True, width=None if sys.stderr.isatty() else WIDE)
+
+
+def is_asked_by_a_person() -> bool:
+    """Somebody is there to answer a question."""
+    return sys.stdin.isatty() and sys.stderr.isatty()

@@ -11,7 +11,7 @@ from tasker_temporal.cli import options
 from tasker_temporal.cli.options import Connection, duration
 
 REPORT = "the report: task_id, template, version, state, counts, steps, ..."
-OUTPUT = click.Path(dir_okay=False, path_type=Path)
+REASON = "kind, step, sentence, since, until, action, could"
 ROW = "sort_key, kind, entity, from, to, event, actor, reason, cause, metadata, at, digest"
 
 
@@ -69,7 +69,8 @@ def start(
 def status(task: str, as_json: bool, connection: Connection) -> None:
     """Show where TASK stands.
 
-    Ends with code 1 if it failed or was cancelled. A task that is over is read without a worker.
+    Ends with code 1 if it failed or was cancelled. If no worker answers, its history is told again, and a warning says
+    so (`tasker why` has the details).
 
     \b
     Example:
@@ -79,6 +80,27 @@ def status(task: str, as_json: bool, connection: Connection) -> None:
     from tasker_temporal.cli.process import run
 
     run(show(task, connection, as_json))
+
+
+@click.command("why")
+@click.argument("task")
+@click.option("--all", "everything", is_flag=True, help="Also when it is a long list.")
+@options.as_json(f"task_id, template, state, source, reasons ({REASON})")
+@options.connects
+def why(task: str, everything: bool, as_json: bool, connection: Connection) -> None:
+    """Say what TASK waits for, and what to do about it.
+
+    One sentence for each thing: since when, until when, and the best next action as a command. It also tells if no
+    worker polls its queue, or if its workers fail: then its history is told again. Of a task that is over it says why.
+
+    \b
+    Example:
+      tasker why shop.sell-1
+    """
+    from tasker_temporal.cli.explaining import why as explain
+    from tasker_temporal.cli.process import run
+
+    run(explain(task, everything, connection, as_json))
 
 
 @click.command("result")
@@ -112,10 +134,22 @@ def result(task: str, step: str | None, as_json: bool, connection: Connection) -
     metavar="[FILE]",
     help="Only say whether the chain holds: of TASK, or of an exported FILE, for which no server is needed.",
 )
-@click.option("--export", type=OUTPUT, metavar="FILE", help="Write it to FILE, one line of JSON for each row.")
+@click.option("--export", type=options.OUTPUT, metavar="FILE", help="Write it to FILE, one line of JSON for each row.")
+@click.option(
+    "--archive",
+    metavar="URL|FILE",
+    help="Read TASK from where a sink keeps rows: postgresql://HOST/DB[#TABLE], or a file; no server is needed.",
+)
 @options.as_json(f"what --export writes, a first line and one for each row: {ROW}; with --verify rows, head, verified")
 @options.connects
-def audit(task: str | None, verify: str | None, export: Path | None, as_json: bool, connection: Connection) -> None:
+def audit(
+    task: str | None,
+    verify: str | None,
+    export: Path | None,
+    archive: str | None,
+    as_json: bool,
+    connection: Connection,
+) -> None:
     """Show all that happened to TASK, and why.
 
     The chain of digests is verified each time; a record that does not hold ends with code 1, and the first bad row is
@@ -125,6 +159,7 @@ def audit(task: str | None, verify: str | None, export: Path | None, as_json: bo
     Examples:
       tasker audit shop.sell-1 --export sell-1.jsonl
       tasker audit --verify sell-1.jsonl
+      tasker audit shop.sell-1 --archive audit.jsonl
     """
     from tasker_temporal.cli import auditing
     from tasker_temporal.cli.process import run
@@ -133,6 +168,8 @@ def audit(task: str | None, verify: str | None, export: Path | None, as_json: bo
         raise click.UsageError("Missing argument 'TASK'.", click.get_current_context())
     if task is None and verify:
         run(auditing.verify_file(Path(verify), as_json))
+    elif task is not None and not verify and archive is not None:
+        run(auditing.audit_archive(task, archive, verify is not None, export, as_json))
     elif task is not None and not verify:
         run(auditing.audit(task, verify is not None, export, connection, as_json))
     raise click.UsageError(f"--verify takes TASK or the file {verify!r}, not both.", click.get_current_context())
@@ -174,7 +211,7 @@ def list_(as_json: bool, connection: Connection, **wanted: Any) -> None:
     type=click.Choice(["mermaid", "dot", "svg", "ascii"]),
     help="How it is drawn; else by the ending of --output (.mmd, .dot, .svg), else ascii.",
 )
-@click.option("--output", type=OUTPUT, metavar="FILE", help="Write it to FILE.")
+@click.option("--output", type=options.OUTPUT, metavar="FILE", help="Write it to FILE.")
 @click.option("--machine", type=click.Choice(["task", "step"]), help="Draw the states of a task or of a step instead.")
 @options.as_json("title, nodes (name, label, state, note), edges (source, target, kind, label)")
 @options.app
@@ -208,25 +245,6 @@ def graph(
     run(draw(name, chosen, output, app, connection))
 
 
-@click.command("cancel")
-@click.argument("task")
-@click.option("--actor", help="Who asks, for the audit; USER@HOST unless said.")
-@click.option("--reason", required=True, help="Why, for the audit.")
-@options.as_json("first, last and rows: what followed at once")
-@options.connects
-def cancel(task: str, actor: str | None, reason: str, as_json: bool, connection: Connection) -> None:
-    """Stop TASK. Steps that run are told to end; `tasker watch` shows when it has stopped.
-
-    \b
-    Example:
-      tasker cancel shop.sell-1 --reason 'the customer called'
-    """
-    from tasker_temporal.cli.looking import cancel as ask
-    from tasker_temporal.cli.process import run
-
-    run(ask(task, actor, reason, connection, as_json))
-
-
 @click.command("watch")
 @click.argument("task")
 @options.as_json(f"one line for each row of the audit: {ROW}")
@@ -247,4 +265,4 @@ def watch(task: str, as_json: bool, connection: Connection) -> None:
     run(follow(task, connection, as_json))
 
 
-VERBS: tuple[click.Command, ...] = (start, status, result, audit, list_, graph, cancel, watch)
+VERBS: tuple[click.Command, ...] = (start, status, why, result, audit, list_, graph, watch)

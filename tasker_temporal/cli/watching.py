@@ -23,7 +23,8 @@ from tasker_temporal.cli.screen import Screen, screen
 from tasker_temporal.cli.tables import because, headline, step_table
 from tasker_temporal.core.report import TaskReport
 from tasker_temporal.core.rows import Row
-from tasker_temporal.door import PATIENCE
+from tasker_temporal.door import PATIENCE, Door
+from tasker_temporal.errors import NoAnswer
 from tasker_temporal.handle import TaskHandle
 from tasker_temporal.wire import raw, read_raw
 
@@ -60,11 +61,11 @@ def _print_row(out: Screen, row: Row, as_json: bool) -> None:
 
 
 async def _live(handle: TaskHandle, out: Screen) -> None:
-    report = await _answered(handle.report)
+    report = await _reported(handle)
     with Live(_picture(report, out), console=out, auto_refresh=False) as live:
         while report.ended_at is None:
             await asyncio.sleep(LOOK_SECONDS)
-            report = await _answered(handle.report)
+            report = await _reported(handle)
             live.update(_picture(report, out), refresh=True)
 
 
@@ -73,14 +74,23 @@ def _picture(report: TaskReport, out: Screen) -> Group:
     return Group(headline(report), bar, Text(), step_table(report, max(5, out.height - BESIDE_STEPS)))
 
 
+async def _reported(handle: TaskHandle) -> TaskReport:
+    """What a worker says, for what no worker tells does not go on."""
+    try:
+        report = await _answered(functools.partial(Door(handle.client, handle.id).query, "report"))
+    except WorkflowQueryRejectedError:
+        return await handle.report()
+    return TaskReport.model_validate(report)
+
+
 async def _answered(ask: Callable[[], Awaitable[T]]) -> T:
     """Ask until a worker answers; the first time that none does, say so."""
     told = False
     while True:
         try:
             return await ask()
-        except RPCError as error:
-            if error.status not in UNANSWERED:
+        except (NoAnswer, RPCError) as error:
+            if isinstance(error, RPCError) and error.status not in UNANSWERED:
                 raise
             if not told:
                 click.echo("No worker answers; waiting for one (`tasker worker`).", err=True)
@@ -90,7 +100,7 @@ async def _answered(ask: Callable[[], Awaitable[T]]) -> T:
 
 async def _rows(handle: TaskHandle) -> AsyncIterator[Row]:
     """Every row as it is written. What is written already comes at once, verified."""
-    await _answered(handle.report)  # A task that nobody has prepared yet has no audit.
+    await _reported(handle)  # A task that nobody has prepared yet has no audit.
     seen = 0
     for row in await _answered(handle.audit):
         yield row

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from typing import Any
 
-from tasker_temporal.core.events import EVENTS, Event, EventRegistry, Payload
+from tasker_temporal.core.catalogue import EVENTS
+from tasker_temporal.core.events import Event, Payload, StepTransitioned, TaskTransitioned
 from tasker_temporal.core.intake import DOORS
 from tasker_temporal.core.messages import (
     AUTOMATIC,
@@ -21,6 +22,7 @@ from tasker_temporal.core.messages import (
     TransitionTo,
 )
 from tasker_temporal.core.moves import move, note
+from tasker_temporal.core.registry import EventRegistry
 from tasker_temporal.core.requests import Ask
 from tasker_temporal.core.rows import Row
 from tasker_temporal.core.subscribers import SUBSCRIPTIONS, Subscriptions
@@ -132,8 +134,23 @@ class Engine:
             by = cause if said.cause is None else said.cause
             event = self._noted(said, by) if isinstance(said, Note) else self._moved(said, by)
         if self._observe is not None:
-            self._published.append(event)
+            self._publish(event)
         return event
+
+    def _publish(self, event: Event[Payload]) -> None:
+        """Those who listen hear of a move before it, of it, and after it. They hear all of it when all is applied."""
+        moved = event.payload
+        if not isinstance(moved, TaskTransitioned):
+            self._published.append(event)
+            return
+        step = moved.step if isinstance(moved, StepTransitioned) else None
+        fields = {name: getattr(moved, name) for name in ("task_id", "sort_key", "from_state", "to_state")}
+        before, after = (
+            self._events.event(f"{'task' if step is None else 'step'}.{when}_transition", around, event.cause)
+            for around in [{**fields, "event": event.name, "step": step}]
+            for when in ("before", "after")
+        )
+        self._published += (before, event, after)
 
     def _moved(self, wish: TransitionTo, cause: int | None) -> Event[Payload]:
         thing = self.task if wish.step is None else self.task.steps[wish.step]
@@ -147,8 +164,12 @@ class Engine:
     def _noted(self, said: Note, cause: int | None) -> Event[Payload]:
         row = note(self.task, said._replace(cause=cause))
         fields: dict[str, Any] = {"task_id": self.task.id, "sort_key": row.sort_key, "metadata": row.metadata}
-        if said.step is not None and not said.refused:
+        if self._events.names_step(row.event):
             fields["step"] = said.step
+        if said.content is not None and said.step is not None:
+            fields["step"], fields["content"] = said.step, said.content
+            fields["execution"] = self.task.steps[said.step].execution
+            return self._events.custom(row.event, fields, row.sort_key)
         return self._events.event(row.event, fields, row.sort_key)
 
     def _keep(self, command: Command) -> Command:

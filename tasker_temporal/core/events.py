@@ -1,14 +1,13 @@
-"""What can be said inside a task: each event's name, and the enforced shape of its payload."""
+"""What can be said inside a task: the shapes of the events' payloads. The `catalogue` has the events themselves."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
-from tasker_temporal.core.machine import STEP_TABLE, TASK_TABLE, State
-from tasker_temporal.errors import EventError
+from tasker_temporal.core.machine import State
 
 
 class Payload(BaseModel):
@@ -29,13 +28,15 @@ class RowWritten(Payload):
 class TaskTransitioned(RowWritten):
     """The task moved."""
 
-    from_state: State | None
-    to_state: State
+    from_state: State | str | None
+    to_state: State | str
 
 
 class StepTransitioned(TaskTransitioned):
     """A step moved. `execution` counts its handler's runs so far."""
 
+    from_state: State | None
+    to_state: State
     step: str
     execution: int
 
@@ -46,7 +47,36 @@ class StepNoted(RowWritten):
     step: str
 
 
+class ApprovalNoted(RowWritten):
+    """Something about an approval: a step's, or the task's own if `step` is None."""
+
+    step: str | None
+
+
+class CustomPublished(StepNoted):
+    """A handler published an event of the template's own. `metadata` has the size and the salted digest of what it
+    says, and `content` the JSON itself, which is in no row."""
+
+    content: str
+    execution: int
+
+
+class Move(Payload):
+    """A transition that is about to be written, or was: for those who only listen.
+
+    `sort_key` is the row's, `event` the transition's own event, `step` is None for the task.
+    """
+
+    sort_key: int
+    event: str
+    step: str | None
+    from_state: State | str | None
+    to_state: State | str
+
+
 class StepNamed(Payload):
+    """Something about one step."""
+
     step: str
 
 
@@ -57,6 +87,8 @@ class StepOver(StepNamed):
 
 
 class StepsNamed(Payload):
+    """Something about these steps."""
+
     steps: tuple[str, ...]
 
 
@@ -71,10 +103,14 @@ class Backoff(StepNamed):
 
 
 class AttemptsUsedUp(StepNamed):
+    """`attempts` is how many there were."""
+
     attempts: int
 
 
 class FailedPermanently(StepNamed):
+    """No further attempt follows, though there may be some left."""
+
     because: str
     """`permanent`, `not_retryable`, `deadline` or `cancelling`."""
 
@@ -95,63 +131,3 @@ class Event(NamedTuple, Generic[P]):
     name: str
     payload: P
     cause: int
-
-
-class EventRegistry:
-    """The events that may be published, by name. Built at import, then only read."""
-
-    def __init__(self, payloads: Mapping[str, type[Payload]]) -> None:
-        self._payloads = dict(payloads)
-        # What `payload(**fields)` does, without the calls in between: an event is said some five times a step.
-        self._validate = {name: shape.__pydantic_validator__.validate_python for name, shape in payloads.items()}
-
-    def event(self, name: str, fields: Mapping[str, Any], cause: int) -> Event[Payload]:
-        """Make the event `name`.
-
-        Raises:
-            EventError: `name` is not registered, or `fields` are not of its shape.
-        """
-        validate = self._validate.get(name)
-        if validate is None:
-            raise EventError(f"event {name!r} is not registered")
-        try:
-            return Event(name, validate(fields), cause)
-        except ValidationError as error:
-            raise EventError(f"event {name!r}: {error}") from error
-
-    def payload(self, name: str) -> type[Payload]:
-        """The shape of the registered event `name`."""
-        return self._payloads[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._payloads)
-
-
-EVENTS = EventRegistry(
-    dict.fromkeys(TASK_TABLE.values(), TaskTransitioned)
-    | dict.fromkeys(STEP_TABLE.values(), StepTransitioned)
-    | {
-        "task.cancel_requested": RowWritten,
-        "task.hold_ended": RowWritten,
-        "step.changed": StepNoted,
-        "step.deadline_exceeded": StepNoted,
-        "step.handler_missing": StepNoted,
-        "step.redispatched": StepNoted,
-        "step.outcome_noted": StepNoted,
-        "workflow.drain_requested": RowWritten,
-        "workflow.run_continued": RowWritten,
-        "workflow.run_reopened": RowWritten,
-        "workflow.request_refused": RowWritten,
-        "workflow.task_started": Payload,
-        "workflow.step_completed": StepOver,
-        "workflow.round_begun": StepsNamed,
-        "workflow.viable_steps_discovered": StepsNamed,
-        "workflow.no_viable_steps": Payload,
-        "workflow.task_state_unclear": Unclear,
-        "error.retry_wanted": StepNamed,
-        "error.task_blocked": StepsNamed,
-        "step.backoff": Backoff,
-        "step.max_retries_reached": AttemptsUsedUp,
-        "step.failed_permanently": FailedPermanently,
-    }
-)

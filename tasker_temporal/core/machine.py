@@ -22,6 +22,7 @@ class State(StrEnum):
     RESOLVED_MANUALLY = "resolved_manually"
     SKIPPED = "skipped"
     PAUSED = "paused"
+    PENDING_APPROVAL = "pending_approval"
 
 
 OVER: Final = frozenset({State.COMPLETE, State.SKIPPED, State.RESOLVED_MANUALLY, State.CANCELLED})
@@ -30,10 +31,13 @@ OVER: Final = frozenset({State.COMPLETE, State.SKIPPED, State.RESOLVED_MANUALLY,
 DONE: Final = frozenset({State.COMPLETE, State.SKIPPED, State.RESOLVED_MANUALLY})
 """A task is complete when each of its steps is in one of these."""
 
-OPEN: Final = frozenset({State.PENDING, State.IN_PROGRESS, State.PAUSED})
-"""A task in one of these is still moving, or will when somebody resumes it."""
+OPEN: Final = frozenset({State.PENDING, State.IN_PROGRESS, State.PAUSED, State.PENDING_APPROVAL})
+"""A task in one of these is still moving, or will when somebody resumes or approves it."""
 
-Table = dict[tuple[State | None, State], str]
+ENDS: Final = frozenset({State.COMPLETE, State.ERROR, State.CANCELLED, State.RESOLVED_MANUALLY})
+"""A task in one of these moves only if somebody asks for it. Every other state, a task type's own too, is open."""
+
+Table = dict[tuple[State | str | None, State | str], str]
 
 TASK_TABLE: Final[Table] = {
     (None, State.PENDING): "task.initialize_requested",
@@ -72,6 +76,6 @@ STEP_TABLE: Final[Table] = {
 }
 
 
-def targets(table: Table, state: State | None) -> tuple[State, ...]:
+def targets(table: Table, state: State | str | None) -> tuple[State | str, ...]:
     """The states that can follow `state`, in the table's order."""
     return tuple(to for (source, to) in table if source == state)

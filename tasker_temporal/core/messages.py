@@ -15,7 +15,7 @@ from tasker_temporal.core.machine import State
 AUTOMATIC = "tasker"
 """The actor of what nobody asked for."""
 
-TimerKind = Literal["backoff", "deadline", "handler", "grace", "hold"]
+TimerKind = Literal["backoff", "deadline", "handler", "grace", "hold", "approval"]
 
 JSON: tuple[tuple[str, bytes], ...] = (("encoding", b"json/plain"),)
 
@@ -56,6 +56,24 @@ class Kept(NamedTuple):
     content: Content
 
 
+class Vote(NamedTuple):
+    """One person's. `form` is what was filled in, as JSON; `row` the sort_key of the row that noted it."""
+
+    actor: str
+    approves: bool
+    reason: str
+    form: Content
+    row: int = 0
+
+
+class Ballot(NamedTuple):
+    """An approval that is open: of a step, or of the task itself if `step` is None. The oldest vote comes first."""
+
+    step: str | None
+    votes: tuple[Vote, ...] = ()
+    escalated: bool = False
+
+
 # Requests are in `requests`: somebody asks, and gets an answer.
 
 
@@ -64,6 +82,13 @@ class Answer(NamedTuple):
 
     first: int
     last: int
+
+
+class Published(NamedTuple):
+    """An event of the template's own that a handler published: its name, and what it says as JSON."""
+
+    name: str
+    content: str
 
 
 # Facts: it happened, and the core takes note of it.
@@ -87,6 +112,7 @@ class StepSucceeded(NamedTuple):
     step: str
     execution: int
     result: Content
+    published: tuple[Published, ...] = ()
 
 
 class StepFailed(NamedTuple):
@@ -95,6 +121,7 @@ class StepFailed(NamedTuple):
     step: str
     execution: int
     failure: Failure
+    published: tuple[Published, ...] = ()
 
 
 class StepStopped(NamedTuple):
@@ -116,6 +143,15 @@ class TimerFired(NamedTuple):
     """A timer that the core had asked for."""
 
     timer: str
+
+
+class NotifierFailed(NamedTuple):
+    """An approval's notifier failed for good."""
+
+    step: str | None
+    approval: str
+    kind: str
+    failure: Failure
 
 
 class Drain(NamedTuple):
@@ -150,7 +186,7 @@ class Refused(NamedTuple):
 Outcome = StepSucceeded | StepFailed | StepStopped | HandlerMissing
 """What can come of an execution."""
 
-Fact = Start | Outcome | TimerFired | Drain | RunContinued | RunReopened | Refused
+Fact = Start | Outcome | TimerFired | NotifierFailed | Drain | RunContinued | RunReopened | Refused
 
 
 # Inside.
@@ -160,7 +196,7 @@ class TransitionTo(NamedTuple):
     """Move the task (`step` is None) or a step. What is left out is taken from what led to it."""
 
     step: str | None
-    state: State
+    state: State | str
     metadata: Mapping[str, Any] = {}
     actor: str | None = None
     reason: str = ""
@@ -182,7 +218,9 @@ class Note(NamedTuple):
     refused: bool = False
     cause: int | None = None
     change: Mapping[str, Any] = {}
-    """For `step.changed`: the step template's fields that change. Rows hold no configuration."""
+    """What follows from it and no row holds: the fields that `step.changed` changes, the vote of `approval.voted`."""
+    content: str | None = None
+    """For an event of the template's own: what it says, as JSON. Rows hold its size and its salted digest."""
 
 
 class Announce(NamedTuple):
@@ -228,13 +266,30 @@ class StopTimer(NamedTuple):
     timer: str
 
 
+class Notify(NamedTuple):
+    """Tell the approval's notifier, once, as the activity `notify:<approval>:<kind>`. Nothing waits for it.
+
+    `until` is ISO 8601 in UTC, None without a deadline. Of one that was decided, `decision` is `approved`, `rejected`
+    or `overdue`, and `voters` are those whose votes decided.
+    """
+
+    step: str | None
+    approval: str
+    kind: Literal["opened", "escalated", "decided"]
+    approvers: tuple[str, ...]
+    quorum: int
+    until: str | None = None
+    decision: str | None = None
+    voters: tuple[str, ...] = ()
+
+
 class CloseTask(NamedTuple):
     """The task is over: end the run in this state."""
 
     state: State
 
 
-Command = RunStep | StopStep | StartTimer | StopTimer | CloseTask
+Command = RunStep | StopStep | StartTimer | StopTimer | Notify | CloseTask
 Message = TransitionTo | Note | Announce | Command
 
 

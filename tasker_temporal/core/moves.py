@@ -9,23 +9,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from tasker_temporal.core.ballots import cast, close_ballot, escalate, open_ballot, take_back
 from tasker_temporal.core.joins import begin_round, count_down, count_up, join, leave_queue, occupy
-from tasker_temporal.core.machine import OPEN, STEP_TABLE, TASK_TABLE, State, Table
+from tasker_temporal.core.machine import ENDS, STEP_TABLE, State
 from tasker_temporal.core.messages import Failure, Note, TransitionTo
 from tasker_temporal.core.rows import TASK, Row, entity_of
 from tasker_temporal.core.task import By, Step, Task, What
 from tasker_temporal.core.template import changed
 
-Moves = Mapping[tuple[State | None, State], tuple[str | None, str, str]]
-
-
-def _said(table: Table) -> Moves:
-    """What a row says of each move. Its states are plain text, which is hashed several times faster than an enum."""
-    return {(old, new): (None if old is None else str(old), str(new), event) for (old, new), event in table.items()}
-
-
-TASK_MOVES: Final = _said(TASK_TABLE)
-STEP_MOVES: Final = _said(STEP_TABLE)
+STEP_MOVES: Final[Mapping[tuple[State | str | None, State | str], tuple[str | None, str, str]]] = {
+    (old, new): (None if old is None else str(old), str(new), event) for (old, new), event in STEP_TABLE.items()
+}
+"""What a row says of each move. Its states are plain text, which is hashed several times faster than an enum."""
 
 ATTEMPTED: Final = frozenset({State.IN_PROGRESS, State.COMPLETE, State.ERROR})
 """The rows of a step that enters one of these say which attempt it was."""
@@ -60,13 +55,17 @@ def note(task: Task, note: Note) -> Row:
 
 
 def _move_task(task: Task, wish: TransitionTo, by: By) -> Row:
-    said = TASK_MOVES.get((task.state, wish.state))
-    if said is None or (wish.state is State.COMPLETE and not task.all_done):
+    old, event = task.state, task.template.type.table.get((task.state, wish.state))
+    if event is None or (wish.state is State.COMPLETE and not task.all_done):
         raise IllegalMove(f"the task cannot go from {task.state} to {wish.state}")
-    row = task.write(("transition", TASK, *said), by, wish.metadata)
-    task.state = wish.state
+    what: What = ("transition", TASK, None if old is None else str(old), str(wish.state), event)
+    row = task.write(what, by, _with_error(task, wish))
+    if old is State.PENDING_APPROVAL:
+        close_ballot(task, None)
+        task.round += 1
+    task.state, task.failure, task.since = wish.state, wish.failure, task.now
     task.started_at = task.now if wish.state is State.IN_PROGRESS and task.started_at is None else task.started_at
-    task.ended_at = None if wish.state in OPEN else task.now
+    task.ended_at = task.now if wish.state in ENDS else None
     return row
 
 
@@ -84,26 +83,33 @@ def _move_step(task: Task, step: Step, wish: TransitionTo, by: By) -> Row:
     return row
 
 
-def _metadata(task: Task, step: Step, wish: TransitionTo) -> Mapping[str, Any]:
-    metadata = dict(wish.metadata)
+def _metadata(task: Task, step: Step, wish: TransitionTo) -> dict[str, Any]:
+    metadata = _with_error(task, wish)
     if wish.state in ATTEMPTED:
         metadata["attempt"], metadata["execution"] = step.attempt, step.execution
     if wish.result is not None:
         metadata["result"] = task.trace(wish.result.data)
-    if wish.failure is not None:
-        metadata["error"] = {"type": wish.failure.type, **task.trace(wish.failure.message.encode())}
     return metadata
+
+
+def _with_error(task: Task, wish: TransitionTo) -> dict[str, Any]:
+    error = wish.failure
+    traced = {} if error is None else {"error": {"type": error.type, **task.trace(error.message.encode())}}
+    return {**wish.metadata, **traced}
 
 
 def _settle(task: Task, step: Step, wish: TransitionTo) -> None:
     old = step.state
+    if step.template.approval is not None and wish.state is not State.IN_PROGRESS:
+        close_ballot(task, step.name)
     if old in LEAVE:
         LEAVE[old](task, step)
     if old is not None:
         task.counts[old] -= 1
-    task.counts[wish.state] += 1
-    step.state = wish.state
-    ENTER[wish.state](task, step, wish)
+    new = State(wish.state)
+    task.counts[new] += 1
+    step.state, step.since = new, task.now
+    ENTER[new](task, step, wish)
     if old is State.PENDING:
         leave_queue(task, step)
 
@@ -122,6 +128,8 @@ def _forget_failure(task: Task, step: Step) -> None:
     else:
         task.exhausted -= 1
         step.final = step.started_at = step.ended_at = None
+    if step.template.approval is not None and step.attempt:
+        begin_round(step)
 
 
 def _come_back(task: Task, step: Step) -> None:
@@ -215,6 +223,10 @@ def _drain(task: Task, note: Note, row: Row) -> None:
 
 
 EFFECTS: Final[Mapping[str, Callable[[Task, Note, Row], None]]] = {
+    "approval.requested": open_ballot,
+    "approval.voted": cast,
+    "approval.withdrawn": take_back,
+    "approval.escalated": escalate,
     "task.cancel_requested": _begin_cancelling,
     "workflow.drain_requested": _drain,
 }

@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import Field
 
 from tasker_temporal.core.machine import DONE, OVER, State
+from tasker_temporal.core.messages import Failure
 from tasker_temporal.core.task import Step, Task
 from tasker_temporal.core.template import Frozen
 
@@ -47,7 +48,8 @@ class TaskReport(Frozen):
     task_id: str
     template: str
     version: str
-    state: State
+    state: State | str = Field(union_mode="left_to_right")
+    """One of the library's own, or of the task's type."""
     started_at: datetime | None
     ended_at: datetime | None
     counts: dict[str, int]
@@ -58,6 +60,8 @@ class TaskReport(Frozen):
     cancelling: bool = False
     problems: tuple[dict[str, Any], ...] = ()
     """The context's validation errors: `loc`, `type`, `msg`."""
+    last_error: ErrorReport | None = None
+    """Why the task failed, if no step did."""
     steps: Mapping[str, StepReport] = Field(default_factory=dict)
     """In declared order."""
 
@@ -89,13 +93,13 @@ def report(task: Task, *, steps: bool = True) -> TaskReport:
         health_status=health_status(task),
         cancelling=task.cancelling is not None and task.is_open,
         problems=tuple(dict(problem) for problem in task.problems),
+        last_error=_error(task.failure),
         steps={name: step_report(task, step) for name, step in task.steps.items()} if steps else {},
     )
 
 
 def step_report(task: Task, step: Step) -> StepReport:
     """One step's line of the report."""
-    failure = step.failure
     timer = task.timers.get(f"backoff:{step.name}:{step.execution}")
     return StepReport(
         state=step.state or State.PENDING,
@@ -104,10 +108,14 @@ def step_report(task: Task, step: Step) -> StepReport:
         started_at=step.started_at,
         ended_at=step.ended_at,
         next_attempt_at=None if timer is None else timer.due,
-        last_error=None if failure is None else ErrorReport(type=failure.type, message=failure.message),
+        last_error=_error(step.failure),
         by_hand=step.by_hand,
         waits_for=waits_for(task, step) if step.state is State.PENDING else (),
     )
+
+
+def _error(failure: Failure | None) -> ErrorReport | None:
+    return None if failure is None else ErrorReport(type=failure.type, message=failure.message)
 
 
 def waits_for(task: Task, step: Step) -> tuple[str, ...]:

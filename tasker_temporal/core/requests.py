@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, PrivateAttr
 
 from tasker_temporal.core.template import Frozen
+
+
+class Identity(Frozen):
+    """Who somebody is, as whoever vouches for it says."""
+
+    actor: str = Field(min_length=1, max_length=200)
+    groups: tuple[str, ...] = ()
 
 
 class Ask(Frozen):
@@ -19,6 +26,18 @@ class Ask(Frozen):
     """Why."""
     request_id: str | None = Field(default=None, min_length=1, max_length=200)
     """The same id twice has one effect and one answer."""
+    _identity: Identity | None = PrivateAttr(default=None)
+
+    @property
+    def identity(self) -> Identity | None:
+        """Who asks, if that was verified. No JSON can say so."""
+        return self._identity
+
+    def verified(self, identity: Identity) -> Self:
+        """The same request, of somebody whose identity was verified: it wins over `actor`."""
+        copy = self.model_copy(update={"actor": identity.actor})
+        copy._identity = identity
+        return copy
 
 
 class CancelTask(Ask):
@@ -49,6 +68,41 @@ class ResolveTask(Ask):
     """Close a task that is in error as dealt with by hand."""
 
     request: Literal["resolve"] = "resolve"
+
+
+class MoveTask(Ask):
+    """Take a row of the task's type that is taken because somebody asks for it."""
+
+    request: Literal["move"] = "move"
+    to: str
+
+
+class VoteAsk(Ask):
+    """What every request about an approval carries."""
+
+    step: str | None = None
+    """None for the task's own approval."""
+    approval: str | None = None
+    """Its id, as `fraud_review#1`: the request is refused if another one counts by now."""
+
+
+class Approve(VoteAsk):
+    """Vote for it. The form of the vote that decides is the step's result."""
+
+    request: Literal["approve"] = "approve"
+    form: Any = None
+
+
+class Reject(VoteAsk):
+    """Vote against it, which decides at once: the step, or the task, goes to `error`."""
+
+    request: Literal["reject"] = "reject"
+
+
+class Withdraw(VoteAsk):
+    """Take back one's own vote, while nothing is decided."""
+
+    request: Literal["withdraw"] = "withdraw"
 
 
 class StepAsk(Ask):
@@ -110,6 +164,10 @@ Request = Annotated[
     | RetryFrom
     | ResolveStep
     | CompleteStep
-    | ChangeStep,
+    | ChangeStep
+    | MoveTask
+    | Approve
+    | Reject
+    | Withdraw,
     Field(discriminator="request"),
 ]

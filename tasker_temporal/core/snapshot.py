@@ -1,21 +1,30 @@
 """A task at rest, as plain data: what continue-as-new hands over and what a closed run leaves behind.
 
-Defaults are left out, and so are the results that no open step asks for, the rows (they are in the record of their run)
-and every sum (they are counted anew). The context is not in it either: it is the workflow's first argument.
+Defaults are left out, and so are the rows (they are in the record of their run) and every sum (they are counted anew).
+The context is not in it either: it is the workflow's first argument. Of the results that no open step asks for only the
+smallest are kept, so that somebody can have steps done again (`retry_from`).
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Set
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from tasker_temporal.core.joins import count, is_doomed, occupy, queue_of
 from tasker_temporal.core.machine import DONE, OVER, State
-from tasker_temporal.core.messages import DROPPED, JSON, Content, Failure, Kept, Timer
+from tasker_temporal.core.messages import AUTOMATIC, DROPPED, JSON, Ballot, Content, Failure, Kept, Timer, Vote
+from tasker_temporal.core.outbox import Outbox
 from tasker_temporal.core.task import INTERPRETER, Step, Task
-from tasker_temporal.core.template import Template, changed
+from tasker_temporal.core.task_types import known
+from tasker_temporal.core.template import PAYLOAD_LIMIT, Template, changed
+
+SPARE_BYTES: Final = 256 * 1024
+"""At most so many bytes of results are kept that no open step asks for."""
+
+FULL_BYTES: Final = PAYLOAD_LIMIT // 2
+"""None of them is kept beyond this size of all results and the context: a snapshot must fit into a new run."""
 
 _TIMES = ("started_at", "ended_at", "missing_since")
 _COUNTS = {"row": 0, "attempt": 0, "execution": 0, "round": 1}
@@ -23,6 +32,7 @@ _COUNTS = {"row": 0, "attempt": 0, "execution": 0, "round": 1}
 
 def snapshot(task: Task) -> dict[str, Any]:
     """The task as JSON."""
+    kept = _kept_results(task)
     plain = {
         "interpreter": INTERPRETER,
         "id": task.id,
@@ -32,25 +42,33 @@ def snapshot(task: Task) -> dict[str, Any]:
         "before": [task.sort_key, task.head],
         "started_at": _time(task.started_at),
         "ended_at": _time(task.ended_at),
+        "since": _time(task.since) if task.since != _since(task) else None,
         "cancelling": task.cancelling,
         "cancelled_by": list(task.cancelled_by) if task.cancelling is not None else None,
         "problems": [dict(problem) for problem in task.problems],
         "viable": [name for name in dict.fromkeys((*task.gates, *task.viable)) if task.steps[name].viable],
         "timers": [[*timer[:3], _time(timer.due), timer.cause] for timer in sorted(task.timers.values())],
         "answers": {name: list(rows) for name, rows in sorted(task.answers.items(), key=lambda item: item[1])},
-        "inbox": {name: [_kept(kept) for kept in task.inbox[name]] for name in sorted(task.inbox)},
-        "steps": {name: plain for name, step in task.steps.items() if (plain := _step(task, step))},
+        "requester": None if task.requester == AUTOMATIC else task.requester,
+        "failure": None if task.failure is None else list(task.failure),
+        "round": None if task.round == 1 else task.round,
+        "ballots": {id: _ballot(task.ballots[id]) for id in sorted(task.ballots)},
+        "inbox": {name: [_kept(entry) for entry in task.inbox[name]] for name in sorted(task.inbox)},
+        "outboxes": {name: _outbox(task, box) for name, box in task.outboxes.items()},
+        "steps": {name: plain for name, step in task.steps.items() if (plain := _step(task, step, kept))},
     }
     return {key: value for key, value in plain.items() if value not in (None, [], {})}
 
 
-def _step(task: Task, step: Step) -> dict[str, Any]:
+def _step(task: Task, step: Step, kept: Set[str]) -> dict[str, Any]:
     plain: dict[str, Any] = {
         name: count for name, default in _COUNTS.items() if (count := getattr(step, name)) != default
     }
     plain |= {name: _time(at) for name in _TIMES if (at := getattr(step, name)) is not None}
     if step.state is not State.PENDING:
         plain["state"] = step.state
+    if step.since != _since(step, task):
+        plain["since"] = _time(step.since)
     if step.failure is not None:
         plain["failure"] = list(step.failure)
     if step.final is not None:
@@ -58,18 +76,42 @@ def _step(task: Task, step: Step) -> dict[str, Any]:
     if step.changes:
         plain["changes"] = step.changes
     if step.result is not None:
-        plain["result"] = _content(step.result) if step.by_hand or _is_needed(task, step) else None
+        plain["result"] = _content(step.result) if step.name in kept else None
     if step.by_hand:
         plain["by_hand"] = True
     return plain
 
 
+def _kept_results(task: Task) -> set[str]:
+    """The steps whose results are kept: the needed ones, and of the others the smallest that there is room for."""
+    steps = [step for step in task.steps.values() if step.result is not None and step.result is not DROPPED]
+    sizes = {step.name: step.result.size for step in steps if step.result is not None}
+    kept = {step.name for step in steps if step.by_hand or _is_needed(task, step)}
+    if task.state in OVER:
+        return kept  # For good: nobody can have anything done again.
+    spare = [step.name for step in steps if step.name not in kept and any(_takers(task, step))]
+    room = min(SPARE_BYTES, FULL_BYTES - task.context.size - sum(sizes[name] for name in kept))
+    for name in sorted(spare, key=lambda name: (sizes[name], name)):
+        if (room := room - sizes[name]) < 0:
+            break
+        kept.add(name)
+    return kept
+
+
+def _since(*things: Task | Step) -> datetime | None:
+    """When the first came into its present state, if nothing says otherwise."""
+    return next((at for thing in things for at in (thing.ended_at, thing.started_at) if at is not None), None)
+
+
 def _is_needed(task: Task, step: Step) -> bool:
-    takers = (task.steps[name] for name in task.template.dependents[step.name])
-    return any(
-        taker.state not in OVER and any(argument.step == step.name for argument in taker.template.arguments)
-        for taker in takers
-    )
+    return any(taker.state not in OVER for taker in _takers(task, step))
+
+
+def _takers(task: Task, step: Step) -> Iterator[Step]:
+    """The steps that are handed the step's result."""
+    for taker in map(task.steps.__getitem__, task.template.dependents[step.name]):
+        if step.name in taker.template.takes:
+            yield taker
 
 
 def _content(content: Content) -> Any:
@@ -82,8 +124,23 @@ def _content(content: Content) -> Any:
     return {"data": base64.b64encode(content.data).decode(), "metadata": metadata}
 
 
+def _outbox(task: Task, box: Outbox) -> dict[str, Any]:
+    box.collect(task.rows)
+    return box.plain()
+
+
 def _kept(kept: Kept) -> list[Any]:
     return [kept.id, kept.row, _content(kept.content)]
+
+
+def _ballot(ballot: Ballot) -> list[Any]:
+    votes = [[*vote[:3], _content(vote.form), vote.row] for vote in ballot.votes]
+    return [ballot.step, votes, ballot.escalated]
+
+
+def _read_ballot(plain: Any) -> Ballot:
+    votes = (Vote(vote[0], vote[1], vote[2], _read_content(vote[3]), vote[4]) for vote in plain[1])
+    return Ballot(plain[0], tuple(votes), plain[2])
 
 
 def restore(plain: Mapping[str, Any], context: Content) -> Task:
@@ -91,8 +148,9 @@ def restore(plain: Mapping[str, Any], context: Content) -> Task:
     template = Template.model_validate(plain["template"])
     task = Task(plain["id"], template, context, bytes.fromhex(plain["key"]))
     task.before = (plain["before"][0], plain["before"][1])
-    task.state = State(plain["state"]) if "state" in plain else None
+    task.state = known(plain["state"]) if "state" in plain else None
     task.started_at, task.ended_at = _read_time(plain.get("started_at")), _read_time(plain.get("ended_at"))
+    task.since = _read_time(plain.get("since")) or _since(task)
     task.cancelling = plain.get("cancelling")
     task.cancelled_by = tuple(plain.get("cancelled_by", task.cancelled_by))
     task.problems = tuple(plain.get("problems", ()))
@@ -100,6 +158,11 @@ def restore(plain: Mapping[str, Any], context: Content) -> Task:
     task.answers = {name: (rows[0], rows[1]) for name, rows in plain.get("answers", {}).items()}
     inbox = plain.get("inbox", {})
     task.inbox = {name: tuple(Kept(row[0], row[1], _read_content(row[2])) for row in inbox[name]) for name in inbox}
+    boxes = plain.get("outboxes", {})
+    task.outboxes = {sink.name: Outbox.of(sink, boxes.get(sink.name, {})) for sink in template.sinks}
+    task.requester, task.round = plain.get("requester", task.requester), plain.get("round", 1)
+    task.failure = Failure(*plain["failure"]) if "failure" in plain else None
+    task.ballots = {id: _read_ballot(ballot) for id, ballot in plain.get("ballots", {}).items()}
     steps = plain.get("steps", {})
     for name, step in task.steps.items():
         _restore_step(task, step, steps.get(name, {}))
@@ -113,6 +176,7 @@ def _restore_step(task: Task, step: Step, plain: Mapping[str, Any]) -> None:
         setattr(step, name, plain.get(name, default))
     for name in _TIMES:
         setattr(step, name, _read_time(plain.get(name)))
+    step.since = _read_time(plain.get("since")) or _since(step, task)
     state = plain.get("state", State.PENDING)
     step.state = None if state is None else State(state)
     step.failure = Failure(*plain["failure"]) if "failure" in plain else None

@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from tasker_temporal.core.journal import Journal
 from tasker_temporal.core.machine import DONE, OPEN, State
-from tasker_temporal.core.messages import AUTOMATIC, Content, Failure, Kept, Timer
+from tasker_temporal.core.messages import AUTOMATIC, Ballot, Content, Failure, Kept, Timer
+from tasker_temporal.core.outbox import Outbox
 from tasker_temporal.core.rows import Kind, Row, entity_of, genesis, ordered, salted, sealed
 from tasker_temporal.core.template import StepTemplate, Template
 
@@ -49,6 +50,7 @@ class Step:
         skipped: Dependencies that were skipped.
         final: Why the present failure ends the retries; None while there is another attempt to come.
         row: The sort_key of its last transition.
+        since: When that was.
         by_hand: Somebody gave the result: it is in no activity, and so every snapshot keeps it.
         changes: The template's fields that somebody changed for this task.
     """
@@ -70,6 +72,7 @@ class Step:
         self.started_at: datetime | None = None
         self.ended_at: datetime | None = None
         self.missing_since: datetime | None = None
+        self.since: datetime | None = None
         self.changes: dict[str, Any] = {}
 
     @property
@@ -84,6 +87,7 @@ class Task:
     Attributes:
         rows: The rows of this run; those of the runs before it are in their own records.
         before: The sort_key and the digest that the first row of this run is chained to.
+        since: When it came into its present state.
         viable: The steps that may start, the longest viable first, among them some that may not any more.
         gates: The same, of the steps that have no handler to run.
         never: The steps that will never run, until they are skipped.
@@ -93,8 +97,13 @@ class Task:
         cancelling: The sort_key of the row that asked for the cancellation.
         draining: Nothing new starts until the run continues as new.
         problems: The context's validation errors.
+        requester: Who started it.
+        failure: Why it failed, if no step did.
+        round: Counts the openings of its own approval.
+        ballots: The open approvals, by id.
         inbox: What came before anybody waited for it, by the name of what it is for.
         answers: For the last requests, by id, the first and last sort_key of what they did.
+        outboxes: What each sink is still to get, by its name.
     """
 
     def __init__(self, id: str, template: Template, context: Content, key: bytes) -> None:
@@ -107,7 +116,7 @@ class Task:
         self.journal = Journal()
         self.rows: list[Row] = []
         self.before = (0, genesis(id, template.digest, salted(key, context.data)))
-        self.state: State | None = None
+        self.state: State | str | None = None
         self.counts = dict.fromkeys(State, 0)
         self.viable: deque[str] = deque()
         self.gates: deque[str] = deque()
@@ -120,8 +129,14 @@ class Task:
         self.problems: tuple[Mapping[str, Any], ...] = ()
         self.started_at: datetime | None = None
         self.ended_at: datetime | None = None
+        self.since: datetime | None = None
+        self.requester = AUTOMATIC
+        self.failure: Failure | None = None
+        self.round = 1
+        self.ballots: dict[str, Ballot] = {}
         self.answers: dict[str, tuple[int, int]] = {}
         self.inbox: dict[str, tuple[Kept, ...]] = {}
+        self.outboxes = {sink.name: Outbox(sink) for sink in template.sinks}
         self.now = EPOCH
         self.at = ""
 
@@ -142,7 +157,7 @@ class Task:
 
     @property
     def is_open(self) -> bool:
-        return self.state in OPEN or self.is_held
+        return self.state in OPEN or self.is_held or self.state in self.template.type.states
 
     @property
     def may_start(self) -> bool:

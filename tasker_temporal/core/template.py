@@ -16,7 +16,13 @@ from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from tasker_temporal.core.approval import Approval, approval_mistakes
+from tasker_temporal.core.routes import Mode, Route
+from tasker_temporal.core.task_types import DEFAULT, TaskType, type_mistakes
+from tasker_temporal.core.triggers import EventTemplate, Trigger, steps_of
+from tasker_temporal.core.values import Frozen as Frozen
 
 PAYLOAD_LIMIT = 2 * 1024 * 1024 - 32 * 1024
 """Bytes that one step may send or receive: the server's 2 MiB a payload, less room for a codec's own bytes."""
@@ -24,12 +30,6 @@ PAYLOAD_LIMIT = 2 * 1024 * 1024 - 32 * 1024
 TEMPLATE_NAME = re.compile(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*")
 STEP_NAME = re.compile(r"[A-Za-z_][\w-]*")
 NAME_LIMIT = 100
-
-
-class Frozen(BaseModel):
-    """A value: built once, compared by content, and refused if it has a field that nobody knows."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", ser_json_timedelta="float", allow_inf_nan=False)
 
 
 class Retry(Frozen):
@@ -67,7 +67,11 @@ class Argument(Frozen):
 
     name: str
     step: str | None = None
-    """The step whose result it takes; None for the task's context."""
+    """The step whose result, or failure, it takes; None for the task's context or an event's payload."""
+    part: Literal["result", "failure"] = "result"
+    """What it takes of the step."""
+    event: str | None = None
+    """The external event whose payload it takes."""
     optional: bool = False
     """It accepts None, so a step that was skipped or resolved without a result may stand behind it."""
 
@@ -79,8 +83,18 @@ class StepTemplate(Frozen):
     description: str = ""
     awaits: Literal["handler", "approval", "event"] = "handler"
     """What it waits for once it is in progress: its handler's end, people, or something from outside."""
+    approval: Approval | None = None
+    """Whose votes decide it, if it awaits an approval."""
     arguments: tuple[Argument, ...] = ()
     after: tuple[str, ...] = ()
+    on: Trigger | None = None
+    """When it runs, beside `after`. Of a step that awaits an event: what ends the wait."""
+    when: str = ""
+    """A condition in CEL, evaluated once, as soon as everything else is there. If it is false, the step is skipped."""
+    branches: tuple[str, ...] = ()
+    """What its handler chooses among: it is a decision."""
+    on_deadline: Literal["fail", "skip"] = "fail"
+    """What becomes of a wait for an event that does not come in time."""
     retry: Retry = Retry()
     retryable: bool = True
     timeout: timedelta = Field(default=timedelta(minutes=10), gt=timedelta(0))
@@ -91,7 +105,7 @@ class StepTemplate(Frozen):
     """A worker that says nothing for so long counts as lost."""
     task_queue: str | None = None
     formerly: tuple[str, ...] = ()
-    config: dict[str, Any] = {}
+    config: dict[str, Any] = Field(default={})
     result: str = "Any"
     """The name of the handler's return type, for people."""
 
@@ -101,24 +115,61 @@ class StepTemplate(Frozen):
         return self.awaits == "handler"
 
     @cached_property
+    def named(self) -> tuple[str, ...]:
+        """The steps that its trigger names, each once."""
+        return steps_of(self.on)
+
+    @cached_property
     def dependencies(self) -> tuple[str, ...]:
-        """The steps that must be over first: `after` and the results it takes, each once."""
-        return tuple(dict.fromkeys([*self.after, *(a.step for a in self.arguments if a.step is not None)]))
+        """The steps that must be over first: `after` and the results it takes, each once.
+
+        Of a step that its trigger names it takes what is there when it runs, and waits for nothing more.
+        """
+        taken = (a.step for a in self.arguments if a.step is not None and a.step not in self.named)
+        return tuple(dict.fromkeys([*self.after, *taken]))
+
+    @cached_property
+    def needs(self) -> tuple[str, ...]:
+        """The steps that decide whether it runs: its dependencies, and those that its trigger names."""
+        return tuple(dict.fromkeys([*self.dependencies, *self.named]))
 
     @cached_property
     def required(self) -> frozenset[str]:
         """The steps without whose result this one can never run."""
-        return frozenset(a.step for a in self.arguments if a.step is not None and not a.optional)
+        return frozenset(a.step for a in self._results if a.step is not None and not a.optional)
 
     @cached_property
     def takes(self) -> dict[str | None, int]:
         """How many of its parameters take each result, and, under None, the context."""
-        taken = [argument.step for argument in self.arguments]
+        taken = [argument.step for argument in self._results]
         return {step: taken.count(step) for step in taken}
+
+    @cached_property
+    def _results(self) -> tuple[Argument, ...]:
+        return tuple(a for a in self.arguments if a.part == "result" and a.event is None)
 
     @cached_property
     def max_attempts(self) -> int:
         return self.retry.attempts if self.retryable else 1
+
+
+class Sink(Frozen):
+    """Somebody outside who is told of the task's rows: in order, numbered, at least once."""
+
+    name: str
+    """What the plugin of the workers calls it."""
+    events: tuple[str, ...] = ("*",)
+    """Which rows it gets, by the names of their events: `step.failed`, `task.*`, `*`."""
+    batch: int = Field(default=200, ge=1, le=5_000)
+    """So many rows are sent as soon as they are there."""
+    within: timedelta | None = Field(default=timedelta(minutes=1), gt=timedelta(0))
+    """So late, at most, a row is sent while its task goes on. None: with a full batch, or when the task is over."""
+    grace: timedelta = Field(default=timedelta(seconds=5), gt=timedelta(0))
+    """So long a task that is over waits for the sink. What is left then is sent by a workflow of its own."""
+    timeout: timedelta = Field(default=timedelta(minutes=1), gt=timedelta(0))
+    """One attempt to send a batch."""
+    task_queue: str | None = None
+    """Where the workers are that reach it; the task's own queue unless said."""
 
 
 class Limits(Frozen):
@@ -150,6 +201,17 @@ class Template(Frozen):
     cancel_grace: timedelta = Field(default=timedelta(seconds=30), ge=timedelta(0))
     handler_grace: timedelta = Field(default=timedelta(minutes=10), ge=timedelta(0))
     limits: Limits = Limits()
+    type: TaskType = DEFAULT
+    approval: Approval | None = None
+    """The task's own, if its type has one."""
+    events: tuple[EventTemplate, ...] = ()
+    """What may come from outside."""
+    mode: Mode = "concurrent"
+    max_concurrency: int | None = Field(default=None, ge=1)
+    """Steps that run at once, if fewer than `limits` allow."""
+    routes: tuple[Route, ...] = ()
+    """The first whose condition holds when a task begins says how that task is processed."""
+    sinks: tuple[Sink, ...] = ()
 
     @cached_property
     def plain(self) -> Mapping[str, Any]:
@@ -171,6 +233,19 @@ class Template(Frozen):
         return {name: tuple(waiting) for name, waiting in found.items()}
 
     @cached_property
+    def listeners(self) -> dict[str, tuple[str, ...]]:
+        """For each step that triggers name, the steps that have those triggers, in declared order."""
+        found: dict[str, list[str]] = {}
+        for step in self.steps:
+            for named in step.named:
+                found.setdefault(named, []).append(step.name)
+        return {name: tuple(listening) for name, listening in found.items()}
+
+    def followers(self, step: str) -> tuple[str, ...]:
+        """The steps that this one decides about, in whatever way, each once."""
+        return tuple(dict.fromkeys((*self.dependents[step], *self.listeners.get(step, ()))))
+
+    @cached_property
     def _by_name(self) -> dict[str, StepTemplate]:
         return {step.name: step for step in self.steps}
 
@@ -181,6 +256,10 @@ class Template(Frozen):
     def activity_type(self, step: str) -> str:
         """The activity type of a step's handler."""
         return f"{self.name}.{step}"
+
+    def notifier_type(self, step: str | None) -> str:
+        """The activity type of the notifier of a step's approval, or of the task's own. No step's has a colon."""
+        return f"{self.name}:notify" if step is None else f"{self.name}.{step}:notify"
 
 
 def changed(step: StepTemplate, changes: Mapping[str, Any]) -> StepTemplate:
@@ -196,7 +275,23 @@ def changed(step: StepTemplate, changes: Mapping[str, Any]) -> StepTemplate:
 
 def mistakes(template: Template) -> list[str]:
     """Everything that keeps the template from being a sound graph, each in a sentence that names its step."""
-    return [*_name_mistakes(template), *_graph_mistakes(template)]
+    return [*_name_mistakes(template), *_graph_mistakes(template), *_approval_mistakes(template)]
+
+
+def _approval_mistakes(template: Template) -> list[str]:
+    found = type_mistakes(template.type, has_approval=template.approval is not None)
+    if template.approval is not None:
+        found += approval_mistakes(template.approval, template.approval.deadline, "None")
+    for step in template.steps:
+        said = [] if step.approval is None else approval_mistakes(step.approval, step.deadline, step.result)
+        if (step.awaits == "approval") != (step.approval is not None):
+            said.append("it awaits an approval: expected the terms of one with it, and only then")
+        if step.approval is not None and step.approval.deadline is not None:
+            said.append("its approval has a deadline of its own: expected the step's")
+        if step.approval is not None and step.name == "task":
+            said.append("an approval of that name would be mistaken for the task's own: expected another name")
+        found += [f"step {step.name!r}: {mistake}" for mistake in said]
+    return found
 
 
 def _name_mistakes(template: Template) -> list[str]:
@@ -212,6 +307,12 @@ def _name_mistakes(template: Template) -> list[str]:
         if step.name in names:
             found.append(f"step {step.name!r} is declared twice: expected one step of each name")
         names.add(step.name)
+    sinks = [sink.name for sink in template.sinks]
+    found += [
+        f"sink {name!r}: expected an identifier as its name, and one sink of each name"
+        for name in dict.fromkeys(sinks)
+        if not STEP_NAME.fullmatch(name) or len(name) > NAME_LIMIT or sinks.count(name) > 1
+    ]
     return found
 
 
@@ -220,11 +321,11 @@ def _graph_mistakes(template: Template) -> list[str]:
     found = [
         f"step {step.name!r} waits for {unknown!r}, which is no step of this template: expected one of {sorted(names)}"
         for step in template.steps
-        for unknown in step.dependencies
+        for unknown in step.needs
         if unknown not in names
     ]
     try:
-        TopologicalSorter({step.name: step.dependencies for step in template.steps}).prepare()
+        TopologicalSorter({step.name: step.needs for step in template.steps}).prepare()
     except CycleError as error:
         found.append(f"step {error.args[1][0]!r} waits for itself: {' -> '.join(reversed(error.args[1]))}")
     return found

@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Final, Literal
+from typing import Literal
 
+from tasker_temporal.core.ballots import approval_id, terms_of
+from tasker_temporal.core.guards import requestable
 from tasker_temporal.core.intake.legality import legal_requests
 from tasker_temporal.core.machine import OVER, State
+from tasker_temporal.core.outbox import Outbox
 from tasker_temporal.core.report import waits_for
 from tasker_temporal.core.task import HOLD, Step, Task
 from tasker_temporal.core.template import Frozen
+
+
+class OpenApproval(Frozen):
+    """An approval that people are asked for."""
+
+    id: str
+    """As `fraud_review#1`: a vote may name it, and then counts for no other."""
+    approvers: tuple[str, ...]
+    """Who may vote now."""
+    quorum: int
+    approved_by: tuple[str, ...] = ()
 
 
 class Wait(Frozen):
@@ -19,6 +33,7 @@ class Wait(Frozen):
     kind: Literal[
         "execution",
         "approval",
+        "move",
         "event",
         "backoff",
         "handler",
@@ -29,6 +44,7 @@ class Wait(Frozen):
         "hold",
         "drain",
         "cancellation",
+        "sink",
     ]
     step: str | None
     what: str
@@ -36,59 +52,115 @@ class Wait(Frozen):
     until: datetime | None = None
     could: tuple[str, ...] = ()
     """The requests that would be legal."""
-
-
-AWAITED: Final = {"approval": "people to decide", "event": "something from outside"}
+    task_queue: str | None = None
+    """Where the step's handler runs, if not where the task's workflow does."""
+    approval: OpenApproval | None = None
 
 
 def waiting(task: Task) -> tuple[Wait, ...]:
     """Everything that an open task waits for, the task's own lines first, then its steps in declared order."""
+    sinks = [_sink(box) for box in task.outboxes.values() if box.sent_at is not None]
     if not task.is_open:
-        return ()
+        return tuple(sinks)
     lines = [_line(task, step) for step in task.steps.values() if step.state not in OVER]
-    return (*_task_waits(task), *lines)
+    return (*_task_waits(task), *sinks, *lines)
+
+
+def _sink(box: Outbox) -> Wait:
+    what = f"sink {box.sink.name!r} to take {box.count} rows, from its number {box.next} on"
+    return Wait(kind="sink", step=None, what=what, since=box.sent_at)
 
 
 def _task_waits(task: Task) -> Iterator[Wait]:
     if task.cancelling is not None:
         grace, actor = task.timers.get("grace"), task.cancelled_by[0]
         until = None if grace is None else grace.due
+        since = None if until is None else until - task.template.cancel_grace
         what = f"{actor!r} cancelled it; {task.in_flight} running steps are being stopped"
-        yield Wait(kind="cancellation", step=None, what=what, until=until)
+        yield Wait(kind="cancellation", step=None, what=what, since=since, until=until)
     if task.state is State.PAUSED:
-        yield Wait(kind="pause", step=None, what="somebody to resume it", could=legal_requests(task))
+        could = legal_requests(task)
+        yield Wait(kind="pause", step=None, what="somebody to resume it", since=task.since, could=could)
+    if task.state is State.PENDING_APPROVAL:
+        yield _approval(task, None, task.since, legal_requests(task))
+    if task.state in task.template.type.states:
+        to, could = " or ".join(requestable(task)), legal_requests(task)
+        what = f"somebody to move it to {to}" if to else "somebody to cancel it: no row of its type may be taken"
+        yield Wait(kind="move", step=None, what=what, since=task.since, could=could)
     if task.is_held:
         until, could = task.timers[HOLD].due, legal_requests(task)
         yield Wait(kind="hold", step=None, what="somebody to step in", since=task.ended_at, until=until, could=could)
     if task.draining:
-        yield Wait(kind="drain", step=None, what="the run's history is long: nothing starts until it continues as new")
+        what = "the run's history is long: nothing starts until it continues as new"
+        asked = next(row.at for row in reversed(task.rows) if row.event == "workflow.drain_requested")
+        yield Wait(kind="drain", step=None, what=what, since=datetime.fromisoformat(asked))
 
 
 def _line(task: Task, step: Step) -> Wait:
     could = legal_requests(task, step.name)
     if step.state is State.IN_PROGRESS:
-        return _running(task, step, could)
-    if step.state is State.ERROR:
-        return _failed(task, step, could)
+        wait = _running(task, step, could)
+    elif step.state is State.ERROR:
+        wait = _failed(task, step, could)
+    else:
+        wait = _pending(task, step, could)
+    queue = step.template.task_queue
+    return wait if queue is None else wait.model_copy(update={"task_queue": queue})
+
+
+def _pending(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
     if (step.viable or not step.waiting) and task.state is not State.IN_PROGRESS:
-        return Wait(
-            kind="pause" if task.state is State.PAUSED else "hold",
-            step=step.name,
-            what="the task to go on",
-            could=could,
-        )
+        kind: Literal["pause", "hold"] = "pause" if task.state is State.PAUSED else "hold"
+        return Wait(kind=kind, step=step.name, what="the task to go on", since=task.since, could=could)
     if step.viable:
-        what = "a place among the steps that run at once"
-        return Wait(kind="window", step=step.name, what=what, could=could)
+        return _viable(task, step, could)
     what = "these steps to be over: " + ", ".join(waits_for(task, step))
-    return Wait(kind="dependency", step=step.name, what=what, could=could)
+    return Wait(kind="dependency", step=step.name, what=what, since=step.since, could=could)
+
+
+def _viable(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
+    """It could start, but for something that is not about it."""
+    ended = (task.steps[name].ended_at for name in step.template.dependencies)
+    since = max((at for at in (step.since, *ended) if at is not None), default=None)
+    if task.draining:
+        return Wait(kind="drain", step=step.name, what="the run to continue as new", since=since, could=could)
+    if not task.may_start:
+        failed = ", ".join(name for name, other in task.steps.items() if other.final is not None)
+        what = f"nothing new to start, because these failed: {failed}"
+        return Wait(kind="failure", step=step.name, what=what, since=since, could=could)
+    what = "a place among the steps that run at once"
+    return Wait(kind="window", step=step.name, what=what, since=since, could=could)
 
 
 def _parked(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
-    deadline = task.timers.get(f"deadline:{step.name}")
-    until = None if deadline is None else deadline.due
-    kind: Literal["approval", "event"] = "approval" if step.template.awaits == "approval" else "event"
-    return Wait(kind=kind, step=step.name, what=AWAITED[kind], since=step.started_at, until=until, could=could)
+    if step.template.approval is not None:
+        return _approval(task, step.name, step.started_at, could)
+    until = _due(task, f"deadline:{step.name}")
+    what = "something from outside"
+    return Wait(kind="event", step=step.name, what=what, since=step.started_at, until=until, could=could)
+
+
+def _approval(task: Task, step: str | None, since: datetime | None, could: tuple[str, ...]) -> Wait:
+    terms, id = terms_of(task, step), approval_id(task, step)
+    assert terms is not None
+    ballot = task.ballots[id]
+    voters = tuple(vote.actor for vote in ballot.votes)
+    asked = terms.voters(escalated=ballot.escalated)
+    until = _due(task, "approval:task" if step is None else f"deadline:{step}")
+    votes = "a vote" if terms.quorum == 1 else f"{terms.quorum - len(voters)} more of {terms.quorum} votes"
+    return Wait(
+        kind="approval",
+        step=step,
+        what=f"{votes} of {', '.join(asked)}" + (", escalated" if ballot.escalated else ""),
+        since=since,
+        until=until,
+        could=could,
+        approval=OpenApproval(id=id, approvers=asked, quorum=terms.quorum, approved_by=voters),
+    )
+
+
+def _due(task: Task, timer: str) -> datetime | None:
+    return task.timers[timer].due if timer in task.timers else None
 
 
 def _running(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
@@ -100,7 +172,12 @@ def _running(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
         what, until = f"a worker that has the handler {handler!r}", timer.due
         return Wait(kind="handler", step=step.name, what=what, since=step.missing_since, until=until, could=could)
     what = f"execution {step.execution} of its handler"
-    return Wait(kind="execution", step=step.name, what=what, since=step.started_at, could=could)
+    return Wait(kind="execution", step=step.name, what=what, since=step.since, until=_deadline(task, step), could=could)
+
+
+def _deadline(task: Task, step: Step) -> datetime | None:
+    timer = task.timers.get(f"deadline:{step.name}")
+    return None if timer is None else timer.due
 
 
 def _failed(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
@@ -108,6 +185,6 @@ def _failed(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
     error = "an unknown failure" if step.failure is None else f"{step.failure.type}: {step.failure.message}"
     if timer is not None:
         what = f"attempt {step.attempt + 1} of {step.template.max_attempts}, after {error}"
-        return Wait(kind="backoff", step=step.name, what=what, until=timer.due, could=could)
+        return Wait(kind="backoff", step=step.name, what=what, since=step.since, until=timer.due, could=could)
     what = f"somebody to act on its failure: {error}"
     return Wait(kind="failure", step=step.name, what=what, since=step.ended_at, could=could)

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 
 from tasker_temporal.core.machine import STEP_TABLE, TASK_TABLE, State, Table
 from tasker_temporal.core.report import StepReport, TaskReport
+from tasker_temporal.core.task_types import TaskType
 from tasker_temporal.core.template import StepTemplate, Template
 
 EdgeKind = Literal["result", "after", "move"]
@@ -59,12 +60,15 @@ def graph_of(template: Template, report: TaskReport | None = None) -> Graph:
     return Graph(nodes, edges, title if report is None else f"{title}, task {report.task_id}: {report.state}")
 
 
-def machine_of(entity: Literal["task", "step"]) -> Graph:
-    """The states of a task or of a step as its table has them, each move with the event that it publishes."""
-    table = TASK_TABLE if entity == "task" else STEP_TABLE
+def machine_of(entity: Literal["task", "step"] | TaskType) -> Graph:
+    """The states of a task, of a step, or of a type of tasks, each move with the event that it publishes."""
+    if isinstance(entity, TaskType):
+        table, whose = entity.table, f"a {entity.name} task"
+    else:
+        table, whose = TASK_TABLE if entity == "task" else STEP_TABLE, f"a {entity}"
     states = dict.fromkeys(state for move in table for state in move)
-    nodes = tuple(Node(str(state or NEW), str(state or NEW), state) for state in states)
-    return Graph(nodes, tuple(_moves(table)), f"The states of a {entity}")
+    nodes = (Node(str(s or NEW), str(s or NEW), s if isinstance(s, State) else None) for s in states)
+    return Graph(tuple(nodes), tuple(_moves(table)), f"The states of {whose}")
 
 
 def _moves(table: Table) -> Iterator[Edge]:

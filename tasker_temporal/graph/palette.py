@@ -1,7 +1,7 @@
 """The colours and signs of the states, the same in every format.
 
-The hues are those of Okabe and Ito, which people with any kind of colour blindness tell apart. No colour stands alone:
-the state's sign and word are always beside it.
+The hues are those of Okabe and Ito, and a violet, which people with any kind of colour blindness tell apart. No colour
+stands alone: the state's sign and word are always beside it.
 """
 
 from __future__ import annotations
@@ -43,6 +43,7 @@ LOOKS: Final[dict[State, Look]] = {
     State.RESOLVED_MANUALLY: Look("✎", "#56b4e9", 36),
     State.SKIPPED: Look("»", "#e69f00", 33),
     State.PAUSED: Look("‖", "#f0e442", 93),
+    State.PENDING_APPROVAL: Look("?", "#9467bd", 95),
 }
 
 

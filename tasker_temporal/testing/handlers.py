@@ -18,7 +18,7 @@ from tasker_temporal.core.messages import Failure, HandlerMissing, RunStep, Step
 from tasker_temporal.core.task import Task
 from tasker_temporal.declare import DeclaredStep, TaskTemplate
 from tasker_temporal.errors import ScriptError
-from tasker_temporal.outcomes import failure_of
+from tasker_temporal.outcomes import failed, failure_of, succeeded
 from tasker_temporal.retry_after import seconds_of
 from tasker_temporal.testing.memory import AT_ONCE, Ended
 from tasker_temporal.testing.script import Fail, Hang, NoHandler, Ok, Outcomes, duration, outcome_of
@@ -72,8 +72,8 @@ class Handlers:
         try:
             result = await environment.run(self._activities[command.step].__call__, first, values)
         except ApplicationError as error:
-            return StepFailed(command.step, command.execution, failure_of(error))
-        return StepSucceeded(command.step, command.execution, content_of(result.payload))
+            return failed(command, error)
+        return succeeded(command, result.payload)
 
     def _play(self, task: Task, command: RunStep) -> End:
         match outcome_of(self._outcomes, command.step, command.execution):

@@ -16,6 +16,7 @@ from tasker_temporal.core.messages import (
     Command,
     Fact,
     HandlerMissing,
+    Notify,
     RunStep,
     Start,
     StartTimer,
@@ -67,6 +68,7 @@ class MemoryDriver:
         now: The present.
         fed: Every message that the engine had, those that it refused included.
         closed: The state in which the task ended; None while it is open.
+        notices: What notifiers would have been told. None is called.
     """
 
     def __init__(self, task: Task, now: datetime, first: Fact = FIRST) -> None:
@@ -74,6 +76,7 @@ class MemoryDriver:
         self.now = now
         self.fed: list[Fed] = []
         self.closed: State | None = None
+        self.notices: list[Notify] = []
         self._queue: list[tuple[datetime, int, Ask | Fact]] = []
         self._pushed = 0
         self._dropped: set[int] = set()
@@ -134,6 +137,8 @@ class MemoryDriver:
                 self._timers[timer.id] = self._push(max(timer.due, self.now), TimerFired(timer.id))
             case StopTimer(timer_id):
                 self._dropped.add(self._timers.pop(timer_id, 0))
+            case Notify():
+                self.notices.append(command)
             case CloseTask(state):
                 self.closed = state
 

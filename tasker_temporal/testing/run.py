@@ -6,21 +6,22 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, TypeVar, overload
+from typing import Any, Final, Literal, TypeVar, overload
 
+from pydantic_core import to_json
 from temporalio.api.common.v1 import Payload
 
 from tasker_temporal.client import start_arguments
-from tasker_temporal.core.messages import AUTOMATIC
+from tasker_temporal.core.messages import AUTOMATIC, Notify, Start
 from tasker_temporal.core.report import TaskReport
 from tasker_temporal.core.report import report as report_of
-from tasker_temporal.core.requests import Ask
+from tasker_temporal.core.requests import Approve, Ask, CompleteStep
 from tasker_temporal.core.rows import Row
 from tasker_temporal.core.task import Task
 from tasker_temporal.core.template import Template
 from tasker_temporal.declare import DeclaredStep, TaskTemplate
-from tasker_temporal.errors import RecordError, ScriptError
-from tasker_temporal.local_activities import KEY_BYTES, check_context
+from tasker_temporal.errors import RecordError, RequestRefused, ScriptError
+from tasker_temporal.local_activities import KEY_BYTES, check_context, given_result
 from tasker_temporal.testing.handlers import CONVERTER, Handlers
 from tasker_temporal.testing.memory import Fed, MemoryDriver
 from tasker_temporal.testing.script import Delay, Outcome, Outcomes, duration
@@ -47,6 +48,8 @@ class TaskRun:
         executions: How often each step's handler was called, or would have been.
         elapsed: Virtual time from its beginning to its end.
         messages: What the core was fed, and when: `feed_again` gives the same audit.
+        refusals: Why requests were refused, if they were to be kept.
+        notices: What the notifiers of its approvals would have been told. In memory none is called.
         task: The task itself.
     """
 
@@ -56,6 +59,8 @@ class TaskRun:
     elapsed: timedelta
     messages: Sequence[Fed]
     task: Task
+    notices: Sequence[Notify] = ()
+    refusals: Sequence[RequestRefused] = ()
 
     @overload
     def result_of(self, step: DeclaredStep[..., Any, T]) -> T: ...
@@ -84,6 +89,8 @@ async def run_task(
     task_id: str = "task",
     requests: Sequence[tuple[Delay, Ask]] = (),
     begin: datetime = BEGIN,
+    actor: str = AUTOMATIC,
+    refusals: Literal["raise", "keep"] = "raise",
 ) -> TaskRun:
     """Run a task to its end in memory and in virtual time: no server, no worker, and no waiting for backoffs.
 
@@ -99,6 +106,9 @@ async def run_task(
         context: What `start_task` would take.
         requests: What is asked of the task, and how long after its beginning.
         begin: The virtual time of the beginning.
+        actor: Who starts it.
+        refusals: A request that is refused ends the run of the test (`raise`), or is as if it had not been made, and
+            `TaskRun.refusals` has why (`keep`).
 
     Raises:
         ContextInvalid: the context does not validate.
@@ -109,15 +119,39 @@ async def run_task(
     compiled = template.compiled if isinstance(template, TaskTemplate) else template
     script = _checked(compiled, declared, outcomes or {})
     task = Task(task_id, compiled, content_of(_context(template, context)), KEY)
-    driver = MemoryDriver(task, begin)
+    driver = MemoryDriver(task, begin, Start(actor))
+    refused: list[RequestRefused] = []
     for after, request in requests:
-        driver.ask(request, after=duration(after))
+        driver.ask(_as_checked(template, request), after=duration(after))
     with ThreadPoolExecutor(thread_name_prefix="tasker-step") as executor:
         handlers = Handlers(declared, script, executor)
-        while (command := driver.next_step()) is not None:
+        while True:
+            try:
+                command = driver.next_step()
+            except RequestRefused as error:
+                if refusals == "raise":
+                    raise
+                refused.append(error)
+                continue
+            if command is None:
+                return _over(driver, begin, refused)
             end = await handlers.run(task, command)
             driver.answer(command, end.fact, after=end.after, heeds_stop=end.heeds_stop)
-    return _over(driver, begin)
+
+
+def _as_checked(template: TaskTemplate[Any] | Template, request: Ask) -> Ask:
+    """A result that is given, and a form, are checked as a worker would."""
+    field = {CompleteStep: "result", Approve: "form"}.get(type(request))
+    compiled = template.compiled if isinstance(template, TaskTemplate) else template
+    step = next((known for known in compiled.steps if known.name == getattr(request, "step", None)), None)
+    if field is None or step is None or not isinstance(template, TaskTemplate):
+        return request
+    if field == "form" and (step.approval is None or step.result == "None"):
+        return request
+    found = given_result(template, step.name, to_json(getattr(request, field)), CONVERTER)
+    if "problem" in found:
+        raise RequestRefused(found["problem"])
+    return request.model_copy(update={field: found["result"]})
 
 
 def _checked(template: Template, declared: Mapping[str, Any], outcomes: Script) -> Outcomes:
@@ -128,7 +162,9 @@ def _checked(template: Template, declared: Mapping[str, Any], outcomes: Script) 
     }
     if strangers := sorted(script.keys() - set(names)):
         raise ScriptError(f"the script names {', '.join(strangers)}: expected steps of {template.name!r}, as {names}")
-    if missing := [name for name in names if name not in script and name not in declared]:
+    if waits := [step.name for step in template.steps if step.name in script and not step.runs]:
+        raise ScriptError(f"step {waits[0]!r} has no handler to play: expected requests that decide it")
+    if missing := [step.name for step in template.steps if step.runs and not {step.name} & {*script, *declared}]:
         raise ScriptError(f"step {missing[0]!r} has no handler here: expected outcomes of it in the script")
     return script
 
@@ -140,7 +176,7 @@ def _context(template: TaskTemplate[Any] | Template, context: Any) -> Payload:
     return start_arguments(CONVERTER, template, check_context(template, context), start)[0].payload
 
 
-def _over(driver: MemoryDriver, begin: datetime) -> TaskRun:
+def _over(driver: MemoryDriver, begin: datetime, refused: Sequence[RequestRefused]) -> TaskRun:
     task = driver.engine.task
     return TaskRun(
         report=report_of(task),
@@ -149,4 +185,6 @@ def _over(driver: MemoryDriver, begin: datetime) -> TaskRun:
         elapsed=driver.now - begin,
         messages=tuple(driver.fed),
         task=task,
+        notices=tuple(driver.notices),
+        refusals=tuple(refused),
     )

@@ -10,12 +10,10 @@ from pathlib import Path
 import pytest
 
 import tasker_temporal
+from tasker_temporal.cli import tasker as tasker_command
 from tests.cli.kit import ROOT, environment, tasker
 
-VERBS = (
-    *("audit", "cancel", "demo", "dev", "graph", "list", "new", "result", "schedule", "start", "status", "watch"),
-    "worker",
-)
+VERBS = sorted(tasker_command.commands)
 
 
 async def python(*arguments: str, folder: Path, **more: str) -> str:
@@ -35,6 +33,12 @@ async def python(*arguments: str, folder: Path, **more: str) -> str:
 async def test_each_command_has_help_with_an_example(tmp_path: Path) -> None:
     helps = await asyncio.gather(*(tasker(verb, "--help", folder=tmp_path) for verb in VERBS))
     assert [verb for verb, told in zip(VERBS, helps, strict=True) if f"  tasker {verb}" not in told.out] == []
+
+
+async def test_every_command_is_in_one_section_of_the_help(tmp_path: Path) -> None:
+    told = (await tasker("--help", folder=tmp_path)).out.partition("Start tasks:")[2]
+    assert sorted(re.findall(r"^  ([\w-]+)  +\S", told, re.MULTILINE)) == VERBS
+    assert "More:" not in told
 
 
 async def test_asking_for_help_imports_neither_temporalio_nor_pydantic(tmp_path: Path) -> None:

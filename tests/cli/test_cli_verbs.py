@@ -268,7 +268,8 @@ async def test_a_cancelled_task_says_who_and_why(stall: Stall) -> None:
     again, audit, listed = await stall.all(
         ("cancel", task, "--reason", "again"), ("audit", task), ("list", "--state", "cancelled", "--json")
     )
-    assert told.out == f"Task {task} is being cancelled. To follow it: tasker watch {task}\n"
+    assert re.search(r"task +noted +task\.cancel_requested +ada: closed today", told.out)
+    assert told.err == f"To follow it: tasker watch {task}\n"
     assert watched.code == 1
     assert json.loads(watched.out.splitlines()[-1])["to"] == "cancelled"
     assert one_line(again).startswith("Error: the task is cancelled: only an open task takes requests")
@@ -347,6 +348,13 @@ WRONG = {
     ("audit", "none"): "Error: there is no task 'none' in namespace 'default': look for it with `tasker list`",
     ("cancel", "none", "--reason", "x"): "Error: there is no task 'none' in namespace 'default'",
     ("cancel", "none"): "Error: Missing option '--reason'. See: tasker cancel --help",
+    ("retry", "--reason", "x"): "Error: Missing argument 'TASK', or --query. See: tasker retry --help",
+    ("retry", "none", "--query", "x", "--reason", "x"): "Error: It takes TASK or --query, not both. See: tasker retry",
+    ("retry", "--query", "x is 3", "--reason", "x"): "Error: the server refuses query 'x is 3' (invalid_argument):",
+    ("retry", "none", "--plan", "--reason", "x"): "Error: there is no task 'none' in namespace 'default'",
+    ("skip", "none", "--reason", "x"): "Error: Missing argument 'STEP'. See: tasker skip --help",
+    ("complete-step", "none", "a", "--reason", "x", "--result", "{"): "Error: --result '{' is not JSON (Expecting pro",
+    ("change-step", "none", "a", "--reason", "x", "--attempts", "0"): "Error: Invalid value for '--attempts': 0 is not",
     ("graph", "none"): "Error: there is no template or task 'none' in namespace 'default'",
     ("status", "none", "--address", "127.0.0.1:1"): "Error: no Temporal server answers at 127.0.0.1:1 (Connection re",
     ("status", "none", "--address", "nonsense"): "Error: no Temporal server answers at nonsense (",

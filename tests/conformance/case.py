@@ -27,6 +27,8 @@ class Asked:
     when: tuple[str, State]
     """On the server: as soon as this step is in this state."""
     request: Ask | None = None
+    refused: str = ""
+    """It is refused, and the refusal says so."""
     natively: bool = False
     """On the server: by Temporal's own cancellation, whose author is the client's identity."""
 
@@ -65,6 +67,7 @@ class Case:
     """A task, what happens to it, and what must come of it.
 
     Attributes:
+        actor: Who starts it; on the server the client, unless said.
         outcomes: How executions end, given the moment at which the task begins. A step that is not in it returns None.
         real: Steps whose real handler runs in memory too.
         asked: What is asked of it. On the server, whatever takes a second or longer is over when all was asked.
@@ -81,6 +84,7 @@ class Case:
     name: str
     template: TaskTemplate[Any]
     context: Any = None
+    actor: str | None = None
     outcomes: Script | Callable[[datetime], Script] = field(default_factory=dict)
     real: frozenset[str] = frozenset()
     asked: Sequence[Asked] = ()
@@ -96,13 +100,19 @@ class Case:
     def script(self, begin: datetime) -> dict[str, Sequence[Outcome]]:
         """The outcomes of every step that is not real."""
         said = self.outcomes(begin) if callable(self.outcomes) else self.outcomes
-        return {name: said.get(name, [Ok()]) for name in self.template.handlers if name not in self.real}
+        return {name: said.get(name, [Ok()]) for name in self.played}
+
+    @property
+    def played(self) -> list[str]:
+        """The steps that play their script."""
+        declared = self.template.handlers.items()
+        return [name for name, step in declared if step.awaits == "handler" and name not in self.real]
 
     def check(self, seen: Seen) -> None:
         """What was seen is what had to come of it."""
         assert seen.report.state is self.state
         states = {name: step.state for name, step in seen.report.steps.items()}
-        assert states == {**dict.fromkeys(self.template.handlers, State.COMPLETE), **self.steps}
+        assert states == {**dict.fromkeys((step.name for step in self.template.declared), State.COMPLETE), **self.steps}
         for name, path in self.paths.items():
             _assert_path(seen, name, path)
         for step, error in self.errors.items():

@@ -9,13 +9,14 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
+import pytest
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 
 from tasker_temporal import Row, State, TaskHandle, TaskReport, TaskTemplate, start_task
 from tasker_temporal.core.requests import Ask, CancelTask
 from tasker_temporal.core.task import Task
-from tasker_temporal.errors import TaskEnded
+from tasker_temporal.errors import RequestRefused, TaskEnded
 from tasker_temporal.testing import feed_again, run_task
 from tasker_temporal.testing.run import BEGIN
 from tests.conformance.case import Asked, Case, Seen
@@ -27,7 +28,12 @@ from tests.server.conftest import replayed
 async def in_memory(case: Case) -> Seen:
     """Played in memory, and what the engine was fed gave the same audit a second time."""
     requests = [(asked.after, asked.request) for asked in case.asked if asked.request is not None]
-    run = await run_task(case.template, case.context, case.script(BEGIN), requests=requests)
+    asked: Any = {"actor": case.actor} if case.actor is not None else {}
+    script = case.script(BEGIN)
+    run = await run_task(case.template, case.context, script, requests=requests, refusals="keep", **asked)
+    expected = [asked.refused for asked in case.asked if asked.refused]
+    assert len(run.refusals) == len(expected)
+    assert all(rule in error.rule for rule, error in zip(expected, run.refusals, strict=True))
     fresh = Task(run.task.id, case.template.compiled, run.task.context, run.task.key)
     assert plain(feed_again(fresh, run.messages)) == plain(run.audit)
     results = {step: run.result_of(step) for step in case.results}
@@ -94,7 +100,13 @@ class Scene(NamedTuple):
                 await self.handle.workflow.cancel(reason=asked.request.reason)
             case Ask():
                 said = {name: value for name, value in asked.request if name != "request"}
-                await getattr(self.handle, asked.request.model_dump()["request"])(**said)
+                request = getattr(self.handle, asked.request.model_dump()["request"])
+                if not asked.refused:
+                    await request(**said)
+                    return
+                with pytest.raises(RequestRefused) as error:
+                    await request(**said)
+                assert asked.refused in error.value.rule
 
     async def ended(self) -> TaskReport:
         try:
@@ -109,7 +121,8 @@ async def scene(case: Case, client: Client, queue: str, begin: datetime) -> Asyn
     task_id = f"{case.name}-{uuid.uuid4()}"
     PLAYS[task_id] = play = Play(case.script(begin))
     try:
-        handle = await start_task(client, case.template, case.context, id=task_id, task_queue=queue)
+        starter: Any = {"actor": case.actor} if case.actor is not None else {}
+        handle = await start_task(client, case.template, case.context, id=task_id, task_queue=queue, **starter)
         yield Scene(case, client, handle, play)
     finally:
         play.end()

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from tasker_temporal.core.approval import Approval
 from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.events import Event, Payload
 from tasker_temporal.core.joins import is_doomed
@@ -38,6 +39,7 @@ from tasker_temporal.core.rows import TASK, Row, entity_of, genesis, salted
 from tasker_temporal.core.snapshot import restore, snapshot
 from tasker_temporal.core.subscribers import SUBSCRIPTIONS, Subscriptions
 from tasker_temporal.core.task import Task
+from tasker_temporal.core.task_types import Move, TaskType
 from tasker_temporal.core.template import Argument, Limits, Retry, StepTemplate, Template, mistakes
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -50,6 +52,32 @@ STEADY = Retry(base_delay=timedelta(seconds=1), jitter="none")
 def step(name: str, *takes: str, after: Sequence[str] = (), **options: Any) -> StepTemplate:
     """A step that takes results: `"a"` requires a's, `"a?"` accepts None, and `"*"` is the context."""
     return StepTemplate(name=name, arguments=tuple(map(_argument, takes)), after=tuple(after), **options)
+
+
+def terms(*approvers: str, **options: Any) -> Approval:
+    """The terms of an approval."""
+    return Approval(approvers=approvers, **options)
+
+
+def approval(name: str, *approvers: str, after: Sequence[str] = (), form: str = "Form", **options: Any) -> StepTemplate:
+    """A step that waits for people. `deadline` is the step's."""
+    of_step = {key: options.pop(key) for key in ("deadline", "description") if key in options}
+    voted = terms(*approvers, **options)
+    return step(name, after=after, awaits="approval", approval=voted, result=form, **of_step)
+
+
+AUDITED = TaskType(
+    name="audited",
+    states=("packed", "under_audit"),
+    rows=(
+        Move(source="in_progress", to="packed"),
+        Move(source="packed", to="under_audit", when="all_steps_complete"),
+        Move(source="packed", to="error"),
+        Move(source="under_audit", to="complete", by="request"),
+        Move(source="under_audit", to="error", by="request"),
+    ),
+)
+"""What is packed is audited if every step is complete, and somebody says how that ended."""
 
 
 def _argument(takes: str) -> Argument:
@@ -82,6 +110,7 @@ class Drive:
         running: The execution of each handler that runs, by step.
         overdue: The timers that fired while the task was paused, and take effect when it goes on.
         closed: The state in which the run was told to end.
+        around: What was said before and after each transition.
         runs: This run, and those before and after it.
     """
 
@@ -97,7 +126,8 @@ class Drive:
         self.subscriptions = subscriptions
         self.task = task or Task("task-1", template, self.context, KEY)
         self.events: list[Event[Payload]] = []
-        self.engine = Engine(self.task, subscriptions=subscriptions, observe=self.events.append)
+        self.around: list[Event[Payload]] = []
+        self.engine = Engine(self.task, subscriptions=subscriptions, observe=self._hear)
         self.replies: list[list[Command]] = []
         self.running: dict[str, int] = {}
         self.timers: dict[str, Timer] = {}
@@ -134,6 +164,10 @@ class Drive:
                 self.overdue.pop(timer_id, None)
             case CloseTask(state):
                 self.closed = state
+
+    def _hear(self, event: Event[Payload]) -> None:
+        """What is said around a transition is kept apart from what is said in the task."""
+        (self.around if event.name.endswith("_transition") else self.events).append(event)
 
     def start(self, **given: Any) -> list[Command]:
         return self.tell(Start(**given))

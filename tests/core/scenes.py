@@ -7,23 +7,29 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from tasker_temporal.core.messages import Content, Refused, StepSucceeded
+from tasker_temporal.core.messages import Content, Failure, NotifierFailed, Refused, StepSucceeded
 from tasker_temporal.core.requests import (
+    Approve,
     ChangeStep,
     CompleteStep,
+    MoveTask,
     PauseTask,
+    Reject,
     ResolveStep,
     ResolveTask,
     ResumeTask,
     RetryFrom,
     RetryStep,
     RetryTask,
+    SkipStep,
+    Withdraw,
 )
 from tasker_temporal.core.snapshot import snapshot
 from tasker_temporal.core.subscribers import SUBSCRIPTIONS, Subscriptions
+from tasker_temporal.core.task_types import BATCH, CRITICAL
 from tasker_temporal.core.template import StepTemplate, Template
 from tasker_temporal.errors import RequestRefused
-from tests.core.driving import ONCE, STEADY, Drive, limits, seconds, step, template
+from tests.core.driving import AUDITED, ONCE, STEADY, Drive, approval, limits, seconds, step, template, terms
 
 Play = Callable[[Drive], None]
 
@@ -362,3 +368,71 @@ def reopened(drive: Drive) -> None:
     later = drive.reopened()
     later.ask(RetryTask)
     later.finish()
+
+
+@scene(approval("review", "ann", "bob", "cid", quorum=2), step("pay", "review"))
+def approved_by_two(drive: Drive) -> None:
+    drive.start(actor="sam")
+    drive.ask(Approve, actor="ann", step="review", form={"limit": 7})
+    drive.ask(Withdraw, actor="ann", step="review")
+    drive.ask(Approve, actor="bob", step="review")
+    drive.ask(Approve, actor="ann", step="review", form={"limit": 9})
+    drive.finish()
+
+
+@scene(step("a"), approval("review", "ann", "bob", after=["a"], quorum=2, notify=True, deadline=seconds(60)))
+def approved_before_it_opened(drive: Drive) -> None:
+    drive.start(actor="sam")
+    drive.ask(Approve, actor="ann", step="review", form={"limit": 7})
+    drive.ask(Approve, actor="bob", step="review", form={"limit": 9})
+    drive.finish()
+
+
+@scene(approval("review", "ann", notify=True), on_error="hold")
+def rejected_and_asked_again(drive: Drive) -> None:
+    drive.start(actor="sam")
+    drive.ask(Reject, actor="ann", step="review")
+    drive.tell(NotifierFailed("review", "review#1", "decided", Failure("SMTPError", "no route")))
+    drive.ask(RetryStep, step="review")
+    drive.ask(Approve, actor="ann", step="review", approval="review#2")
+
+
+@scene(
+    approval(
+        "review",
+        "ann",
+        deadline=seconds(60),
+        on_deadline="escalate",
+        escalate_to=("boss",),
+        notify=True,
+    )
+)
+def escalated_and_overdue(drive: Drive) -> None:
+    drive.start(actor="sam")
+    drive.wait(60)
+    drive.wait(60)
+
+
+@scene(step("a"), type=CRITICAL, approval=terms("ann", deadline=seconds(60)))
+def critical(drive: Drive) -> None:
+    drive.start(actor="sam")
+    drive.succeed("a")
+    drive.ask(Approve, actor="ann")
+
+
+@scene(step("a", retry=ONCE), step("b", after=["a"]), type=BATCH, on_error="hold")
+def batch_redone(drive: Drive) -> None:
+    """The step that was skipped is done after all."""
+    drive.start()
+    drive.succeed("a")
+    drive.fail("b", retryable=False)
+    drive.ask(SkipStep, step="b")
+    drive.ask(RetryFrom, step="b")
+    drive.finish()
+
+
+@scene(step("a"), type=AUDITED)
+def moved_on_request(drive: Drive) -> None:
+    drive.start()
+    drive.succeed("a")
+    drive.ask(MoveTask, to="complete")

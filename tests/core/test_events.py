@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tasker_temporal.core.catalogue import EVENTS
 from tasker_temporal.core.engine import Engine
-from tasker_temporal.core.events import EVENTS, Event, EventRegistry, Payload, RowWritten
+from tasker_temporal.core.events import Event, Payload, RowWritten, TaskTransitioned
 from tasker_temporal.core.machine import STEP_TABLE, TASK_TABLE, State
-from tasker_temporal.core.messages import Content, Start
-from tasker_temporal.core.requests import CancelTask
+from tasker_temporal.core.messages import Content, Failure, Published, Start, StepFailed, StepSucceeded
+from tasker_temporal.core.registry import RESERVED, Category, EventDefinition, EventRegistry
+from tasker_temporal.core.requests import CancelTask, CompleteStep
 from tasker_temporal.core.task import Task
 from tasker_temporal.errors import EventError, RequestRefused
 from tests.core.driving import BEGIN, KEY, Drive, started, step, template
@@ -20,7 +24,7 @@ EACH_SCENE = pytest.mark.parametrize("scene", SCENES.values(), ids=SCENES)
 
 
 def said(scene: Scene) -> list[Event[Payload]]:
-    return [event for run in scene.driven().runs for event in run.events]
+    return [event for run in scene.driven().runs for event in (*run.events, *run.around)]
 
 
 SAMPLES: dict[str, Event[Payload]] = {event.name: event for scene in SCENES.values() for event in said(scene)}
@@ -79,10 +83,112 @@ def test_a_registry_is_built_of_any_shapes() -> None:
     class Greeting(Payload):
         name: str
 
-    registry = EventRegistry({"greeted": Greeting})
-    assert list(registry) == ["greeted"]
-    event = registry.event("greeted", {"task_id": "t", "name": "ann"}, 3)
-    assert event == Event("greeted", Greeting(task_id="t", name="ann"), 3)
+    registry = EventRegistry([EventDefinition.step("greeted", Greeting, "Somebody was greeted.", "tests")])
+    assert list(registry) == ["step.greeted"]
+    event = registry.event("step.greeted", {"task_id": "t", "name": "ann"}, 3)
+    assert event == Event("step.greeted", Greeting(task_id="t", name="ann"), 3)
+
+
+def test_two_events_of_one_name_are_refused() -> None:
+    greeted = EventDefinition.task("greeted", Payload, "Somebody was greeted.", "tests")
+    with pytest.raises(EventError, match=r"event 'task\.greeted' is registered twice"):
+        EventRegistry([greeted, greeted])
+
+
+def test_an_event_is_known_by_its_name() -> None:
+    assert "step.completed" in EVENTS
+    assert "step.flown" not in EVENTS
+    assert EVENTS["step.completed"].category is Category.STEP
+    assert len(EVENTS) == len(list(EVENTS))
+
+
+@pytest.mark.parametrize("name", list(EVENTS))
+def test_every_event_says_what_it_means_and_who_says_it(name: str) -> None:
+    definition = EVENTS[name]
+    assert definition.description.endswith((".", "?"))
+    source = Path(find_spec(f"tasker_temporal.{definition.publisher}").origin or "").read_text()  # type: ignore[union-attr]
+    spoken = {*TASK_TABLE.values(), *STEP_TABLE.values()} | {event for event in EVENTS if event.endswith("_transition")}
+    assert name in spoken or f'"{name}"' in source
+
+
+@pytest.mark.parametrize("name", list(EVENTS))
+def test_the_category_of_an_event_is_told_by_its_namespace(name: str) -> None:
+    category, namespace = EVENTS[name].category, name.split(".")[0]
+    assert name.split(".")[0] in RESERVED
+    if category is not Category.STATE_MACHINE:
+        assert category == ("workflow" if namespace == "error" else namespace)
+
+
+@pytest.mark.parametrize("name", ["priced", "Order.priced", "order.", "order priced", ""])
+def test_a_custom_event_has_a_dotted_name(name: str) -> None:
+    with pytest.raises(EventError, match="expected dotted lower-case identifiers"):
+        EventDefinition.custom(name, "The order has its price.", 1, {})
+
+
+@pytest.mark.parametrize("namespace", sorted(RESERVED))
+def test_a_custom_event_is_not_in_a_namespace_of_the_library(namespace: str) -> None:
+    with pytest.raises(EventError, match=f"the namespace '{namespace}' is the library's own"):
+        EventDefinition.custom(f"{namespace}.priced", "The order has its price.", 1, {})
+
+
+# Before and after.
+
+
+@EACH_SCENE
+def test_every_move_is_told_before_and_after(scene: Scene) -> None:
+    for run in scene.driven().runs:
+        moved = [event for event in run.events if isinstance(event.payload, TaskTransitioned)]
+        assert [
+            (f"{event.name.split('.')[0]}.{when}_transition", event.cause, event.name)
+            for event in moved
+            for when in ("before", "after")
+        ] == [(event.name, event.cause, event.payload.event) for event in run.around]  # type: ignore[attr-defined]
+
+
+def test_a_listener_hears_before_of_and_after_a_move_in_this_order() -> None:
+    heard: list[str] = []
+    task = Task("task-1", template(step("a")), Content(b"{}"), KEY)
+    Engine(task, observe=lambda event: heard.append(event.name)).apply(Start(), BEGIN)
+    assert heard[:3] == ["task.before_transition", "task.initialize_requested", "task.after_transition"]
+
+
+# What handlers say.
+
+
+def priced(*, execution: int = 1) -> StepSucceeded:
+    return StepSucceeded("a", execution, Content(b"1"), (Published("order.priced", '{"cents": 7}'),))
+
+
+def test_what_a_handler_publishes_is_told_before_its_attempt_ends() -> None:
+    drive = started(step("a"))
+    drive.tell(priced())
+    assert [row.event for row in drive.rows[-3:]] == ["order.priced", "step.completed", "task.completed"]
+    told = drive.event("order.priced")
+    assert (told.step, told.execution, told.content) == ("a", 1, '{"cents": 7}')
+    row = drive.row("order.priced", "a")
+    assert row.kind == "noted"
+    assert row.metadata == {"execution": 1, **drive.task.trace(b'{"cents": 7}')}
+
+
+def test_what_a_failed_attempt_published_is_told_too() -> None:
+    drive = started(step("a"))
+    drive.tell(StepFailed("a", 1, Failure("Boom", "it broke"), (Published("order.tried", "{}"),)))
+    assert [event.name for event in drive.events if event.name.startswith(("order.", "step.f"))] == [
+        "order.tried",
+        "step.failed",
+    ]
+
+
+def test_what_an_attempt_published_that_nobody_awaits_is_not_told() -> None:
+    drive = started(step("a"), step("b"))
+    drive.ask(CompleteStep, step="a", result=1)
+    drive.tell(priced())
+    assert "order.priced" not in drive.said
+
+
+def test_the_envelope_of_a_custom_event_has_a_shape_too() -> None:
+    with pytest.raises(EventError, match=r"event 'order\.priced'.*"):
+        EVENTS.custom("order.priced", {"task_id": "t"}, 1)
 
 
 def test_a_payload_cannot_be_changed() -> None:
@@ -136,7 +242,8 @@ def test_an_observer_hears_of_a_message_when_all_of_it_was_applied() -> None:
     task = Task("task-1", template(step("a")), Content(b"{}"), KEY)
     Engine(task, observe=lambda event: heard.append((event.name, str(task.steps["a"].state)))).apply(Start(), BEGIN)
     assert {state for _, state in heard} == {"in_progress"}
-    assert [name for name, _ in heard][:2] == ["task.initialize_requested", "step.initialize_requested"]
+    told = [name for name, _ in heard if not name.endswith("_transition")]
+    assert told[:2] == ["task.initialize_requested", "step.initialize_requested"]
 
 
 def test_an_observer_hears_nothing_of_plans_and_refusals() -> None:

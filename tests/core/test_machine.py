@@ -6,9 +6,10 @@ from itertools import product
 
 import pytest
 
-from tasker_temporal.core.machine import DONE, OPEN, OVER, STEP_TABLE, TASK_TABLE, State, targets
+from tasker_temporal.core.machine import DONE, ENDS, OPEN, OVER, STEP_TABLE, TASK_TABLE, State, targets
 from tasker_temporal.core.messages import AUTOMATIC, Content, Failure, Message, Refused, TransitionTo
 from tasker_temporal.core.moves import IllegalMove
+from tasker_temporal.core.task_types import CRITICAL
 from tests.core.driving import Drive, dump, step, template
 
 STATES: list[State | None] = [None, *State]
@@ -133,12 +134,15 @@ def test_the_words_of_the_states_are_those_of_the_design_document() -> None:
         "resolved_manually",
         "skipped",
         "paused",
+        "pending_approval",
     ]
 
 
 def test_a_task_is_open_exactly_while_it_can_still_end_or_is_in_error_and_can_be_put_right() -> None:
     ends = {State.COMPLETE, State.ERROR, State.CANCELLED}
-    assert {state for state in State if ends & set(targets(TASK_TABLE, state))} == OPEN | {State.ERROR}
+    table = TASK_TABLE | CRITICAL.table
+    assert {state for state in State if ends & set(targets(table, state))} == OPEN | {State.ERROR}
+    assert set(State) - ENDS - {State.SKIPPED} == OPEN
 
 
 def test_done_is_over_without_having_been_cancelled() -> None:

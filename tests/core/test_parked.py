@@ -9,7 +9,7 @@ from tasker_temporal.core.messages import Content, StopStep
 from tasker_temporal.core.requests import CompleteStep, PauseTask, ResumeTask, SkipStep
 from tasker_temporal.core.waiting import waiting
 from tasker_temporal.errors import RequestRefused
-from tests.core.driving import Drive, dump, essence, limits, restored, seconds, started, step
+from tests.core.driving import Drive, approval, dump, essence, limits, restored, seconds, started, step
 
 
 def parked(*others: object, **options: object) -> Drive:
@@ -35,7 +35,12 @@ def test_its_end_starts_what_waits_for_it() -> None:
 
 
 def test_it_takes_no_place_in_the_window() -> None:
-    drive = started(step("a"), step("b"), step("gate", awaits="approval"), limits=limits(in_flight=1))
+    drive = started(
+        step("a"),
+        step("b"),
+        approval("gate", "ann"),
+        limits=limits(in_flight=1),
+    )
     assert drive.states == {"a": "in_progress", "b": "pending", "gate": "in_progress"}
     drive.succeed("a")
     assert drive.ran() == ["a", "b"]
@@ -58,7 +63,7 @@ def test_its_deadline_fails_it_without_anything_to_stop() -> None:
 
 
 def test_cancelling_ends_it_at_once_and_waits_for_what_runs() -> None:
-    drive = started(step("gate", awaits="event"), step("a"), step("last", awaits="approval"))
+    drive = started(step("gate", awaits="event"), step("a"), approval("last", "ann"))
     drive.cancel()
     assert drive.states == {"gate": "cancelled", "a": "in_progress", "last": "cancelled"}
     assert drive.state == "in_progress"
@@ -94,10 +99,10 @@ def test_one_that_became_viable_while_paused_opens_at_resume() -> None:
 
 
 def test_it_says_what_it_waits_for_and_until_when() -> None:
-    drive = started(step("gate", awaits="event", deadline=seconds(60)), step("ok", awaits="approval"))
-    event, approval = waiting(drive.task)
+    drive = started(step("gate", awaits="event", deadline=seconds(60)), approval("ok", "ann"))
+    event, people = waiting(drive.task)
     assert (event.kind, event.step, event.until) == ("event", "gate", drive.now + seconds(60))
-    assert (approval.kind, approval.step, approval.until) == ("approval", "ok", None)
+    assert (people.kind, people.step, people.until) == ("approval", "ok", None)
 
 
 def test_a_snapshot_keeps_what_is_parked_and_what_came_early() -> None:

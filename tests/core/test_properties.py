@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tasker_temporal.core.intake.legality import legal_requests
 from tasker_temporal.core.joins import answer
-from tasker_temporal.core.machine import DONE, OVER, State
+from tasker_temporal.core.machine import DONE, OVER, STEP_TABLE, TASK_TABLE, State
 from tasker_temporal.core.messages import DROPPED, Content, Refused, RunStep, StepSucceeded
 from tasker_temporal.core.report import completion_percentage, report
 from tasker_temporal.core.requests import (
@@ -30,7 +30,7 @@ from tasker_temporal.core.requests import (
     SkipStep,
     StepAsk,
 )
-from tasker_temporal.core.rows import verify
+from tasker_temporal.core.rows import TASK, verify
 from tasker_temporal.core.task import Task
 from tasker_temporal.core.template import Argument, Limits, Retry, StepTemplate, Template
 from tasker_temporal.core.waiting import waiting
@@ -172,6 +172,8 @@ def allowed(task: Task, request: Ask) -> bool:
     if isinstance(request, ResolveStep):
         takers = [step for step in task.steps.values() if request.step in step.template.required]
         return all(step.state in OVER for step in takers)
+    if isinstance(request, ChangeStep):
+        return task.template.step(request.step).retryable
     if isinstance(request, RetryFrom):
         below = {request.step}
         for step in task.steps.values():  # In declared order, which is one in which they can run.
@@ -247,6 +249,45 @@ def test_the_audit_is_whole_at_any_moment(flow: Template, chosen: Sequence[int])
 
 @MODEST
 @given(flows(), choices)
+def test_every_transition_is_one_of_the_tables_and_begins_where_the_last_one_ended(
+    flow: Template, chosen: Sequence[int]
+) -> None:
+    *_, last = Wanderer(flow).wander(chosen)
+    states: dict[str, State] = {}
+    for row in (row for run in last.runs for row in run.rows if row.kind == "transition"):
+        before, after = states.get(row.entity), State(str(row.to_state))
+        assert (None if row.from_state is None else State(row.from_state)) is before
+        assert (TASK_TABLE if row.entity == TASK else STEP_TABLE)[before, after] == row.event
+        states[row.entity] = after
+
+
+@MODEST
+@given(flows(), choices)
+def test_no_request_is_lost_whether_it_is_legal_or_not(flow: Template, chosen: Sequence[int]) -> None:
+    wanderer, asked = Wanderer(flow), []
+    for number, _ in enumerate(wanderer.roam(chosen)):
+        drive = wanderer.drive
+        if drive.task.is_open:
+            some = requests(drive)
+            asked.append(request := some[number * 7 % len(some)].model_copy(update={"actor": f"person {number}"}))
+            signal(drive, request)
+    wanderer.drive.finish()
+    rows = [row for run in wanderer.drive.runs for row in run.rows]
+    assert {request.actor for request in asked} <= {row.actor for row in rows}
+    assert verify(rows, chain_start(wanderer.drive.task)) == wanderer.drive.task.head
+    assert not wanderer.drive.task.is_open
+
+
+def signal(drive: Drive, request: Ask) -> None:
+    """As the shell takes what nobody waits for: a refusal is a row."""
+    try:
+        drive.tell(request)
+    except RequestRefused as error:
+        drive.tell(Refused(error.rule, request.actor, request.reason))
+
+
+@MODEST
+@given(flows(), choices)
 def test_every_task_ends_when_all_commands_are_answered(flow: Template, chosen: Sequence[int]) -> None:
     for last in Wanderer(flow).wander(chosen):
         assert (last.closed is None) == last.task.is_open
@@ -280,6 +321,7 @@ def test_an_open_task_always_says_what_it_waits_for(flow: Template, chosen: Sequ
         assert all(line.what and not line.what.endswith(": ") for line in lines)
         assert bool(lines) == drive.task.is_open
         assert all(line.until is None or line.until in dues for line in lines)
+        assert all(line.since is not None and line.since <= drive.now for line in lines)
         told = report(drive.task)
         assert {name: str(step.state) for name, step in told.steps.items()} == drive.states
 

@@ -22,6 +22,7 @@ ALLOWED = {
     "dataclasses",
     "datetime",
     "enum",
+    "fnmatch",
     "functools",
     "graphlib",
     "hashlib",

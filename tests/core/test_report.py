@@ -7,6 +7,7 @@ import pytest
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import seconds_until
 from tasker_temporal.core.report import ErrorReport, StepReport, report, waits_for
+from tasker_temporal.core.requests import PauseTask
 from tasker_temporal.core.waiting import Wait, waiting
 from tests.core.driving import BEGIN, ONCE, STEADY, Drive, limits, seconds, started, step, template
 
@@ -168,8 +169,20 @@ def test_a_running_step_is_waited_for_since_it_began() -> None:
     drive = running()
     assert waiting(drive.task) == (
         Wait(kind="execution", step="a", what="execution 1 of its handler", since=BEGIN, could=("complete_step",)),
-        Wait(kind="dependency", step="b", what="these steps to be over: a", could=PENDING),
+        Wait(kind="dependency", step="b", what="these steps to be over: a", since=BEGIN, could=PENDING),
     )
+
+
+def test_a_running_step_says_by_when_it_must_be_over_and_where_it_runs() -> None:
+    drive = started(step("a", deadline=seconds(60), task_queue="gpu"))
+    assert (line(drive, "a").until, line(drive, "a").task_queue) == (BEGIN + seconds(60), "gpu")
+
+
+def test_a_second_attempt_runs_since_it_began_itself() -> None:
+    drive = backing_off()
+    drive.wait(4)
+    assert line(drive, "a").since == BEGIN + seconds(4)
+    assert line(drive, "b").since == BEGIN
 
 
 def test_a_viable_step_waits_for_a_place() -> None:
@@ -177,9 +190,35 @@ def test_a_viable_step_waits_for_a_place() -> None:
     assert line(ready(), "b").kind == "window"
 
 
+def test_a_viable_step_waits_since_the_last_that_it_depends_on_was_over() -> None:
+    drive = started(step("a"), step("x"), step("b", "a"), limits=limits(in_flight=1))
+    drive.now += seconds(3)
+    drive.succeed("a")
+    drive.now += seconds(2)
+    assert (line(drive, "b").kind, line(drive, "b").since) == ("window", BEGIN + seconds(3))
+
+
+def test_what_waits_because_others_failed_names_them() -> None:
+    drive = started(step("a", retry=ONCE), step("x"), step("b"), on_failure="stop", limits=limits(in_flight=2))
+    drive.now += seconds(2)
+    drive.fail("a")
+    found = line(drive, "b")
+    assert (found.kind, found.what) == ("failure", "nothing new to start, because these failed: a")
+    assert found.since == BEGIN
+
+
+def test_a_pause_lasts_since_it_was_asked_for() -> None:
+    drive = started(step("a"), step("b", "a"))
+    drive.now += seconds(7)
+    drive.ask(PauseTask)
+    drive.now += seconds(7)
+    assert line(drive, None).since == BEGIN + seconds(7)
+    assert line(drive.continued(), None).since == BEGIN + seconds(7)
+
+
 def test_a_backoff_says_which_attempt_comes_when_and_after_what() -> None:
     found = line(backing_off(), "a")
-    assert (found.kind, found.until) == ("backoff", BEGIN + seconds(4))
+    assert (found.kind, found.since, found.until) == ("backoff", BEGIN, BEGIN + seconds(4))
     assert found.what == "attempt 2 of 3, after Boom: it broke"
     assert found.could == ("skip", "retry_step", "resolve_step", "complete_step", "change_step")
 
@@ -202,7 +241,8 @@ def test_a_cancellation_says_who_asked_and_until_when_it_waits() -> None:
     drive = running()
     drive.cancel("bob")
     found = line(drive, None)
-    assert (found.kind, found.until, found.could) == ("cancellation", BEGIN + seconds(30), ())
+    assert (found.kind, found.since, found.until) == ("cancellation", BEGIN, BEGIN + seconds(30))
+    assert found.could == ()
     assert found.what == "'bob' cancelled it; 1 running steps are being stopped"
 
 
@@ -211,6 +251,13 @@ def test_a_draining_task_says_why_nothing_starts() -> None:
     drive.drain()
     assert line(drive, None).kind == "drain"
     assert line(drive, None).what == "the run's history is long: nothing starts until it continues as new"
+    assert line(drive, None).since == BEGIN
+
+
+def test_what_a_draining_task_does_not_start_waits_for_that() -> None:
+    drive = ready()
+    drive.drain()
+    assert (line(drive, "b").kind, line(drive, "b").what) == ("drain", "the run to continue as new")
 
 
 def test_what_is_overdue_is_due_at_once() -> None:

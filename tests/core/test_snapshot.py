@@ -9,7 +9,7 @@ import pytest
 
 from tasker_temporal.core.messages import DROPPED, Content, RunContinued, RunStep, StartTimer, StepSucceeded
 from tasker_temporal.core.rows import verify
-from tasker_temporal.core.snapshot import restore, snapshot
+from tasker_temporal.core.snapshot import FULL_BYTES, SPARE_BYTES, restore, snapshot
 from tasker_temporal.core.task import INTERPRETER, Task
 from tests.core.driving import (
     BEGIN,
@@ -210,11 +210,46 @@ def test_results_that_nobody_needs_any_more_are_dropped() -> None:
     assert [stored(drive)["steps"][name]["result"] for name in "abcd"] == [None] * 4
 
 
+def kept(drive: Drive) -> list[str]:
+    return [name for name, plain in stored(drive)["steps"].items() if plain.get("result") is not None]
+
+
+def test_of_the_results_that_no_open_step_asks_for_the_smallest_are_kept() -> None:
+    sizes = {"a": SPARE_BYTES // 2, "b": 10, "c": SPARE_BYTES // 2, "d": 10, "e": 9}
+    drive = started(*map(step, sizes), step("z", *sizes), step("keeper"))
+    for name, size in sizes.items():
+        drive.succeed(name, data=b"x" * size)
+    assert kept(drive) == list(sizes)
+    drive.succeed("z")
+    assert kept(drive) == ["a", "b", "d", "e"]
+
+
+def test_no_spare_result_is_kept_beside_large_ones_that_are_needed() -> None:
+    drive = started(step("a"), step("b", "a"), step("large"), step("y", "large", after=["keeper"]), step("keeper"))
+    drive.succeed("a", "b")
+    assert kept(drive) == ["a"]
+    drive.succeed("large", data=b"x" * FULL_BYTES)
+    assert kept(drive) == ["large"]
+
+
+@pytest.mark.parametrize("end", ["complete", "cancelled", "error"])
+def test_spare_results_are_kept_only_while_the_task_may_go_on(end: str) -> None:
+    drive = started(step("a"), step("b", "a"), step("c", after=["b"], retry=ONCE))
+    drive.succeed("a", "b")
+    if end == "cancelled":
+        drive.cancel()
+        drive.stop("c")
+    else:
+        drive.succeed("c") if end == "complete" else drive.fail("c")
+    assert drive.closed == end
+    assert kept(drive) == (["a"] if end == "error" else [])
+
+
 def test_a_dropped_result_is_still_one_that_came() -> None:
     """The first run's `b` has taken it, and the second run still lets `c` know that it was there."""
     drive = started(step("a"), step("b", "a"), step("c", after=["a", "b"]))
     drive.drain()
-    drive.succeed("a")
+    drive.succeed("a", data=b"x" * SPARE_BYTES)
     later = drive.continued()
     later.drain()
     later.succeed("b")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tasker_temporal.core import subscribers
-from tasker_temporal.core.events import EVENTS
+from tasker_temporal.core.catalogue import EVENTS
 from tasker_temporal.core.messages import Refused, RunStep
 from tasker_temporal.core.subscribers import SUBSCRIPTIONS, Subscriber
 from tests.core.driving import Drive, step, template

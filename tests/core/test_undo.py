@@ -75,7 +75,7 @@ def test_a_message_that_is_broken_off_at_any_moment_leaves_no_trace(scene: Scene
         (Announce("workflow.nonsense"), "event 'workflow.nonsense' is not registered"),
         (Announce("workflow.no_viable_steps", {"step": "a"}), "Extra inputs are not permitted"),
         (Note("workflow.viable_steps_discovered"), "Extra inputs are not permitted"),
-        (Note("step.outcome_noted"), "Field required"),
+        (Note("step.outcome_noted"), "should be a valid string"),
     ],
 )
 def test_a_wrong_event_leaves_no_trace_of_what_was_before_it(said: Message, complaint: str) -> None:

@@ -7,7 +7,7 @@ import pytest
 from docs.hooks import PARTS, generated
 from tasker_temporal import errors
 from tasker_temporal.cli import tasker
-from tasker_temporal.core.events import EVENTS
+from tasker_temporal.core.catalogue import EVENTS
 from tasker_temporal.core.machine import STEP_TABLE, TASK_TABLE, Table
 from tasker_temporal.core.subscribers import SUBSCRIPTIONS
 from tests.docs.blocks import pages

@@ -8,7 +8,7 @@ from functools import reduce
 
 import pytest
 
-from tasker_temporal.core.events import EVENTS
+from tasker_temporal.core.catalogue import EVENTS
 from tasker_temporal.core.machine import STEP_TABLE, TASK_TABLE
 from tests.docs.blocks import ROOT
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.report import ErrorReport, StepReport, TaskReport
+from tasker_temporal.core.task_types import BATCH, CRITICAL
 from tasker_temporal.core.template import Argument, StepTemplate, Template
 from tasker_temporal.graph import FORMATS, Graph, graph_of, machine_of
 
@@ -96,6 +97,8 @@ def pictured() -> dict[str, Graph]:
         "run": run(),
         "task": machine_of("task"),
         "step": machine_of("step"),
+        "critical": machine_of(CRITICAL),
+        "batch": machine_of(BATCH),
     }
 
 

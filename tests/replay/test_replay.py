@@ -20,7 +20,8 @@ from temporalio.worker import Replayer
 from temporalio.workflow import NondeterminismError
 
 from tasker_temporal import TaskerPlugin
-from tasker_temporal.core.events import EVENTS, RowWritten
+from tasker_temporal.core.catalogue import EVENTS
+from tasker_temporal.core.events import RowWritten
 from tests.replay import shelf
 from tests.replay.scenes import SCENES
 

@@ -7,15 +7,20 @@ from typing import Any, Final
 
 from pydantic_core import to_json
 
-from tasker_temporal.core.intake.legality import require_legal
+from tasker_temporal.core.guards import requestable
+from tasker_temporal.core.intake.legality import legal_requests, require_legal
+from tasker_temporal.core.intake.votes import approve, reject, withdraw
 from tasker_temporal.core.machine import OVER, State
-from tasker_temporal.core.messages import DROPPED, Announce, Content, Message, Note, StopStep, TransitionTo
+from tasker_temporal.core.messages import DROPPED, Announce, Content, Failure, Message, Note, StopStep, TransitionTo
 from tasker_temporal.core.requests import (
+    Approve,
     Ask,
     CancelTask,
     ChangeStep,
     CompleteStep,
+    MoveTask,
     PauseTask,
+    Reject,
     ResolveStep,
     ResolveTask,
     ResumeTask,
@@ -23,8 +28,10 @@ from tasker_temporal.core.requests import (
     RetryStep,
     RetryTask,
     SkipStep,
+    Withdraw,
 )
 from tasker_temporal.core.task import Step, Task
+from tasker_temporal.core.task_types import known
 from tasker_temporal.errors import RequestRefused
 
 
@@ -41,10 +48,12 @@ def _to(state: State) -> Callable[[Ask, Task], Iterator[Message]]:
     return door
 
 
-def _retry(request: RetryTask, task: Task) -> Iterator[Message]:
-    if task.problems:
-        raise RequestRefused("its context is not valid: start another task with a valid one", ("resolve", "cancel"))
-    yield TransitionTo(None, State.PENDING, actor=request.actor, reason=request.reason)
+def _move(request: MoveTask, task: Task) -> Iterator[Message]:
+    places = requestable(task)
+    if request.to not in places:
+        raise RequestRefused(f"no row leads from {task.state} to {request.to!r} now: expected {' or '.join(places)}")
+    failure = Failure("MovedToError", request.reason, retryable=False) if request.to == State.ERROR else None
+    yield TransitionTo(None, known(request.to), {}, request.actor, request.reason, failure=failure)
 
 
 def _skip(request: SkipStep, task: Task) -> Iterator[Message]:
@@ -115,6 +124,9 @@ def _change_step(request: ChangeStep, task: Task) -> Iterator[Message]:
     change = {name: value for name, value in plain.items() if value is not None}
     if not change:
         raise RequestRefused("it changes nothing: expected attempts, timeout, task_queue or config")
+    if request.attempts is not None and not task.template.step(request.step).retryable:
+        rule = f"step {request.step!r} is declared with retryable=False, so it has one attempt: retry it by hand"
+        raise RequestRefused(rule, legal_requests(task, request.step))
     said = {name: task.trace(to_json(value)) if name == "config" else value for name, value in change.items()}
     yield Note("step.changed", request.step, said, request.actor, request.reason, change=change)
 
@@ -135,7 +147,7 @@ _DOORS: Final[Mapping[type[Ask], Callable[[Any, Task], Iterator[Message]]]] = {
     CancelTask: _cancel,
     PauseTask: _to(State.PAUSED),
     ResumeTask: _to(State.IN_PROGRESS),
-    RetryTask: _retry,
+    RetryTask: _to(State.PENDING),
     ResolveTask: _to(State.RESOLVED_MANUALLY),
     SkipStep: _skip,
     RetryStep: _retry_step,
@@ -143,6 +155,10 @@ _DOORS: Final[Mapping[type[Ask], Callable[[Any, Task], Iterator[Message]]]] = {
     ResolveStep: _resolve_step,
     CompleteStep: _complete_step,
     ChangeStep: _change_step,
+    MoveTask: _move,
+    Approve: approve,
+    Reject: reject,
+    Withdraw: withdraw,
 }
 
 ASKS: Final = {kind: _checked(door, kind.model_fields["request"].default) for kind, door in _DOORS.items()}

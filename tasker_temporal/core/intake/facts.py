@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from tasker_temporal.core.ballots import approval_id, terms_of
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import (
     Drain,
@@ -12,6 +13,7 @@ from tasker_temporal.core.messages import (
     HandlerMissing,
     Message,
     Note,
+    NotifierFailed,
     Refused,
     RunContinued,
     RunReopened,
@@ -29,6 +31,7 @@ from tasker_temporal.core.task import Step, Task
 
 def _start(fact: Start, task: Task) -> Iterator[Message]:
     task.problems = fact.problems
+    task.requester = fact.actor
     task.cancelled_by = fact.cancelled_by or task.cancelled_by
     yield TransitionTo(None, State.PENDING, actor=fact.actor, reason=fact.reason)
 
@@ -36,6 +39,7 @@ def _start(fact: Start, task: Task) -> Iterator[Message]:
 def _succeeded(fact: StepSucceeded, task: Task) -> Iterator[Message]:
     step = task.steps[fact.step]
     if _is_awaited(step, fact.execution):
+        yield from _published(fact, step, task)
         yield TransitionTo(fact.step, State.COMPLETE, result=fact.result, cause=step.row)
     else:
         yield _late(fact.step, fact.execution, "complete", {"result": task.trace(fact.result.data)})
@@ -44,10 +48,18 @@ def _succeeded(fact: StepSucceeded, task: Task) -> Iterator[Message]:
 def _failed(fact: StepFailed, task: Task) -> Iterator[Message]:
     step = task.steps[fact.step]
     if _is_awaited(step, fact.execution):
+        yield from _published(fact, step, task)
         yield TransitionTo(fact.step, State.ERROR, failure=fact.failure, cause=step.row)
     else:
         error = {"type": fact.failure.type, **task.trace(fact.failure.message.encode())}
         yield _late(fact.step, fact.execution, "error", {"error": error})
+
+
+def _published(fact: StepSucceeded | StepFailed, step: Step, task: Task) -> Iterator[Message]:
+    """What the handler said is told before the end of its attempt, which may be the end of the task."""
+    for name, content in fact.published:
+        said = {"execution": fact.execution, **task.trace(content.encode())}
+        yield Note(name, fact.step, said, cause=step.row, content=content)
 
 
 def _stopped(fact: StepStopped, task: Task) -> Iterator[Message]:
@@ -89,7 +101,9 @@ def _backoff_over(timer: Timer, task: Task) -> Iterator[Message]:
 
 def _deadline_over(timer: Timer, task: Task) -> Iterator[Message]:
     step = task.steps[timer.step or ""]
-    if step.state is State.IN_PROGRESS:
+    if step.state is State.IN_PROGRESS and step.template.approval is not None:
+        yield from _approval_over(timer, task)
+    elif step.state is State.IN_PROGRESS:
         failure = Failure("StepDeadlineExceeded", f"not over within {step.template.deadline}", retryable=False)
         yield TransitionTo(timer.step, State.ERROR, failure=failure, cause=timer.cause)
     elif step.final is None and step.state is State.ERROR:
@@ -110,12 +124,25 @@ def _hold_over(timer: Timer, task: Task) -> Iterator[Message]:
     yield Note("task.hold_ended", cause=timer.cause)
 
 
+def _approval_over(timer: Timer, task: Task) -> Iterator[Message]:
+    """It escalates once; then what the deadline decides is decided by no vote."""
+    terms, id = terms_of(task, timer.step), approval_id(task, timer.step)
+    assert terms is not None
+    if terms.on_deadline == "escalate" and not task.ballots[id].escalated:
+        yield Note("approval.escalated", timer.step, {"approval": id}, cause=timer.cause)
+    else:
+        decision = "approved" if terms.on_deadline == "approve" else "overdue"
+        said = {"approval": id, "decision": decision, "votes": []}
+        yield Note("approval.decided", timer.step, said, cause=timer.cause)
+
+
 TIMERS: Final[Mapping[str, Callable[[Timer, Task], Iterator[Message]]]] = {
     "backoff": _backoff_over,
     "deadline": _deadline_over,
     "handler": _handler_wait_over,
     "grace": _grace_over,
     "hold": _hold_over,
+    "approval": _approval_over,
 }
 
 
@@ -136,6 +163,12 @@ def _refused(fact: Refused, task: Task) -> Iterator[Message]:
     yield Note("workflow.request_refused", step_of(fact.entity), metadata, fact.actor, fact.reason, refused=True)
 
 
+def _not_notified(fact: NotifierFailed, task: Task) -> Iterator[Message]:
+    error = {"type": fact.failure.type, **task.trace(fact.failure.message.encode())}
+    said = {"approval": fact.approval, "kind": fact.kind, "error": error}
+    yield Note("approval.notification_failed", fact.step, said)
+
+
 FACTS: Final[Mapping[type, Callable[[Any, Task], Iterator[Message]]]] = {
     Start: _start,
     StepSucceeded: _succeeded,
@@ -143,6 +176,7 @@ FACTS: Final[Mapping[type, Callable[[Any, Task], Iterator[Message]]]] = {
     StepStopped: _stopped,
     HandlerMissing: _missing,
     TimerFired: _fired,
+    NotifierFailed: _not_notified,
     Drain: _long,
     RunContinued: _continued,
     RunReopened: _reopened,

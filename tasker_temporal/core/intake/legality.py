@@ -1,11 +1,14 @@
-"""When is a request legal? Two tables, and the sentence that a refusal says."""
+"""When is a request legal? Two tables, what they cannot say of a task, and the sentence that a refusal says."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Final
 
+from tasker_temporal.core.ballots import AWAITED, approval_id, is_awaited, terms_of, votes_so_far
+from tasker_temporal.core.guards import requestable
 from tasker_temporal.core.machine import OPEN, State
-from tasker_temporal.core.requests import Ask, StepAsk
+from tasker_temporal.core.requests import Ask, StepAsk, VoteAsk
 from tasker_temporal.core.task import Task
 from tasker_temporal.errors import RequestRefused
 
@@ -17,8 +20,9 @@ TASK_REQUESTS: Final[dict[str, frozenset[State]]] = {
     "resume": frozenset({S.PAUSED}),
     "retry": frozenset({S.ERROR}),
     "resolve": frozenset({S.ERROR}),
+    "move": frozenset(),
 }
-"""The states of the task in which each request about it is legal."""
+"""The states of the task in which each request about it is legal; `move` depends on the rows of its type."""
 
 STEP_REQUESTS: Final[dict[str, frozenset[State]]] = {
     "skip": frozenset({S.PENDING, S.ERROR}),
@@ -31,13 +35,49 @@ STEP_REQUESTS: Final[dict[str, frozenset[State]]] = {
 """The states of a step in which each request about it is legal, while its task is open."""
 
 
+def _no_retry(task: Task) -> str | None:
+    return "its context is not valid: start another task with a valid one" if task.problems else None
+
+
+TASK_GUARDS: Final[Mapping[str, Callable[[Task], str | None]]] = {"retry": _no_retry}
+"""Why a request about the task is refused though its state allows it; None if it is not."""
+
+VOTES: Final = ("approve", "reject", "withdraw")
+"""Legal while the approval is open, and early, while it is not open yet."""
+
+
 def legal_requests(task: Task, step: str | None = None) -> tuple[str, ...]:
-    """The requests that the tables allow now, for the task, or for one step of it."""
+    """The requests that are legal now for the task, or that its table allows for one step of it."""
     if not task.is_open or task.cancelling is not None:
         return ()
-    if step is None:
-        return tuple(name for name, states in TASK_REQUESTS.items() if task.state in states)
-    return tuple(name for name, states in STEP_REQUESTS.items() if task.steps[step].state in states)
+    if step is not None:
+        state = task.steps[step].state
+        found = [name for name, states in STEP_REQUESTS.items() if state in states and not _barred(name, task, step)]
+    else:
+        found = [name for name in TASK_REQUESTS if _is_for(name, task) and _objection(name, task) is None]
+    return (*found, *_votes(task, step))
+
+
+def _is_for(name: str, task: Task) -> bool:
+    """A state of a type's own is as open as any."""
+    own = name == "cancel" and task.state in task.template.type.states
+    return own or (name == "move" and bool(requestable(task))) or task.state in TASK_REQUESTS[name]
+
+
+def _barred(name: str, task: Task, step: str) -> str | None:
+    """Why a request about a step is not legal, although the step's state would allow it."""
+    known = task.steps[step]
+    if name == "complete_step" and known.template.approval is not None and known.state is S.IN_PROGRESS:
+        return f"step {step!r} is decided by votes"
+    if name == "retry_from" and task.state in task.template.type.waits:
+        return f"the task is {task.state}, where no step runs: it must be moved, or rejected, first"
+    return None
+
+
+def _votes(task: Task, step: str | None) -> tuple[str, ...]:
+    if not is_awaited(task, step):
+        return ()
+    return ("approve", "reject", "withdraw") if votes_so_far(task, approval_id(task, step)) else ("approve", "reject")
 
 
 def require_legal(asked: Ask, name: str, task: Task) -> None:
@@ -50,7 +90,7 @@ def require_legal(asked: Ask, name: str, task: Task) -> None:
         raise RequestRefused(f"the task is being cancelled, as {task.cancelled_by[0]!r} asked")
     if not task.is_open:
         raise RequestRefused(f"the task is {task.state}: only an open task takes requests")
-    step = asked.step if isinstance(asked, StepAsk) else None
+    step = asked.step if isinstance(asked, StepAsk | VoteAsk) else None
     if step is not None and step not in task.steps:
         raise RequestRefused(f"there is no step {step!r}; there are {', '.join(task.steps) or 'none'}")
     legal = legal_requests(task, step)
@@ -58,11 +98,33 @@ def require_legal(asked: Ask, name: str, task: Task) -> None:
         raise RequestRefused(_rule(name, step, task), legal)
 
 
+def _objection(name: str, task: Task) -> str | None:
+    return TASK_GUARDS[name](task) if name in TASK_GUARDS else None
+
+
 def _rule(name: str, step: str | None, task: Task) -> str:
     who = "the task" if step is None else f"step {step!r}"
     state = task.state if step is None else task.steps[step].state
+    if name == "move":
+        return f"the task is {state}: its type {task.template.type.name!r} has no row out of it that is asked for"
+    if step is not None and (why := _barred(name, task, step)) is not None:
+        return why
+    if name in VOTES:
+        return _no_vote(name, step, task, f"{who} is {state}")
     states = TASK_REQUESTS[name] if step is None else STEP_REQUESTS[name]
+    if state in states and (objection := _objection(name, task)) is not None:
+        return objection
     return f"{who} is {state}: {name!r} is legal for one that is {_any_of(states)}"
+
+
+def _no_vote(name: str, step: str | None, task: Task, stands: str) -> str:
+    if terms_of(task, step) is None and step is None:
+        return f"the task has no approval of its own: {name!r} needs the step that has one"
+    if terms_of(task, step) is None:
+        return f"step {step!r} is no approval: nobody votes on it"
+    if name == "withdraw" and is_awaited(task, step):
+        return f"nobody has voted on {approval_id(task, step)!r}"
+    return f"{stands}: {name!r} is legal for one that is {_any_of(AWAITED[step is None])}"
 
 
 def _any_of(states: frozenset[State]) -> str:

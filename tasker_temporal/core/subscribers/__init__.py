@@ -11,6 +11,16 @@ from typing import Any, Final
 
 from tasker_temporal.core.events import Event
 from tasker_temporal.core.messages import Message
+from tasker_temporal.core.subscribers.approver import (
+    count_votes,
+    escalate,
+    notify_decided,
+    notify_escalated,
+    notify_opened,
+    request_approval,
+    request_task_approval,
+    settle,
+)
 from tasker_temporal.core.subscribers.canceller import cancel_steps, go_on_cancelling
 from tasker_temporal.core.subscribers.error_handler import handle_failure, handle_passed_deadline
 from tasker_temporal.core.subscribers.orchestrator import (
@@ -28,6 +38,7 @@ from tasker_temporal.core.subscribers.task_finalizer import (
     fail_unclear,
     finalize,
     hold_reopened,
+    move_on,
 )
 from tasker_temporal.core.subscribers.timekeeper import (
     fire_overdue,
@@ -48,7 +59,7 @@ SUBSCRIPTIONS: Final[Subscriptions] = {
     "task.start_requested": [announce_task_started],
     "workflow.task_started": [discover],
     "workflow.viable_steps_discovered": [start_steps],
-    "step.execution_requested": [start_deadline, run_step],
+    "step.execution_requested": [start_deadline, run_step, request_approval],
     "step.completed": [stop_timers, announce_step_over],
     "step.completed_manually": [stop_timers, announce_step_over, retry_unblocked_task],
     "step.resolved_manually": [stop_timers, announce_step_over, retry_unblocked_task],
@@ -58,7 +69,13 @@ SUBSCRIPTIONS: Final[Subscriptions] = {
     "error.retry_wanted": [schedule_retry],
     "step.backoff": [discover],
     "step.retry_requested": [stop_backoff, discover, retry_unblocked_task],
-    "workflow.round_begun": [discover],
+    "workflow.round_begun": [retry_unblocked_task, discover],
+    "approval.requested": [count_votes, notify_opened],
+    "approval.voted": [count_votes],
+    "approval.escalated": [escalate, notify_escalated],
+    "approval.decided": [notify_decided, settle],
+    "task.approval_requested": [request_task_approval],
+    "task.moved": [move_on],
     "step.deadline_exceeded": [handle_passed_deadline],
     "step.max_retries_reached": [stop_timers, discover],
     "step.failed_permanently": [stop_timers, discover],

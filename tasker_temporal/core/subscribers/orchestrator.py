@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tasker_temporal.core.events import Event, StepTransitioned, TaskTransitioned
+from tasker_temporal.core.events import Event, StepsNamed, StepTransitioned, TaskTransitioned
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Announce, Message, Note, TransitionTo
 from tasker_temporal.core.task import NOBODY, Task
@@ -28,7 +28,7 @@ def announce_task_started(event: Event[TaskTransitioned], task: Task) -> Iterato
     yield Announce("workflow.task_started")
 
 
-def retry_unblocked_task(event: Event[StepTransitioned], task: Task) -> Iterator[Message]:
+def retry_unblocked_task(event: Event[StepTransitioned | StepsNamed], task: Task) -> Iterator[Message]:
     """Whoever removes the last failure of a held task wants it to go on, unless its context is not valid."""
     if task.state is State.ERROR and not task.counts[State.ERROR] and not task.problems:
         yield TransitionTo(None, State.PENDING, reason="its last failure was removed")

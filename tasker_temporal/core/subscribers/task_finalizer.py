@@ -6,9 +6,20 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 from tasker_temporal.core.events import Event, Payload, RowWritten, StepsNamed, TaskTransitioned, Unclear
+from tasker_temporal.core.guards import next_row
 from tasker_temporal.core.machine import State
-from tasker_temporal.core.messages import Announce, CloseTask, Message, StartTimer, StopTimer, Timer, TransitionTo
+from tasker_temporal.core.messages import (
+    Announce,
+    CloseTask,
+    Failure,
+    Message,
+    StartTimer,
+    StopTimer,
+    Timer,
+    TransitionTo,
+)
 from tasker_temporal.core.task import HOLD, Task
+from tasker_temporal.core.task_types import Move, known
 
 RECONSIDER = timedelta(seconds=10)
 """How long a task stays open that was reopened for a request and is in error all the same."""
@@ -16,8 +27,8 @@ RECONSIDER = timedelta(seconds=10)
 
 def finalize(event: Event[Payload], task: Task) -> Iterator[Message]:
     """Complete, cancelled, blocked by failures, still waiting, or unclear: in this order."""
-    if task.all_done and task.cancelling is None:
-        yield TransitionTo(None, State.COMPLETE)
+    if task.cancelling is None and (row := next_row(task)) is not None:
+        yield _moved(task, row)
     elif task.in_flight or (task.parked and task.cancelling is None):
         return
     elif task.cancelling is not None:
@@ -32,6 +43,21 @@ def finalize(event: Event[Payload], task: Task) -> Iterator[Message]:
     else:
         found = {str(state): count for state, count in task.counts.items() if count}
         yield Announce("workflow.task_state_unclear", {"found": found})
+
+
+def move_on(event: Event[TaskTransitioned], task: Task) -> Iterator[Message]:
+    """In a state of its type's own a task waits, unless a row leads on by itself."""
+    if (row := next_row(task)) is not None:
+        yield _moved(task, row)
+
+
+def _moved(task: Task, row: Move) -> TransitionTo:
+    """A row into `error` says which steps did not end as it was expected."""
+    if row.to != State.ERROR:
+        return TransitionTo(None, known(row.to))
+    others = [name for name, step in task.steps.items() if step.state is not State.COMPLETE]
+    message = f"not every step is complete: {', '.join(others)}"
+    return TransitionTo(None, State.ERROR, {"not_complete": others}, failure=Failure("StepsNotComplete", message))
 
 
 def _blocked(task: Task) -> Announce:
@@ -55,7 +81,7 @@ def close_task(event: Event[TaskTransitioned], task: Task) -> Iterator[Message]:
     if event.payload.to_state is State.ERROR and task.template.on_error == "hold" and not task.problems:
         yield StartTimer(Timer(HOLD, "hold", None, task.now + task.template.hold_for, event.cause))
     else:
-        yield CloseTask(event.payload.to_state)
+        yield CloseTask(State(event.payload.to_state))
 
 
 def end_hold(event: Event[RowWritten], task: Task) -> Iterator[Message]:

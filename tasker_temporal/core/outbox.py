@@ -1,0 +1,126 @@
+"""What a sink is still to get of a task: rows that its patterns fit, numbered 1, 2, 3 … without a gap.
+
+A row's number follows from the rows before it, so a row that is sent twice has the same number twice. Only what was
+acknowledged is forgotten. An outbox is book-keeping of the shell: no row comes of it, and no refusal undoes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from fnmatch import fnmatchcase
+from functools import lru_cache
+from typing import Any, Final
+
+from pydantic_core import to_json
+
+from tasker_temporal.core.catalogue import EVENTS
+from tasker_temporal.core.events import RowWritten
+from tasker_temporal.core.rows import Row
+from tasker_temporal.core.template import Sink
+
+BATCH_BYTES = 512 * 1024
+"""The most that the rows of one batch take as JSON, unless one row alone takes more."""
+
+CARRIED_BYTES = 256 * 1024
+"""The most that rows in a snapshot take as JSON. Without them the written records are read for what was not sent."""
+
+TERMINATED: Final = "task.terminated"
+TIMED_OUT: Final = "task.timed_out"
+"""What sinks are told of a run that was ended from outside. Such a run can write no row, so no engine says it."""
+
+TELLABLE: Final = (*sorted(e for e in EVENTS if issubclass(EVENTS.payload(e), RowWritten)), TERMINATED, TIMED_OUT)
+"""What a sink can get."""
+
+
+@lru_cache(maxsize=4096)
+def fits(patterns: tuple[str, ...], event: str) -> bool:
+    """One of the patterns fits the event's name: `task.*`, `step.failed`, `*`."""
+    return any(fnmatchcase(event, pattern) for pattern in patterns)
+
+
+def idle_patterns(sink: Sink, custom: Sequence[str] = ()) -> list[str]:
+    """Those of its patterns that fit nothing that it could get. `custom` are the template's own events."""
+    return [pattern for pattern in sink.events if not any(fits((pattern,), name) for name in (*TELLABLE, *custom))]
+
+
+class Outbox:
+    """What one sink is still to get of one task.
+
+    Attributes:
+        told: How many rows it has acknowledged: the number of the last of them.
+        backlog: How many come next that only the written records of earlier runs have.
+        rows: Those that come then, in order.
+        seen: The sort_key up to which the task's rows were looked through.
+        sent_at: Since when what is on its way is on its way; None if nothing is.
+    """
+
+    def __init__(self, sink: Sink) -> None:
+        self.sink = sink
+        self.told = self.backlog = self.seen = 0
+        self.rows: list[Row] = []
+        self.sent_at: datetime | None = None
+
+    @property
+    def count(self) -> int:
+        """How many it has not acknowledged."""
+        return self.backlog + len(self.rows)
+
+    @property
+    def next(self) -> int:
+        """The number of the first that it has not acknowledged."""
+        return self.told + 1
+
+    def collect(self, rows: list[Row]) -> None:
+        """Take up the rows of this run that were written since."""
+        first = self.seen + 1 - rows[0].sort_key if rows else 0
+        for row in rows[max(first, 0) :]:
+            if fits(self.sink.events, row.event):
+                self.rows.append(row)
+            self.seen = row.sort_key
+
+    def batch(self) -> int | list[Row]:
+        """What to send next: the backlog, by its length, or else rows."""
+        return self.backlog or self.rows[: self._within(BATCH_BYTES, self.sink.batch)]
+
+    def rest(self) -> list[tuple[int, int | list[Row]]]:
+        """All that is left, for a snapshot or another workflow: the number of the first of each part, and the part."""
+        if not self._is_light:
+            return [(self.next, self.count)]
+        parts: list[tuple[int, int | list[Row]]] = [(self.next, self.backlog), (self.next + self.backlog, self.rows)]
+        return [(number, part) for number, part in parts if part]
+
+    @property
+    def _is_light(self) -> bool:
+        return self._within(CARRIED_BYTES, len(self.rows)) == len(self.rows)
+
+    def _within(self, size: int, count: int) -> int:
+        """How many rows fit into so many bytes; at least one."""
+        for number, row in enumerate(self.rows[:count]):
+            size -= len(to_json(row))
+            if size < 0:
+                return max(number, 1)
+        return min(len(self.rows), count)
+
+    def acknowledge(self, count: int) -> None:
+        """The next `count` have arrived."""
+        self.told += count
+        kept = max(count - self.backlog, 0)
+        self.backlog = max(self.backlog - count, 0)
+        del self.rows[:kept]
+
+    def plain(self) -> dict[str, Any]:
+        """As JSON, for a snapshot. What is not carried is backlog for the next run."""
+        light = self._is_light
+        backlog = self.backlog if light else self.count
+        rows = [row.plain() for row in self.rows] if light else []
+        plain = {"told": self.told, "backlog": backlog, "seen": self.seen, "rows": rows}
+        return {key: value for key, value in plain.items() if value}
+
+    @classmethod
+    def of(cls, sink: Sink, plain: Mapping[str, Any]) -> Outbox:
+        """The inverse of `plain`."""
+        box = cls(sink)
+        box.told, box.backlog, box.seen = plain.get("told", 0), plain.get("backlog", 0), plain.get("seen", 0)
+        box.rows = [Row.of(row) for row in plain.get("rows", ())]
+        return box

@@ -1,0 +1,63 @@
+"""Events of a template's own: declared once, published by its handlers, and told as the library's own are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Generic, TypeVar
+
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import PydanticSerializationError
+
+from tasker_temporal.core.registry import EventDefinition
+from tasker_temporal.errors import EventRefused
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class CustomEvent(Generic[T]):
+    """One kind of event. `TaskTemplate.custom_event` declares it, `StepContext.publish` publishes one.
+
+    Attributes:
+        name: Dotted, outside the library's own namespaces.
+        model: The type of what it says.
+        version: Rises when the type changes so that its readers must change too.
+    """
+
+    name: str
+    model: type[T]
+    description: str = ""
+    version: int = 1
+
+    @cached_property
+    def _adapter(self) -> TypeAdapter[T]:
+        return TypeAdapter(self.model)
+
+    @cached_property
+    def definition(self) -> EventDefinition:
+        """Its line in the registry.
+
+        Raises:
+            EventError: its name is none that a template may use.
+        """
+        schema = self._adapter.json_schema(mode="serialization")
+        return EventDefinition.custom(self.name, self.description, self.version, schema)
+
+    def written(self, payload: Any) -> str:
+        """What it says, checked, as JSON.
+
+        Raises:
+            EventRefused: it does not validate; the message has no input, which may be personal.
+        """
+        try:
+            text = self._adapter.dump_json(self._adapter.validate_python(payload), warnings=False)
+            # An instance of a model was not looked into before.
+            self._adapter.validate_json(text)
+            return text.decode()
+        except ValidationError as error:
+            problems = error.errors(include_input=False, include_url=False, include_context=False)
+            said = "; ".join(f"{'.'.join(map(str, p['loc'])) or 'the whole'}: {p['msg']}" for p in problems)
+            raise EventRefused(f"event {self.name!r}: {said}") from error
+        except PydanticSerializationError as error:
+            raise EventRefused(f"event {self.name!r}: it is no JSON: {error}") from error

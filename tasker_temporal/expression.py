@@ -1,0 +1,40 @@
+"""What people write after `on=`: a trigger, together with the declared steps and events that it names."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from tasker_temporal.core.triggers import Trigger
+
+T = TypeVar("T", covariant=True)
+
+
+@dataclass(frozen=True)
+class On:
+    """A trigger. Made by `completed(step)`, `all_of(...)` and the like."""
+
+    trigger: Trigger
+    steps: tuple[Any, ...] = ()
+    events: tuple[Any, ...] = ()
+
+
+@dataclass(frozen=True)
+class OnEvent(On, Generic[T]):
+    """`received(event)`: T is the type of the event's payload."""
+
+
+@dataclass(frozen=True)
+class DeclaredEvent(Generic[T]):
+    """An event from outside, as `template.event(...)` declared it: its name, and the type of its payload."""
+
+    template: Any
+    name: str
+    model: Any
+
+    def __repr__(self) -> str:
+        return f"<event {self.template.name}: {self.name}>"
+
+
+def event_name(event: DeclaredEvent[Any] | str) -> str:
+    return event if isinstance(event, str) else event.name

@@ -1,0 +1,187 @@
+"""What a sink gets: each row of a task's audit as a CloudEvent 1.0, its data typed by what kind of row it is.
+
+The envelope's `id` names the row for ever: sent twice, it is the same. `sequence` is the row's number among those that
+this sink gets of this task, 1, 2, 3 … without a gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import Discriminator, Field, Tag
+from pydantic_core import to_json
+
+from tasker_temporal.core.rows import TASK, Row, step_of
+from tasker_temporal.core.template import Frozen
+from tasker_temporal.wire import Batch
+
+
+class RowData(Frozen):
+    """A row as `Row.plain` has it: the fields, their order and their bytes are those that its digest was made of."""
+
+    sort_key: int
+    kind: str
+    entity: str
+    from_state: str | None = Field(alias="from")
+    to_state: str | None = Field(alias="to")
+    event: str
+    actor: str
+    reason: str
+    cause: int | None
+    """The sort_key of the row that led to it; None for what came from outside."""
+    metadata: Mapping[str, Any]
+    at: str
+    digest: str
+
+    @property
+    def step(self) -> str | None:
+        """The step that it is about, None for the task itself."""
+        return step_of(self.entity)
+
+    @property
+    def row(self) -> Row:
+        return Row.of(self.model_dump(by_alias=True))
+
+
+class TaskMoved(RowData):
+    """The task went from one state to another."""
+
+    kind: Literal["transition"]
+    entity: Literal["task"]
+    to_state: str = Field(alias="to")
+
+
+class StepMoved(RowData):
+    """A step went from one state to another. `metadata` has its `attempt` and its `execution`, from the first on."""
+
+    kind: Literal["transition"]
+    to_state: str = Field(alias="to")
+
+    @property
+    def step(self) -> str:
+        return self.entity.removeprefix("step:")
+
+
+class Noted(RowData):
+    """Something happened that moved nothing."""
+
+    kind: Literal["noted"]
+
+
+class Refused(RowData):
+    """Somebody asked by signal for what is not legal."""
+
+    kind: Literal["refused"]
+
+
+class EndedOutside(Frozen):
+    """The run was terminated or timed out. The task could write no row of it: a sweeper found it."""
+
+    kind: Literal["ended_outside"] = "ended_outside"
+    run_id: str
+    actor: str
+    """The identity that terminated it; `temporal` for a timeout."""
+    reason: str
+
+
+_TELLING = ("kind", "entity")
+
+
+def _kind(data: Any) -> str:
+    kind, entity = (data.get(name) if isinstance(data, dict) else getattr(data, name, None) for name in _TELLING)
+    return "task" if kind == "transition" and entity == TASK else str(kind)
+
+
+Data = Annotated[
+    Annotated[TaskMoved, Tag("task")]
+    | Annotated[StepMoved, Tag("transition")]
+    | Annotated[Noted, Tag("noted")]
+    | Annotated[Refused, Tag("refused")]
+    | Annotated[EndedOutside, Tag("ended_outside")],
+    Discriminator(_kind),
+]
+
+
+class TaskEvent(Frozen):
+    """One CloudEvent. `match event.data:` tells the kinds of data apart."""
+
+    specversion: Literal["1.0"] = "1.0"
+    id: str
+    """`<task id>/<sort_key>/<the first digits of its digest>`: the same each time that it is sent."""
+    source: str
+    """`tasker://<namespace>/<template>`."""
+    type: str
+    """The event's name, as `step.failed`."""
+    subject: str
+    """The task's id."""
+    time: datetime
+    datacontenttype: Literal["application/json"] = "application/json"
+    sequence: str
+    """Ten digits: its number among those that this sink gets of this task."""
+    sink: str
+    templateversion: str
+    templatedigest: str
+    contextdigest: str
+    """With the template's, what the chain of the task's rows begins with. It tells apart two tasks of one id."""
+    data: Data
+
+    @property
+    def task_id(self) -> str:
+        return self.subject
+
+    @property
+    def number(self) -> int:
+        return int(self.sequence)
+
+    @property
+    def template(self) -> str:
+        return self.source.rpartition("/")[2]
+
+    def attributes(self) -> dict[str, str]:
+        """Everything but the data, as text: the headers of the binary mode without their `ce-`."""
+        plain = self.model_dump(mode="json", exclude={"data"})
+        return {name: str(value) for name, value in plain.items()}
+
+    def json_bytes(self) -> bytes:
+        """The event in CloudEvents' JSON format, on one line."""
+        return to_json(self.model_dump(mode="json", by_alias=True))
+
+    def data_bytes(self) -> bytes:
+        return to_json(self.data.model_dump(mode="json", by_alias=True))
+
+
+def events_of(batch: Batch, rows: Iterable[Row], namespace: str, number: int) -> Iterator[TaskEvent]:
+    """The rows as events, the first of them with this number."""
+    for position, row in enumerate(rows):
+        at = datetime.fromisoformat(row.at)
+        name = f"{batch.task_id}/{row.sort_key}/{row.digest[:12]}"
+        yield _event(batch, namespace, number + position, name, row.event, at, row.plain())
+
+
+def end_of(batch: Batch, namespace: str, number: int) -> TaskEvent:
+    """The one event that a dead run could not tell."""
+    assert batch.ended is not None
+    plain = dict(batch.ended)
+    event, at = plain.pop("type"), datetime.fromisoformat(plain.pop("time"))
+    data = {"kind": "ended_outside", **plain}
+    return _event(batch, namespace, number, f"{batch.task_id}/{plain['run_id']}/{event}", event, at, data)
+
+
+def _event(
+    batch: Batch, namespace: str, number: int, id: str, type: str, at: datetime, data: Mapping[str, Any]
+) -> TaskEvent:
+    return TaskEvent(
+        id=id,
+        source=f"tasker://{namespace}/{batch.template}",
+        type=type,
+        subject=batch.task_id,
+        time=at,
+        sequence=f"{number:010}",
+        sink=batch.sink,
+        templateversion=batch.version,
+        templatedigest=batch.template_digest,
+        contextdigest=batch.context_digest,
+        data=data,  # type: ignore[arg-type]
+    )

@@ -1,0 +1,54 @@
+"""How a sink is told: any function, sync or async, that takes events in order. What it raises is tried again."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import timedelta
+
+from temporalio.exceptions import ApplicationError
+
+from tasker_temporal.errors import RetryableError
+from tasker_temporal.retry_after import seconds_of
+from tasker_temporal.sinks.events import TaskEvent
+
+SinkHandler = Callable[[Sequence[TaskEvent]], Awaitable[None] | None]
+"""Takes some events of one task, in order. To return is to acknowledge all of them; to raise is to get them again."""
+
+SinkHandlers = Mapping[str, SinkHandler]
+"""By the name that templates give the sink."""
+
+MOST_RETRY_AFTER = 300.0
+"""Seconds for which a receiver may ask, at most."""
+
+
+class PartlyTaken(Exception):
+    """The first `count` events were taken, then it went wrong: only the others come again."""
+
+    def __init__(self, count: int, error: Exception) -> None:
+        super().__init__(str(error))
+        self.count, self.error = count, error
+
+
+async def hand(handler: SinkHandler, events: Sequence[TaskEvent]) -> None:
+    """Call the handler, in a thread if it is a plain function."""
+    is_async = inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__)
+    told = handler(events) if is_async else await asyncio.to_thread(handler, events)
+    if inspect.isawaitable(told):
+        await told
+
+
+def translated(sink: str, error: Exception) -> ApplicationError:
+    """The error as Temporal tries it again: for ever, and when the receiver asked for it."""
+    asked = seconds_of(error.retry_after) if isinstance(error, RetryableError) else None
+    delay = None if asked is None else timedelta(seconds=min(asked, MOST_RETRY_AFTER))
+    message = f"sink {sink!r}: {type(error).__name__}: {error}"
+    return ApplicationError(message, type="SinkFailed", next_retry_delay=delay)
+
+
+def unknown(sink: str, handlers: SinkHandlers) -> ApplicationError:
+    """Another worker may know it, or this one after a deployment: so it is tried again."""
+    known = ", ".join(sorted(handlers)) or "none"
+    message = f"this worker knows no sink {sink!r}: pass TaskerPlugin(..., sinks={{{sink!r}: ...}}); it knows {known}"
+    return ApplicationError(message, type="UnknownSink")

@@ -1,0 +1,151 @@
+"""What a sink is still to get: numbered by the rows alone, forgotten only when acknowledged, kept by every snapshot."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tasker_temporal.core import outbox
+from tasker_temporal.core.outbox import TELLABLE, TERMINATED, TIMED_OUT, Outbox, fits
+from tasker_temporal.core.rows import Row
+from tasker_temporal.core.snapshot import restore, snapshot
+from tasker_temporal.core.task import Task
+from tasker_temporal.core.template import Sink, mistakes
+from tasker_temporal.core.waiting import waiting
+from tests.core.driving import BEGIN, Drive, started, step, template
+
+ALL, STEPS = Sink(name="all"), Sink(name="steps", events=("step.*",), batch=2)
+
+
+def task_of(*sinks: Sink) -> Task:
+    """A task whose only step has completed."""
+    drive = Drive(template(step("a"), sinks=sinks))
+    drive.start()
+    drive.succeed("a")
+    return drive.task
+
+
+def box_of(task: Task, name: str) -> Outbox:
+    box = task.outboxes[name]
+    box.collect(task.rows)
+    return box
+
+
+def again(task: Task) -> Task:
+    return restore(json.loads(json.dumps(snapshot(task))), task.context)
+
+
+def batch(box: Outbox) -> list[Row]:
+    rows = box.batch()
+    assert isinstance(rows, list)
+    return rows
+
+
+@pytest.mark.parametrize(
+    ("patterns", "event", "fit"),
+    [
+        (("*",), "task.completed", True),
+        (("task.*",), "task.completed", True),
+        (("task.*",), "step.completed", False),
+        (("step.failed", "task.failed"), "task.failed", True),
+        (("STEP.FAILED",), "step.failed", False),
+        ((), "step.failed", False),
+    ],
+)
+def test_patterns_fit_the_names_of_events(patterns: tuple[str, ...], event: str, fit: bool) -> None:
+    assert fits(patterns, event) is fit
+
+
+def test_a_sink_can_get_every_event_that_is_a_row_and_the_ends_that_no_row_tells() -> None:
+    assert {"step.failed", "task.completed", "workflow.request_refused", TERMINATED, TIMED_OUT} <= set(TELLABLE)
+    assert "workflow.viable_steps_discovered" not in TELLABLE
+
+
+def test_rows_are_taken_up_once_and_those_that_fit_are_kept() -> None:
+    task = task_of(ALL, STEPS)
+    assert box_of(task, "all").rows == box_of(task, "all").rows == task.rows
+    assert box_of(task, "steps").rows == [row for row in task.rows if row.event.startswith("step.")]
+    assert (box_of(task, "steps").next, box_of(task, "steps").count) == (1, 3)
+
+
+def test_a_batch_is_no_larger_than_its_sink_says_and_only_what_arrived_is_forgotten() -> None:
+    box = box_of(task_of(STEPS), "steps")
+    events = [row.event for row in box.rows]
+    assert [row.event for row in batch(box)] == events[:2]
+    assert [row.event for row in batch(box)] == events[:2]
+    box.acknowledge(2)
+    assert ([row.event for row in batch(box)], box.told, box.next) == (events[2:], 2, 3)
+    box.acknowledge(1)
+    assert (batch(box), box.count) == ([], 0)
+
+
+def test_a_batch_is_no_larger_than_a_payload_but_one_row_always_goes(monkeypatch: pytest.MonkeyPatch) -> None:
+    box = box_of(task_of(ALL), "all")
+    monkeypatch.setattr(outbox, "BATCH_BYTES", 1)
+    assert batch(box) == box.rows[:1]
+    monkeypatch.setattr(outbox, "BATCH_BYTES", 900)
+    assert 1 < len(batch(box)) < len(box.rows)
+
+
+def test_a_snapshot_carries_what_was_not_acknowledged() -> None:
+    task = task_of(ALL, STEPS)
+    box_of(task, "all").acknowledge(4)
+    later = again(task)
+    assert later.outboxes["all"].rows == task.rows[4:]
+    assert (later.outboxes["all"].told, later.outboxes["all"].backlog) == (4, 0)
+    assert later.outboxes["steps"].rest() == [(1, box_of(task, "steps").rows)]
+    drive = Drive(later.template, task=later)
+    later.outboxes["all"].collect(drive.task.rows)
+    assert later.outboxes["all"].rows == task.rows[4:]
+
+
+def test_what_is_too_much_for_a_snapshot_is_left_to_the_written_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = task_of(ALL)
+    box_of(task, "all").acknowledge(1)
+    monkeypatch.setattr(outbox, "CARRIED_BYTES", 1)
+    assert task.outboxes["all"].rest() == [(2, len(task.rows) - 1)]
+    box = again(task).outboxes["all"]
+    assert (box.told, box.backlog, box.rows) == (1, len(task.rows) - 1, [])
+    assert (box.batch(), box.rest()) == (box.backlog, [(2, box.backlog)])
+
+
+def test_a_backlog_is_sent_before_the_rows_that_follow_it() -> None:
+    task = task_of(ALL)
+    box = Outbox.of(ALL, {"told": 3, "backlog": 5})
+    box.collect(task.rows)
+    assert box.batch() == 5
+    assert box.rest() == [(4, 5), (9, task.rows)]
+    box.acknowledge(5)
+    assert (box.told, box.batch()) == (8, task.rows)
+
+
+def test_a_task_without_sinks_says_nothing_of_them() -> None:
+    assert "outboxes" not in snapshot(task_of())
+    assert "sinks" not in snapshot(task_of())["template"]
+
+
+def test_a_sink_that_is_being_told_is_waited_for_also_when_the_task_is_over() -> None:
+    open_task = started(step("a"), sinks=(ALL,)).task
+    assert [line.kind for line in waiting(open_task)] == ["execution"]
+    task = task_of(ALL)
+    assert waiting(task) == ()
+    box_of(task, "all").sent_at = BEGIN
+    line = waiting(task)[0]
+    assert (line.kind, line.since) == ("sink", BEGIN)
+    assert line.what == f"sink 'all' to take {len(task.rows)} rows, from its number 1 on"
+
+
+@pytest.mark.parametrize("names", [["a", "a"], ["not a name"], ["a" * 101]])
+def test_sinks_have_names_of_their_own(names: list[str]) -> None:
+    sinks: Any = [Sink(name=name) for name in names]
+    flow = template(step("a")).model_dump() | {"sinks": sinks}
+    found = mistakes(type(template(step("a"))).model_validate(flow))
+    assert len(found) == 1
+    assert "expected an identifier as its name, and one sink of each name" in found[0]
+
+
+def test_a_pattern_that_fits_nothing_is_found() -> None:
+    sink = Sink(name="a", events=("task.*", "step.faild", "workflow.viable_steps_discovered", "task.terminated"))
+    assert outbox.idle_patterns(sink) == ["step.faild", "workflow.viable_steps_discovered"]

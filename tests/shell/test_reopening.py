@@ -1,0 +1,358 @@
+"""A task whose run has failed is reopened: once, from its record, with everything that it had."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from temporalio.client import Client
+from temporalio.common import Priority, RawValue
+
+from tasker_temporal import (
+    RequestRefused,
+    State,
+    TaskHandle,
+    TaskTemplate,
+    reopening,
+    result_of,
+    start_task,
+)
+from tasker_temporal.reader import Reader, Run
+from tasker_temporal.wire import read_raw
+from tests.server.conftest import Connect, replayed, worker
+from tests.shell.kit import Gate
+from tests.shell.shop import (
+    BY,
+    Payment,
+    World,
+    failed,
+    shop,
+    started,
+    until,
+)
+
+
+async def test_a_failed_task_is_retried_after_its_handler_was_fixed(client: Connect) -> None:
+    world = World()
+    template = shop(world)
+    connected = await client(template)
+    async with worker(connected) as serving:
+        task = await started(connected, template, serving.task_queue)
+        await failed(task)
+    world.down = False
+    async with worker(connected, task_queue=serving.task_queue):
+        answer = await task.retry(**BY, request_id="retry-1")
+        assert (await task.result()).state is State.COMPLETE
+        assert await task.result_of("ship") == "shipped for 7"
+        assert world.calls == ("quote", "charge", "charge", "ship")
+        assert await task.retry(**BY, request_id="retry-1") == answer
+    audit = await task.audit()
+    assert [row.sort_key for row in audit] == list(range(1, len(audit) + 1))
+    assert [row.event for row in audit if row.sort_key == answer["first"]] == ["task.retry_requested"]
+    await replayed(task, template)
+
+
+async def test_a_failed_task_goes_on_as_it_was_declared_though_code_and_template_changed(client: Connect) -> None:
+    world = World()
+    template = shop(world)
+    connected = await client(template)
+    async with worker(connected) as serving:
+        task = await started(connected, template, serving.task_queue)
+        await failed(task)
+
+    later = TaskTemplate[Any](template.name, version="2.0.0")
+
+    @later.step
+    async def charge(amount: int) -> Payment:
+        return Payment(amount=amount * 2)
+
+    @later.step(after=[charge])
+    async def brand_new() -> None:
+        raise AssertionError("it is no step of the task")
+
+    @later.step
+    async def ship(payment: Payment = result_of(charge)) -> str:
+        return f"sent for {payment.amount}"
+
+    changed = await client(later)
+    async with worker(changed, task_queue=serving.task_queue):
+        task = TaskHandle(changed, task.id)
+        await task.retry(**BY)
+        report = await task.result()
+        assert (report.state, report.version, set(report.steps)) == (
+            State.COMPLETE,
+            "1.0.0",
+            {"quote", "charge", "ship", "guard"},
+        )
+        assert await task.result_of("ship") == "sent for 14"
+    await replayed(task, later)
+
+
+async def test_of_two_reopens_at_once_one_wins_and_the_other_is_refused(client: Connect) -> None:
+    world = World(gate=Gate())
+    template = shop(world)
+    connected = await client(template)
+    async with worker(connected) as serving:
+        task = await started(connected, template, serving.task_queue)
+        assert world.gate is not None
+        world.gate.open()
+        await failed(task)
+        world.down = False
+        found = await asyncio.gather(*(task.retry(**BY) for _ in range(2)), return_exceptions=True)
+        assert sorted(isinstance(one, RequestRefused) for one in found) == [False, True]
+        assert (await task.result()).state is State.COMPLETE
+        assert [row.event for row in await task.audit()].count("task.retry_requested") == 1
+        await replayed(task, template)
+
+
+async def test_a_reopen_with_a_wrong_result_is_refused_and_the_task_can_be_reopened_again(client: Connect) -> None:
+    world = World()
+    template = shop(world)
+    connected = await client(template)
+    async with worker(connected) as serving:
+        task = await started(connected, template, serving.task_queue)
+        await failed(task)
+        with pytest.raises(RequestRefused, match="the result of step 'charge' is not valid"):
+            await task.complete_step("charge", "much", **BY)
+        assert (await task.report()).state is State.ERROR
+        await task.complete_step("charge", {"amount": 5}, **BY)
+        assert (await task.result()).state is State.COMPLETE
+        assert await task.result_of("ship") == "shipped for 5"
+        await task.audit()
+        await replayed(task, template)
+
+
+@pytest.mark.parametrize("name", ["pause", "resume"])
+async def test_what_is_not_legal_in_error_does_not_reopen_a_task(client: Connect, name: str) -> None:
+    world = World()
+    template = shop(world)
+    connected = await client(template)
+    async with worker(connected) as serving:
+        task = await started(connected, template, serving.task_queue)
+        await failed(task)
+        with pytest.raises(RequestRefused, match="the task is error"):
+            await getattr(task, name)(**BY)
+        described = await task.workflow.describe()
+        assert described.close_time is not None
+        await replayed(task, template)
+
+
+async def test_a_hold_ends_and_the_task_can_be_reopened(client: Connect) -> None:
+    world = World()
+    template = shop(world, on_error="hold", hold_for=timedelta(seconds=1))
+    connected = await client(template)
+    async with worker(connected) as serving:
+        task = await started(connected, template, serving.task_queue)
+        await failed(task)
+        assert (await task.audit())[-1].event == "task.hold_ended"
+        world.down = False
+        await task.retry(**BY)
+        assert (await task.result()).state is State.COMPLETE
+        await replayed(task, template)
+
+
+async def test_who_read_the_run_before_cannot_fork_the_chain(client: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Bob has read the first failed run. Before he starts the next one, Ann has, and it has failed too."""
+    template = shop(World())
+    connected = await client(template)
+    gate = Gate()
+    start = reopening._started
+
+    async def slow_for_bob(client: Client, task_id: str, latest: Run, arguments: Sequence[Any]) -> str:
+        if "bob" in json.dumps(read_raw(arguments[1])):
+            await gate.passage()
+        return await start(client, task_id, latest, arguments)
+
+    monkeypatch.setattr(reopening, "_started", slow_for_bob)
+    async with worker(connected) as serving:
+        task = await started(connected, template, serving.task_queue)
+        await failed(task)
+        bob = asyncio.create_task(task.retry(actor="bob", reason="me too"))
+        await gate.reached.wait()
+        await task.retry(**BY)
+        await failed(task)
+        rows = await task.audit()
+        gate.open()
+        with pytest.raises(RequestRefused, match="somebody reopened the task at the same moment: look again"):
+            await bob
+        assert await task.audit() == rows
+        assert [row.actor for row in rows if row.event == "task.retry_requested"] == ["ann"]
+        await replayed(task, template)
+
+
+async def test_who_read_a_run_long_ago_cannot_fork_the_chain(client: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two runs came between, so the server would not know that somebody went on from the first one."""
+    template = shop(World())
+    connected = await client(template)
+    gate = Gate()
+
+    async def context(reader: Reader) -> RawValue:
+        if asyncio.current_task() is bob:
+            await gate.passage()
+        return await read_context(reader)
+
+    read_context = Reader.context
+    monkeypatch.setattr(Reader, "context", context)
+    async with worker(connected) as serving:
+        task = await started(connected, template, serving.task_queue)
+        await failed(task)
+        bob = asyncio.create_task(task.retry(actor="bob", reason="me too"))
+        await gate.reached.wait()
+        for _ in range(2):
+            await task.retry(**BY)
+            await failed(task)
+        gate.open()
+        with pytest.raises(RequestRefused, match="look again"):
+            await bob
+        assert [row.actor for row in await task.audit() if row.event == "task.retry_requested"] == ["ann", "ann"]
+
+
+async def test_a_request_is_answered_with_its_rows_in_every_later_run(client: Connect) -> None:
+    world = World()
+    template = shop(world)
+    connected = await client(template)
+    async with worker(connected) as serving:
+        task = await started(connected, template, serving.task_queue)
+        await failed(task)
+        answer = await task.retry(**BY, request_id="first")
+        await failed(task)
+        world.down = False
+        await task.retry(**BY, request_id="second")
+        assert (await task.result()).state is State.COMPLETE
+        again = await task.retry(**BY, request_id="first")
+        assert again == answer
+        assert again["rows"][0]["event"] == "task.retry_requested"
+
+
+async def test_a_request_is_answered_with_its_rows_by_an_open_later_run(client: Connect) -> None:
+    world = World()
+    template = shop(world)
+    connected = await client(template)
+    async with worker(connected) as serving:
+        task = await started(connected, template, serving.task_queue)
+        await failed(task)
+        answer = await task.retry(**BY, request_id="first")
+        await failed(task)
+        world.gate = Gate()
+        again = asyncio.create_task(task.retry_from("quote", **BY))
+        await world.gate.reached.wait()
+        await again
+        assert await task.retry(**BY, request_id="first") == answer
+        world.gate.open()
+        await failed(task)
+
+
+async def test_a_reopened_task_keeps_what_temporal_knows_of_it(client: Connect) -> None:
+    world = World()
+    template = shop(world)
+    connected = await client(template)
+    async with worker(connected) as serving:
+        task = await start_task(
+            connected,
+            template,
+            None,
+            task_queue=serving.task_queue,
+            memo={"shop": "north"},
+            priority=Priority(priority_key=2),
+        )
+        await failed(task)
+        world.down = False
+        await task.retry(**BY)
+        await task.result()
+        described = await task.workflow.describe()
+        assert (await described.memo())["shop"] == "north"
+        assert described.raw_description.workflow_execution_info.priority.priority_key == 2
+        assert await described.static_summary() == f"{template.name} 1.0.0"
+
+
+@pytest.mark.parametrize("asked", [{"request": "retry"}, {"request": "skip", "step": "charge"}])
+async def test_what_a_request_would_do_to_a_failed_task_is_told_before(client: Connect, asked: dict[str, Any]) -> None:
+    world = World()
+    template = shop(world)
+    connected = await client(template)
+    async with worker(connected) as serving:
+        task = await started(connected, template, serving.task_queue)
+        await failed(task)
+    before = await task.workflow.describe()
+    planned = await task.plan({**asked, **BY})
+    assert (await task.workflow.describe()).run_id == before.run_id
+    world.down = False
+    async with worker(connected, task_queue=serving.task_queue):
+        name = asked["request"]
+        done = await getattr(task, name)(**{key: asked[key] for key in asked if key != "request"}, **BY)
+        await task.result()
+    assert [(row["sort_key"], row["event"], row["to"]) for row in done["rows"]] == [
+        (row.sort_key, row.event, row.to_state) for row in planned
+    ]
+
+
+async def test_what_would_be_refused_of_a_task_that_is_over_is_told_before(client: Connect) -> None:
+    template = shop(World(down=False))
+    connected = await client(template)
+    async with worker(connected) as serving:
+        task = await started(connected, template, serving.task_queue)
+        await task.result()
+    with pytest.raises(RequestRefused, match="the task is complete: only an open task takes requests"):
+        await task.plan({"request": "retry", **BY})
+
+
+async def test_a_small_result_is_asked_for_again_after_a_reopening(client: Connect) -> None:
+    world = World()
+    template = shop(world)
+    connected = await client(template)
+    async with worker(connected) as serving:
+        task = await started(connected, template, serving.task_queue)
+        await failed(task)
+        await task.complete_step("charge", {"amount": 3}, **BY)
+        assert (await task.result()).state is State.COMPLETE
+        assert await task.result_of("ship") == "shipped for 3"
+
+
+async def test_a_step_that_was_renamed_since_is_done_by_its_new_handler(client: Connect) -> None:
+    template = shop(World())
+    connected = await client(template)
+    async with worker(connected) as serving:
+        task = await started(connected, template, serving.task_queue)
+        await failed(task)
+
+    later = TaskTemplate[Any](template.name, version="2.0.0")
+
+    @later.step(formerly=["charge"])
+    async def pay(amount: int) -> Payment:
+        return Payment(amount=amount)
+
+    @later.step
+    async def ship(payment: Payment = result_of(pay)) -> str:
+        return f"shipped for {payment.amount}"
+
+    changed = await client(later)
+    async with worker(changed, task_queue=serving.task_queue):
+        await TaskHandle(changed, task.id).retry(**BY)
+        assert (await task.result()).state is State.COMPLETE
+        assert await task.result_of("ship") == "shipped for 7"
+    await replayed(task, later)
+
+
+async def test_a_step_whose_handler_is_gone_is_waited_for_and_named_until_a_worker_has_it(client: Connect) -> None:
+    world = World()
+    template = shop(world)
+    connected = await client(template)
+    async with worker(connected) as serving:
+        task = await started(connected, template, serving.task_queue)
+        await failed(task)
+    world.down = False
+    later = TaskTemplate[Any](template.name, version="2.0.0")
+    changed = await client(later)
+    async with worker(changed, task_queue=serving.task_queue):
+        await task.retry(**BY)
+        await until(task, "step.handler_missing")
+        [line] = [line for line in await task.waiting() if line["step"] == "charge"]
+        assert line["kind"] == "handler"
+        assert f"{template.name}.charge" in line["what"]
+    async with worker(connected, task_queue=serving.task_queue):
+        assert (await task.result()).state is State.COMPLETE
+    await replayed(task, template)

@@ -1,0 +1,224 @@
+"""Tasks that were terminated or timed out: a sweeper tells their sinks all that they wrote, and their end, once."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from temporalio.client import Client, Interceptor, OutboundInterceptor, StartWorkflowInput, WorkflowHandle
+from temporalio.common import RawValue
+
+from tasker_temporal import TaskerPlugin, TaskHandle, TaskTemplate, start_task
+from tasker_temporal.core import outbox
+from tasker_temporal.core.outbox import TERMINATED, TIMED_OUT
+from tasker_temporal.dev import DevServer
+from tasker_temporal.sinks import EndedOutside, Sink, SinkHandler, TaskEvent
+from tasker_temporal.sinks.sweep import SWEEP
+from tasker_temporal.wire import read_raw
+from tests.cli.kit import tasker
+from tests.server.conftest import worker
+from tests.shell.kit import Gate, until
+from tests.sinks.kit import Kept, once, rows_in
+
+
+class Stuck:
+    """A template whose tasks wait for ever, and what their sinks get."""
+
+    def __init__(self, server: DevServer, *sinks: Sink, **handlers: SinkHandler) -> None:
+        self.gate, self.server, self.handlers = Gate(), server, handlers
+        self.template = TaskTemplate[object](f"sinks.stuck_{uuid.uuid4().hex}", sinks=sinks)
+        first = self.template.add_step("first", nothing)
+        self.template.add_step("waits", self.gate.passage, after=[first])
+
+    async def client(self, **options: Any) -> Client:
+        return await self.server.client(plugins=[TaskerPlugin(self.template, sinks=self.handlers)], **options)
+
+
+async def nothing() -> None: ...
+
+
+async def swept(client: Client, queue: str) -> dict[str, Any]:
+    """One sweep, when visibility knows of every end."""
+    while True:
+        id = f"sweep-{uuid.uuid4()}"
+        answer = await client.execute_workflow(SWEEP, id=id, task_queue=queue, result_type=RawValue)
+        found: dict[str, Any] = read_raw(answer)
+        if found["told"] or found["unread"]:
+            return found
+
+
+def the_end(events: Sequence[TaskEvent]) -> EndedOutside:
+    ends = [event.data for event in events if isinstance(event.data, EndedOutside)]
+    assert len(ends) == 1, "an end is told once"
+    assert events[-1].data == ends[0], "nothing comes after it"
+    return ends[0]
+
+
+async def test_a_terminated_task_is_told_of_once_with_every_row_that_it_wrote(server: DevServer) -> None:
+    kept, some = Kept(), Kept()
+    stuck = Stuck(server, Sink(name="all"), Sink(name="ends", events=("task.terminated",)), all=kept, ends=some)
+    client = await stuck.client(identity="the operator")
+    async with worker(client) as running:
+        task = await start_task(client, stuck.template, None, task_queue=running.task_queue)
+        await stuck.gate.reached.wait()
+        rows = await task.audit()
+        await task.workflow.terminate(reason="out of patience")
+        assert (await swept(client, running.task_queue))["told"] == [task.id]
+        await asyncio.gather(kept.until(TERMINATED), some.until(TERMINATED))
+        again = await client.execute_workflow(
+            SWEEP, id=f"again-{uuid.uuid4()}", task_queue=running.task_queue, result_type=RawValue
+        )
+        assert (read_raw(again)["told"], read_raw(again)["unread"]) == ([], [])
+    assert rows_in(kept.events) == rows
+    end = the_end(kept.events)
+    assert (end.actor, end.reason) == ("the operator", "out of patience")
+    assert kept.events[-1].number == len(rows) + 1
+    assert [(event.type, event.number) for event in once(some.events)] == [(TERMINATED, 1)]
+
+
+async def test_what_a_sink_had_acknowledged_is_not_sent_again(server: DevServer) -> None:
+    kept = Kept()
+    stuck = Stuck(server, Sink(name="all", batch=6, within=None), all=kept)
+    client = await stuck.client()
+    async with worker(client) as running:
+        task = await start_task(client, stuck.template, None, task_queue=running.task_queue)
+        await until(task, "ACTIVITY_TASK_COMPLETED", 2)
+        await until(task, "WORKFLOW_TASK_COMPLETED", 3)
+        assert kept.batches == [6]
+        rows = await task.audit()
+        await task.workflow.terminate()
+        await swept(client, running.task_queue)
+        await kept.until(TERMINATED)
+    assert rows_in(kept.events) == rows
+    assert len(once(kept.events)) == len(kept.events) == len(rows) + 1
+
+
+async def test_rows_too_many_for_an_input_are_found_by_replay(
+    server: DevServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Kept()
+    stuck = Stuck(server, Sink(name="all"), all=kept)
+    client = await stuck.client()
+    async with worker(client) as running:
+        task = await start_task(client, stuck.template, None, task_queue=running.task_queue)
+        await stuck.gate.reached.wait()
+        rows = await task.audit()
+        await task.workflow.terminate()
+        monkeypatch.setattr(outbox, "CARRIED_BYTES", 1)
+        await swept(client, running.task_queue)
+        await kept.until(TERMINATED)
+    assert rows_in(kept.events) == rows
+    the_end(kept.events)
+
+
+class Brief(Interceptor):
+    """Tasks whose runs may take no longer than this."""
+
+    def __init__(self, timeout: timedelta) -> None:
+        self.timeout = timeout
+
+    def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
+        timeout = self.timeout
+
+        class Start(OutboundInterceptor):
+            async def start_workflow(self, input: StartWorkflowInput) -> WorkflowHandle[Any, Any]:
+                if input.workflow.startswith("sinks."):
+                    input.run_timeout = timeout
+                return await super().start_workflow(input)
+
+        return Start(next)
+
+
+async def test_a_task_that_timed_out_is_told_of_too(server: DevServer) -> None:
+    kept = Kept()
+    stuck = Stuck(server, Sink(name="all"), all=kept)
+    client = await stuck.client(interceptors=[Brief(timedelta(seconds=2))])
+    async with worker(client) as running:
+        task = await start_task(client, stuck.template, None, task_queue=running.task_queue)
+        await swept(client, running.task_queue)
+        await kept.until(TIMED_OUT)
+    assert the_end(kept.events).actor == "temporal"
+    assert kept.events[-1].task_id == task.id
+
+
+@pytest.mark.parametrize("bare", [False, True], ids=["by the client", "bare"])
+async def test_a_task_that_no_worker_ever_took_is_told_of_too(server: DevServer, bare: bool) -> None:
+    kept = Kept()
+    stuck = Stuck(server, Sink(name="all"), all=kept)
+    client, queue = await stuck.client(), f"later-{uuid.uuid4()}"
+    if bare:
+        await client.start_workflow(stuck.template.name, id=f"bare-{uuid.uuid4()}", task_queue=queue)
+    else:
+        await start_task(client, stuck.template, {"customer": "ann"}, task_queue=queue)
+    (found,) = [run async for run in _listed(client, stuck.template)]
+    await TaskHandle(client, found).workflow.terminate(reason="never mind")
+    async with worker(client, task_queue=queue):
+        await swept(client, queue)
+        await kept.until(TERMINATED)
+    assert [event.number for event in kept.events] == [1]
+
+
+async def _listed(client: Client, template: TaskTemplate[object]) -> Any:
+    found = False
+    while not found:
+        async for run in client.list_workflows(f"WorkflowType = '{template.name}'"):
+            found = True
+            yield run.id
+
+
+async def test_a_reset_is_no_end(server: DevServer) -> None:
+    """It terminates a run, but the task goes on in another."""
+    from temporalio.api.common.v1 import WorkflowExecution
+    from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
+
+    kept = Kept()
+    stuck = Stuck(server, Sink(name="all"), all=kept)
+    client = await stuck.client()
+    async with worker(client) as running:
+        task = await start_task(client, stuck.template, None, task_queue=running.task_queue)
+        await stuck.gate.reached.wait()
+        run_id = (await task.workflow.describe()).run_id
+        await client.workflow_service.reset_workflow_execution(
+            ResetWorkflowExecutionRequest(
+                namespace=client.namespace,
+                workflow_execution=WorkflowExecution(workflow_id=task.id, run_id=run_id),
+                reason="once more",
+                request_id=str(uuid.uuid4()),
+                workflow_task_finish_event_id=4,
+            )
+        )
+        listed: list[str] = []
+        while run_id not in listed:
+            query = f"WorkflowType = '{stuck.template.name}' AND ExecutionStatus = 'Terminated'"
+            listed = [run.run_id async for run in client.list_workflows(query)]
+        answer = await client.execute_workflow(
+            SWEEP, id=f"sweep-{uuid.uuid4()}", task_queue=running.task_queue, result_type=RawValue
+        )
+        assert read_raw(answer)["told"] == []
+        stuck.gate.open()
+        await task.result()
+    assert kept.events[-1].type == "task.completed"
+
+
+async def test_the_sweeper_is_a_schedule_that_the_command_makes(server: DevServer, tmp_path: Path) -> None:
+    kept = Kept()
+    stuck = Stuck(server, Sink(name="all"), all=kept)
+    client = await stuck.client()
+    schedule = f"sweeper-{uuid.uuid4()}"
+    async with worker(client) as running:
+        command = ("schedule", "sweeper", "--task-queue", running.task_queue, "--id", schedule, "--every", "1s")
+        made = await tasker(*command, folder=tmp_path, TEMPORAL_ADDRESS=server.target)
+        assert (made.code, made.out) == (0, f"Schedule {schedule} tells sinks of tasks that were ended from outside.\n")
+        twice = await tasker(*command, folder=tmp_path, TEMPORAL_ADDRESS=server.target)
+        assert (twice.code, "already" in twice.err) == (2, True)
+        task = await start_task(client, stuck.template, None, task_queue=running.task_queue)
+        await stuck.gate.reached.wait()
+        await task.workflow.terminate()
+        await kept.until(TERMINATED)
+        await client.get_schedule_handle(schedule).delete()
+    the_end(kept.events)

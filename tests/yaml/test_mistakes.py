@@ -1,0 +1,142 @@
+"""What is wrong in a YAML file is told all at once: its line, its column, a code, what was expected, what was meant."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from tasker_temporal.errors import TemplateError, YamlError
+from tasker_temporal.yaml import read_template
+from tasker_temporal.yaml.nodes import DEPTH_LIMIT, TEXT_LIMIT
+
+BOMB = "a: &a [1, 2, 3, 4, 5, 6, 7, 8, 9]\n" + "".join(
+    f"{new}: &{new} [{', '.join([f'*{old}'] * 10)}]\n" for old, new in zip("abcdef", "bcdefg", strict=True)
+)
+DEEP = "x: " + "[" * (DEPTH_LIMIT + 1) + "]" * (DEPTH_LIMIT + 1)
+
+EVENTS = "name: shop.a\nevents: {paid: }\nsteps:\n"
+
+WRONG: list[tuple[str, str, int, int, str]] = [
+    ("TT-Y002", "", 1, 1, "it is empty"),
+    ("TT-Y002", "name: [a\nb: c", 2, 2, "it is not YAML"),
+    ("TT-Y002", "name: *x\n", 1, 7, "the alias *x names no anchor"),
+    ("TT-Y002", "name: shop.a\n---\nname: shop.b\n", 2, 1, "a second document begins"),
+    ("TT-Y002", "%YAML 1.1\n---\nname: shop.a\n", 2, 1, "another version of YAML: expected 1.2"),
+    ("TT-Y002", "name: \x00\n", 1, 1, "it is not YAML"),
+    ("TT-Y003", BOMB, 6, 16, "values, aliases expanded"),
+    ("TT-Y003", "a: &a [*a]\n", 1, 8, "the alias *a stands inside of what it names"),
+    ("TT-Y003", DEEP, 1, DEPTH_LIMIT + 4, "nested deeper"),
+    ("TT-Y003", f"# {'x' * TEXT_LIMIT}\n", 1, 1, "it is larger than"),
+    ("TT-Y004", "name: !!python/name:os.system shop.a\n", 1, 7, "the tag "),
+    ("TT-Y004", "name: !shop shop.a\n", 1, 7, "the tag !shop is not supported"),
+    ("TT-Y005", "name: shop.a\nname: shop.b\n", 2, 1, "the key 'name' stands twice: expected it once, as in line 1"),
+    ("TT-Y005", "name: shop.a\nsteps:\n  a:\n  b:\n  a:\n", 5, 3, "the key 'a' stands twice"),
+    ("TT-Y006", "name: shop.a\n1: x\n", 2, 1, "the key 1 is no text: expected a text; put it in quotes"),
+    ("TT-Y010", "name: shop.a\ncontxt: Order\n", 2, 1, "unknown key 'contxt'; did you mean 'context'?"),
+    (
+        "TT-Y010",
+        "name: shop.a\nsteps:\n  a: {timout: 3s}\n",
+        3,
+        7,
+        "step 'a' has an unknown key 'timout'; did you mean",
+    ),
+    ("TT-Y010", "name: shop.a\nsteps:\n  a: {name: b}\n", 3, 7, "step 'a' has an unknown key 'name'"),
+    ("TT-Y010", "name: shop.a\nsteps:\n  a: {retry: {zzz: 1}}\n", 3, 15, "'zzz': expected one of attempts, base_delay"),
+    ("TT-Y011", "- name: shop.a\n", 1, 1, "the template is a list: expected a mapping"),
+    ("TT-Y011", "name: shop.a\nversion: 1.0\n", 2, 10, "'version' is 1.0: expected a text; put it in quotes"),
+    ("TT-Y011", "name: shop.a\nsteps: [a, b]\n", 2, 8, "'steps' is a list: expected a mapping by name"),
+    ("TT-Y011", "name: shop.a\nsteps:\n  a: {retryable: yes}\n", 3, 18, "is 'yes': expected true or false"),
+    ("TT-Y011", "name: shop.a\nsteps:\n  a: {after: }\n", 3, 13, "'after' of step 'a' has no value: expected a list"),
+    ("TT-Y011", "name: shop.a\nsteps:\n  a: {config: [1]}\n", 3, 15, "is a list: expected a mapping"),
+    ("TT-Y011", "name: shop.a\nlimits: {in_flight: '8'}\n", 2, 21, "is '8': expected a whole number"),
+    ("TT-Y012", "name: shop.a\nlimits: {in_flight: 0}\n", 2, 21, "limits.in_flight: Input should be greater"),
+    ("TT-Y012", "name: shop.a\non_error: explode\n", 2, 11, "on_error: Input should be 'fail' or 'hold'"),
+    ("TT-Y012", "name: shop.a\nsteps:\n  a: {timeout: 0}\n", 3, 16, "steps.a.timeout: Input should be greater than"),
+    ("TT-Y012", "name: shop.a\nsteps:\n  a: {config: {x: .nan}}\n", 3, 19, ".nan is no number that JSON has"),
+    ("TT-Y013", "name: shop.a\nhold_for: 3 weeks\n", 2, 11, "'hold_for': '3 weeks' is no duration: expected one like"),
+    ("TT-Y013", "name: shop.a\nhold_for: [3]\n", 2, 11, "'hold_for' is a list: expected a duration"),
+    ("TT-Y014", "version: '1'\non_error: 3\n", 1, 1, "the key 'name' is missing: the template needs it"),
+    ("TT-Y020", "name: shop.a\nsteps:\n  pack:\n  ship: {after: [pakc]}\n", 4, 18, "did you mean 'pack'?"),
+    ("TT-Y020", "name: shop.a\nsteps:\n  pack:\n  ship: {takes: {p: pakc}}\n", 4, 21, "did you mean 'pack'?"),
+    ("TT-Y020", "name: shop.a\nsteps:\n  a:\n  b: {on: {failed: aa}}\n", 4, 20, "did you mean 'a'?"),
+    ("TT-Y022", f"{EVENTS}  a: {{awaits: event, on: {{received: payed}}}}\n", 4, 37, "did you mean 'paid'?"),
+    (
+        "TT-Y022",
+        f"{EVENTS}  a: {{on: {{any_of: [{{elapsed: 1h}}, {{received: x}}]}}}}\n",
+        4,
+        47,
+        "which is not declared",
+    ),
+    ("TT-Y023", f"{EVENTS}  a: {{branches: [small]}}\n  b: {{on: {{chosen: a, branch: smal}}}}\n", 5, 31, "'small'?"),
+    ("TT-Y010", f"{EVENTS}  a: {{on: {{recieved: paid}}}}\n", 4, 11, "did you mean 'received'?"),
+    ("TT-Y011", f"{EVENTS}  a: {{on: paid}}\n", 4, 11, "expected a mapping with one of completed, failed"),
+    ("TT-Y013", f"{EVENTS}  a: {{on: {{elapsed: soon}}}}\n", 4, 21, "'soon' is no duration"),
+    ("TT-Y021", f"{EVENTS}  a: {{takes: {{why: {{event_of: paid}}}}}}\n", 4, 15, "its trigger does not name"),
+    ("TT-Y021", "name: 9 lives\n", 1, 7, "expected dotted identifiers"),
+    ("TT-Y021", "name: shop.a\nsteps:\n  a: {after: b}\n  b: {after: a}\n", 3, 3, "step 'a' waits for itself"),
+    ("TT-Y021", "name: shop.a\nsteps:\n  9 lives:\n", 3, 3, "expected an identifier"),
+]
+
+
+def problems_of(text: str) -> YamlError:
+    with pytest.raises(YamlError) as raised:
+        read_template(text)
+    return raised.value
+
+
+@pytest.mark.parametrize(
+    ("code", "text", "line", "column", "said"), WRONG, ids=[f"{case[0]} {case[4]}" for case in WRONG]
+)
+def test_a_mistake_has_its_code_its_line_and_its_column(
+    code: str, text: str, line: int, column: int, said: str
+) -> None:
+    found = problems_of(text if "\n" in text else f"{text}\n").problems[0]
+    assert (found.code, found.line, found.column) == (code, line, column), found
+    assert said in found.message
+
+
+MANY = """\
+name: shop.a
+version: 2
+steps:
+  pack:
+    timout: 5m
+    retry: {attempts: 0, base_delay: soon}
+  ship:
+    after: [pakc]
+    deadline: 5 minutes
+"""
+
+
+def test_all_mistakes_are_told_at_once_from_top_to_bottom() -> None:
+    error = problems_of(MANY)
+    places = [(problem.code, problem.line) for problem in error.problems]
+    assert places == [
+        ("TT-Y011", 2), ("TT-Y010", 5), ("TT-Y012", 6), ("TT-Y013", 6), ("TT-Y020", 8), ("TT-Y013", 9),
+    ]  # fmt: skip
+    assert isinstance(error, TemplateError)
+    assert len(error.mistakes) == 6
+
+
+def test_a_mistake_shows_its_line_and_points_into_it() -> None:
+    assert "<text>:5:5: TT-Y010: step 'pack' has an unknown key 'timout'; did you mean 'timeout'?\n" + (
+        "          timout: 5m\n          ^"
+    ) in str(problems_of(MANY))
+
+
+def test_a_file_is_named_in_each_mistake(tmp_path: Path) -> None:
+    file = tmp_path / "order.yaml"
+    file.write_text(MANY)
+    for given in (file, str(file)):
+        with pytest.raises(YamlError, match=re.escape(f"{file}:2:10: TT-Y011")):
+            read_template(given)
+
+
+def test_a_file_that_cannot_be_read_is_one_mistake(tmp_path: Path) -> None:
+    (tmp_path / "latin.yaml").write_bytes("name: caf\xe9".encode("latin-1"))
+    for name, why in (("none.yaml", "No such file"), ("latin.yaml", "not UTF-8")):
+        with pytest.raises(YamlError, match=why) as raised:
+            read_template(tmp_path / name)
+        assert [problem.code for problem in raised.value.problems] == ["TT-Y001"]
