@@ -85,7 +85,7 @@ class Walk:
         """Wait for the line that says that it is ready."""
         assert process.stdout is not None
         if not any(re.search(until, line) for line in process.stdout):
-            raise Blocked(f"{process.args} never said {until!r}")
+            raise Blocked(f"{process.args!r} never said {until!r}")
 
 
 def clone(walk: Walk, source: Path) -> None:
