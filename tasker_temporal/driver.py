@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RawValue, RetryPolicy
+from temporalio.common import Priority, RawValue, RetryPolicy
 from temporalio.exceptions import ActivityError
 
 from tasker_temporal import outcomes, views
@@ -42,6 +42,9 @@ from tasker_temporal.wire import BACKSTOP, activity_id, notice, pack, raw, step_
 
 LOST_WORKER_ATTEMPTS = 3
 """How often Temporal itself starts an execution whose worker was lost."""
+
+FIRST = 1
+"""The priority key of what goes first."""
 
 AGAIN, ONCE = (
     RetryPolicy(
@@ -75,6 +78,7 @@ class Driver:
         closed: The state in which the task ended; None while it is open.
         broken: A bug. The workflow raises it, so that its task stops, visibly, and nothing is lost.
         watch_rows: Called after each message, if the task has sinks.
+        watch_task: Called after each message, if the task tells search attributes.
     """
 
     def __init__(self) -> None:
@@ -82,6 +86,7 @@ class Driver:
         self.closed: State | None = None
         self.broken: Exception | None = None
         self.watch_rows: Callable[[], None] = _nobody
+        self.watch_task: Callable[[], None] = _nobody
         self._running: dict[tuple[str, int], workflow.ActivityHandle[RawValue]] = {}
         self._notifying: dict[str, workflow.ActivityHandle[RawValue]] = {}
         self._timers: dict[str, asyncio.Task[None]] = {}
@@ -115,6 +120,8 @@ class Driver:
         self._watch_history()
         if self.task.outboxes:
             self.watch_rows()
+        if self.task.listed:
+            self.watch_task()
 
     def go(self, errand: Coroutine[Any, Any, None], name: str) -> None:
         """Run something beside the main coroutine, which only waits."""
@@ -181,13 +188,14 @@ class Driver:
             self.task.template.activity_type(command.step),
             args=step_call(self.task, template, command.attempt),
             activity_id=activity_id(command.step, command.execution),
-            task_queue=template.task_queue,
+            task_queue=template.task_queue or self.task.course.task_queue,
             result_type=RawValue,
             start_to_close_timeout=template.timeout + BACKSTOP,
             heartbeat_timeout=template.heartbeat_timeout,
             retry_policy=AGAIN if template.retryable else ONCE,
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             summary=views.attempt_summary(command.attempt, template.max_attempts),
+            priority=_priority(self.task),
         )
         self._running[command.step, command.execution] = handle
         handle.add_done_callback(partial(self._ended, command))
@@ -241,6 +249,14 @@ class Driver:
 
 def _nobody() -> None:
     pass
+
+
+def _priority(task: Task) -> Priority:
+    """What is None is as the workflow's own."""
+    asked = task.course.priority or (FIRST if task.mode == "high_priority" else None)
+    if asked is None and task.course.fairness_key is None:
+        return Priority.default
+    return Priority(priority_key=asked, fairness_key=task.course.fairness_key)
 
 
 async def local(name: str, *arguments: RawValue) -> RawValue:

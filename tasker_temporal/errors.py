@@ -13,7 +13,9 @@ Every exception of the package, divided by what the catcher does next:
   - RequestUnanswered        nobody answered in time; the request may still be applied
   - NoAnswer                 run a worker; a task that is over needs none
   - RetellingFailed          run a worker: this release cannot tell the task from its history
+  - SearchAttributesMissing  run `tasker setup`, or start tasks without search attributes
   - EventError               mend the publisher: an event nobody registered, or a payload of the wrong shape
+  - ConditionError           mend the condition, or its data: it has no answer
   - RecordError              the written record is missing or does not verify
   - SignatureError           do not trust the webhook: who sent it does not know the secret, or sent it long ago
   - TaskEnded                the task is over, and not well
@@ -149,12 +151,24 @@ class NoAnswer(TaskerError):
     """An open task was asked something, and no worker answered in time."""
 
 
+class SearchAttributesMissing(TaskerError):
+    """The namespace does not have the search attributes that tasks are to tell, or not as they must be."""
+
+
 class RetellingFailed(TaskerError):
     """No worker answers for a task, and its history cannot be replayed here."""
 
 
 class EventError(TaskerError):
     """An event name was never registered, or its payload is not of the registered shape."""
+
+
+class ConditionError(TaskerError):
+    """A condition could not be evaluated, and why not."""
+
+    def __init__(self, expression: str, problem: str) -> None:
+        super().__init__(f"{expression!r} cannot be evaluated: {problem}")
+        self.expression, self.problem = expression, problem
 
 
 class RecordError(TaskerError):

@@ -17,17 +17,26 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 from tasker_temporal import requests, views
+from tasker_temporal.attributes import Attributes
 from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Content, Refused, RunContinued, RunReopened, Start
-from tasker_temporal.core.requests import Approve, Ask, CancelTask, CompleteStep, Identity
+from tasker_temporal.core.requests import Approve, Ask, CancelTask, CompleteStep, Identity, SendEvent
 from tasker_temporal.core.snapshot import restore, snapshot
 from tasker_temporal.core.task import Task
 from tasker_temporal.deliveries import Deliveries
 from tasker_temporal.driver import Driver, local
 from tasker_temporal.errors import RequestRefused
 from tasker_temporal.identity import HEADERS, START, Claim, digest_of
-from tasker_temporal.local_activities import CANCEL, CHECK_RESULT, PREPARE, RECORD, WHO_ASKS, WHO_CANCELLED
+from tasker_temporal.local_activities import (
+    CANCEL,
+    CHECK_EVENT,
+    CHECK_RESULT,
+    PREPARE,
+    RECORD,
+    WHO_ASKS,
+    WHO_CANCELLED,
+)
 from tasker_temporal.record import CHUNK, INLINE_LIMIT, outcome, written
 from tasker_temporal.wire import (
     MEMO_ACTOR,
@@ -59,6 +68,8 @@ class Life:
         self._context = _as_raw(context)
         self._arguments = [_as_raw(value) for value in (context, start) if value is not None]
         self.driver = Driver()
+        self.attributes = Attributes(self.driver)
+        self.driver.watch_task = self.attributes.watch
         self.deliveries = Deliveries(self.driver)
         self.driver.watch_rows = self.deliveries.watch
         self._start = self._read(start)
@@ -99,6 +110,7 @@ class Life:
             else:
                 self._recording = True
                 driver.go(self._record(), "written record")
+        self.attributes.tell()
         return self._end() if driver.closed is not None else self._continue_as_new()
 
     def _has_news(self) -> bool:
@@ -124,7 +136,7 @@ class Life:
         else:
             early = None if workflow.cancellation_reason() is None else await _who_cancelled()
             actor, problems = await self._who_starts(start.actor, problems)
-            self.driver.feed(Start(actor, start.reason, problems, early))
+            self.driver.feed(Start(actor, start.reason, problems, early, start.course))
         self.has_begun = True
 
     async def _who_starts(self, actor: str, problems: Problems) -> tuple[str, Problems]:
@@ -171,7 +183,16 @@ class Life:
                 return asked.model_copy(update={"result": await _checked(asked.step, asked.result)})
             case Approve(step=str(step)) if self._has_form(step):
                 return asked.model_copy(update={"form": await _checked(step, asked.form)})
+            case SendEvent(name=name) if self._has_model(asked):
+                return asked.model_copy(update={"payload": await _checked_event(name, asked.payload)})
         return asked
+
+    def _has_model(self, asked: SendEvent) -> bool:
+        """What was taken before is not checked again, and any JSON fits an event without a model."""
+        engine = self.driver.engine
+        known = {event.name: event.model for event in engine.task.template.events}
+        taken = asked.request_id is not None and engine.answer(asked.request_id) is not None
+        return known.get(asked.name, "Any") != "Any" and not taken
 
     def _has_form(self, step: str) -> bool:
         known = self.driver.task.steps.get(step)
@@ -301,7 +322,21 @@ def beginning(id: str, start: StartInput, context: Content) -> Task:
     """The task as a run of it begins: new, or as the run before has left it."""
     if start.snapshot:
         return restore(unpack(start.snapshot), context)
-    return Task(id, unpacked_template(start.template), context, bytes.fromhex(start.key))
+    task = Task(id, unpacked_template(start.template), context, bytes.fromhex(start.key))
+    task.listed = start.listed
+    return task
+
+
+async def _checked_event(event: str, payload: Any) -> Any:
+    """The payload as the event's model has it, in JSON.
+
+    Raises:
+        ApplicationError: of type `RequestRefused`: it does not validate.
+    """
+    found = read_raw(await local(CHECK_EVENT, raw(event), raw(payload)))
+    if "problem" in found:
+        raise requests.refusal(RequestRefused(found["problem"]))
+    return found["payload"]
 
 
 def _as_raw(value: Any) -> RawValue:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -15,6 +15,7 @@ from temporalio.plugin import SimplePlugin
 from temporalio.worker import (
     HandleQueryInput,
     Interceptor,
+    Worker,
     WorkerConfig,
     WorkflowInboundInterceptor,
     WorkflowInterceptorClassInput,
@@ -26,6 +27,7 @@ from tasker_temporal.declare import DeclaredStep, TaskTemplate
 from tasker_temporal.errors import TemplateError, UnknownSink, UnknownTemplate
 from tasker_temporal.identity import Headers
 from tasker_temporal.local_activities import local_activities
+from tasker_temporal.namespace import Listing, Wanted
 from tasker_temporal.notifiers import notifier_activities
 from tasker_temporal.sinks.deliver import deliver_activity
 from tasker_temporal.sinks.delivery import Delivery
@@ -57,6 +59,9 @@ class TaskerPlugin(SimplePlugin):
         sync_handlers: How many handlers that are plain functions may run at once, each in a thread.
         identity_key: That of the clients' `IdentityInterceptor`: an identity that is not signed with it is refused.
             Without it, every identity in a header is believed.
+        search_attributes: Whether new tasks tell lists what they wait for. `auto` (as it comes): if the namespace has
+            what `tasker setup` adds, which is asked once. A task keeps for its whole life what was decided at its
+            start, whatever its workers say.
 
     Raises:
         TemplateError: a template has mistakes, or two versions have different handlers for one step.
@@ -68,7 +73,9 @@ class TaskerPlugin(SimplePlugin):
         sinks: SinkHandlers | None = None,
         sync_handlers: int = 100,
         identity_key: bytes | None = None,
+        search_attributes: Wanted = "auto",
     ) -> None:
+        self.listing = Listing(search_attributes)
         self.sinks: SinkHandlers = dict(sinks or {})
         self.templates: Mapping[str, TaskTemplate[Any]] = {template.name: template for template in templates}
         executor = ThreadPoolExecutor(sync_handlers, thread_name_prefix="tasker-step")
@@ -79,7 +86,7 @@ class TaskerPlugin(SimplePlugin):
             interceptors=[CurrentDetails(), Headers()],
             workflows=[*(workflow_class(name) for name in self.templates), Delivery, Sweep],
             activities=[
-                *local_activities(self.templates, identity_key),
+                *local_activities(self.templates, self.listing.decide_anyway, identity_key),
                 deliver_activity(self.sinks),
                 sweep_activity(self.templates),
                 *(step_activity(step, name, executor) for name, step in handlers.items()),
@@ -106,6 +113,16 @@ class TaskerPlugin(SimplePlugin):
             for sink in template.compiled.sinks:
                 if sink.name not in self.sinks and sink.task_queue is None:
                     raise UnknownSink(template.name, sink.name, self.sinks)
+
+    async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
+        """Called by the worker.
+
+        Raises:
+            SearchAttributesMissing: they are to be told, and the namespace does not have them.
+        """
+        if self.listing.is_wanted:
+            await self.listing.decide(worker.client)
+        await super().run_worker(worker, next)
 
     def template(self, name: str) -> TaskTemplate[Any]:
         """The template of that name.

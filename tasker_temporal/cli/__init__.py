@@ -11,6 +11,7 @@ import click
 from tasker_temporal.cli import options
 from tasker_temporal.cli.drafts import DRAFTS
 from tasker_temporal.cli.events import events
+from tasker_temporal.cli.finding import FINDING
 from tasker_temporal.cli.options import Connection
 from tasker_temporal.cli.requests import REQUESTS, command
 from tasker_temporal.cli.schedule import schedule
@@ -24,10 +25,10 @@ A_PORT = click.IntRange(0, 65535)
 
 SECTIONS: Mapping[str, Sequence[str]] = {
     "Start tasks": ("start", "schedule"),
-    "Look at them": ("list", "status", "why", "watch", "result", "audit", "graph"),
+    "Look at them": ("list", "approvals", "status", "why", "watch", "result", "audit", "graph"),
     "Step in": tuple(verb.name for verb in REQUESTS),
     "Before they run": ("check", "plan", "export", "schema", "events"),
-    "Run": ("new", "demo", "dev", "worker"),
+    "Run": ("new", "demo", "dev", "worker", "setup"),
 }
 """The commands as the help groups them. One that is in no section is listed after the first of them."""
 
@@ -69,7 +70,7 @@ def tasker() -> None:
     """
 
 
-for verb in (*VERBS, *map(command, REQUESTS), *DRAFTS, schedule, events):
+for verb in (*VERBS, *FINDING, *map(command, REQUESTS), *DRAFTS, schedule, events):
     tasker.add_command(verb)
 
 

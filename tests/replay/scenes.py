@@ -502,6 +502,32 @@ async def until_noted(task: TaskHandle, event: str) -> None:
             return
 
 
+def listed() -> Scene:
+    """Search attributes tell of a pause, a hold with its failed step, an approval, and the end of each."""
+    template = TaskTemplate("golden.listed", on_error="hold")
+    down = [True]
+
+    @template.step
+    async def gateway() -> int:
+        if down:
+            raise PermanentError("closed")
+        return 1
+
+    template.approval("sign", after=[gateway], approvers=["bob"])
+
+    async def play(stage: Stage) -> None:
+        task = await stage.start()
+        await task.settled()
+        down.clear()
+        await task.retry(**BY)
+        await until(task, "UPSERT_WORKFLOW_SEARCH_ATTRIBUTES", 3)
+        await task.pause(**BY)
+        await task.resume(**BY)
+        await task.approve("sign", actor="bob", reason="it is fine")
+
+    return Scene(template, play)
+
+
 SCENES = {
     scene.name: scene
     for scene in (
@@ -525,5 +551,6 @@ SCENES = {
         approved(),
         escalated(),
         moved(),
+        listed(),
     )
 }

@@ -21,6 +21,7 @@ TASK_REQUESTS: Final[dict[str, frozenset[State]]] = {
     "retry": frozenset({S.ERROR}),
     "resolve": frozenset({S.ERROR}),
     "move": frozenset(),
+    "send_event": OPEN | {S.ERROR},
 }
 """The states of the task in which each request about it is legal; `move` depends on the rows of its type."""
 
@@ -35,11 +36,19 @@ STEP_REQUESTS: Final[dict[str, frozenset[State]]] = {
 """The states of a step in which each request about it is legal, while its task is open."""
 
 
+HANDLED: Final = ("retry_from", "change_step")
+"""What is legal for a step whose failure another step handles: the failure is final, and others have run after it."""
+
+
 def _no_retry(task: Task) -> str | None:
     return "its context is not valid: start another task with a valid one" if task.problems else None
 
 
-TASK_GUARDS: Final[Mapping[str, Callable[[Task], str | None]]] = {"retry": _no_retry}
+def _no_events(task: Task) -> str | None:
+    return None if task.template.events else "the task's template declares no events"
+
+
+TASK_GUARDS: Final[Mapping[str, Callable[[Task], str | None]]] = {"retry": _no_retry, "send_event": _no_events}
 """Why a request about the task is refused though its state allows it; None if it is not."""
 
 VOTES: Final = ("approve", "reject", "withdraw")
@@ -50,11 +59,13 @@ def legal_requests(task: Task, step: str | None = None) -> tuple[str, ...]:
     """The requests that are legal now for the task, or that its table allows for one step of it."""
     if not task.is_open or task.cancelling is not None:
         return ()
-    if step is not None:
+    if step is None:
+        found = [name for name in TASK_REQUESTS if _is_for(name, task) and _objection(name, task) is None]
+    elif task.steps[step].handled is not None:
+        found = list(HANDLED)
+    else:
         state = task.steps[step].state
         found = [name for name, states in STEP_REQUESTS.items() if state in states and not _barred(name, task, step)]
-    else:
-        found = [name for name in TASK_REQUESTS if _is_for(name, task) and _objection(name, task) is None]
     return (*found, *_votes(task, step))
 
 
@@ -103,6 +114,9 @@ def _objection(name: str, task: Task) -> str | None:
 
 
 def _rule(name: str, step: str | None, task: Task) -> str:
+    if step is not None and task.steps[step].handled is not None:
+        handler = task.steps[step].handled
+        return f"the failure of step {step!r} is handled by {handler!r}: only 'retry_from' does it once more"
     who = "the task" if step is None else f"step {step!r}"
     state = task.state if step is None else task.steps[step].state
     if name == "move":
