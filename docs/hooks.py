@@ -30,6 +30,7 @@ from tasker_temporal.core.subscribers import SUBSCRIPTIONS, Subscriber
 from tasker_temporal.core.task_types import TYPES, Move, TaskType
 from tasker_temporal.declare import ApprovalOptions, StepOptions, TemplateOptions
 from tasker_temporal.graph import FORMATS, machine_of
+from tasker_temporal.sinks import TaskEvent
 from tasker_temporal.workflow import workflow_class
 
 TABLES: Final[Mapping[str, Table]] = {"task": TASK_TABLE, "step": STEP_TABLE}
@@ -39,6 +40,8 @@ MODELS: Final[Mapping[str, type[BaseModel]]] = {
     for model in (
         template.Retry,
         template.Limits,
+        template.Sink,
+        TaskEvent,
         report.TaskReport,
         report.StepReport,
         report.ErrorReport,
