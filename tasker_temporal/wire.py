@@ -85,6 +85,19 @@ def unpacked_template(packed: str) -> Template:
     return Template.model_validate(unpack(packed))
 
 
+TRACE_HEADER = "_tracer-data"
+"""The header in which Temporal's SDKs send a trace: JSON, as `{"traceparent": ...}`."""
+
+
+def carried(header: Payload | None) -> dict[str, str]:
+    """What the header says; nothing if it is missing or cannot be read."""
+    try:
+        plain = json.loads(header.data) if header is not None else {}
+        return {str(key): str(value) for key, value in plain.items()}
+    except (ValueError, AttributeError):
+        return {}
+
+
 MEMO_ACTOR, MEMO_REASON = "tasker.actor", "tasker.reason"
 """Where the memo of a task that was started without a `StartInput` says who started it, and why."""
 
@@ -110,6 +123,8 @@ class StartInput(Frozen):
     """A new task tells search attributes. In a later run, the snapshot says so."""
     course: Course | None = None
     """How whoever starts the task wants it to be processed."""
+    trace: Mapping[str, str] = Field(default_factory=dict)
+    """The trace in which the task was started, for a run that somebody else's call began."""
 
     @classmethod
     def first(
@@ -137,7 +152,12 @@ class StartInput(Frozen):
 
     @classmethod
     def later(
-        cls, template: Template, plain: Mapping[str, Any], previous_run: str, request: Mapping[str, Any] | None = None
+        cls,
+        template: Template,
+        plain: Mapping[str, Any],
+        previous_run: str,
+        request: Mapping[str, Any] | None = None,
+        trace: Mapping[str, str] | None = None,
     ) -> StartInput:
         """How a task goes on in a new run, from its snapshot `plain`."""
         return cls(
@@ -147,6 +167,7 @@ class StartInput(Frozen):
             snapshot=pack(plain),
             previous_run=previous_run,
             request=request,
+            trace=trace or {},
         )
 
     def raw(self) -> RawValue:

@@ -205,7 +205,8 @@ def _judge(task: Task, step: Step, final: str | None) -> None:
 
 
 def _end(task: Task, step: Step, wish: TransitionTo) -> None:
-    step.ended_at, step.result, step.by_hand = task.now, wish.result, "by_hand" in wish.metadata
+    step.ended_at, step.result = task.now, wish.result
+    step.by_hand = "by_hand" in wish.metadata or (wish.result is not None and not step.template.runs)
     count_down(task, step)
 
 

@@ -52,7 +52,7 @@ class Step:
         final: Why the present failure ends the retries; None while there is another attempt to come.
         row: The sort_key of its last transition.
         since: When that was.
-        by_hand: Somebody gave the result: it is in no activity, and so every snapshot keeps it.
+        by_hand: Somebody gave the result, or an event: it is in no activity, and so every snapshot keeps it.
         handled: The step that runs because this one failed: the failure is final, and holds up nothing.
         fired: It has run, or its condition was found to hold: what its trigger names does not matter any more.
         told: What its trigger says; "yes" without one.
@@ -127,8 +127,8 @@ class Task:
         handled: Failed steps whose failures somebody handles.
         expecting: Pending steps that wait for the outside, or for time, alone.
         cancelling: The sort_key of the row that asked for the cancellation.
-        listed: It tells lists of tasks what it waits for, as was decided when it was started.
         course: How it is processed, as far as that differs from its template.
+        listed: It tells lists of tasks what it waits for, as was decided when it was started.
         draining: Nothing new starts until the run continues as new.
         problems: The context's validation errors.
         requester: Who started it.
