@@ -137,7 +137,8 @@ class TaskerPlugin(SimplePlugin):
                 if sink.name not in self.sinks and sink.task_queue is None:
                     raise UnknownSink(
                         f"template {template.name!r} names sink {sink.name!r}, which this worker does not know; "
-                        f"it knows: {', '.join(self.sinks) or 'none'}; pass TaskerPlugin(..., sinks={{{sink.name!r}: ...}}), "
+                        f"it knows: {', '.join(self.sinks) or 'none'}; "
+                        f"pass TaskerPlugin(..., sinks={{{sink.name!r}: ...}}), "
                         "or give the sink a task_queue whose workers know it"
                     )
 
