@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from temporalio import workflow
 
 import tasker_temporal
-from tasker_temporal import errors, requests
+from tasker_temporal import errors, requests, why
 from tasker_temporal.cli import tasker
 from tasker_temporal.client import StartOptions
 from tasker_temporal.core import report, template, waiting
@@ -43,6 +43,8 @@ MODELS: Final[Mapping[str, type[BaseModel]]] = {
         report.StepReport,
         report.ErrorReport,
         waiting.Wait,
+        why.Explanation,
+        why.Reason,
     )
 } | {kind.__name__: kind for kind in requests.KINDS.values()}
 

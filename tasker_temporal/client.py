@@ -17,6 +17,7 @@ from temporalio.converter import PayloadConverter
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from tasker_temporal.compile import sink_mistakes
+from tasker_temporal.core.routes import Course, Mode
 from tasker_temporal.core.template import PAYLOAD_LIMIT, Sink, Template, mistakes
 from tasker_temporal.declare import TaskTemplate
 from tasker_temporal.errors import ContextInvalid, TaskAlreadyStarted, TemplateError, UnknownTemplate
@@ -45,6 +46,8 @@ class StartOptions(TypedDict, total=False):
         priority: Temporal's priority and fairness, for its workflow and its handlers.
         memo: Kept with the task, shown in lists.
         search_attributes: Those of your own that the cluster knows.
+        mode: How its steps are processed: `concurrent`, `sequential_only`, or `high_priority`. It needs the template.
+        max_concurrency: Steps that run at once. It needs the template.
         sinks: Who is told of this task's rows, in the place of those that its template names. It needs the template.
     """
 
@@ -60,6 +63,8 @@ class StartOptions(TypedDict, total=False):
     memo: Mapping[str, Any]
     search_attributes: TypedSearchAttributes
     sinks: Sequence[Sink]
+    mode: Mode
+    max_concurrency: int
 
 
 @overload
@@ -183,14 +188,20 @@ def _arguments(
 ) -> list[RawValue]:
     converter = client.data_converter.payload_converter
     if template is None:
-        if "sinks" in options:
-            raise UnknownTemplate("sinks= is part of a task's template: pass the template, or leave sinks to its own")
+        if strange := [name for name in ("sinks", "mode", "max_concurrency") if name in options]:
+            message = f"{strange[0]}= needs a task's template: pass the template, or leave it to the template's own"
+            raise UnknownTemplate(message)
         return [RawValue(converter.to_payload(context))]
     compiled = template.compiled if "sinks" not in options else _with_sinks(template, options["sinks"])
     actor = options.get("actor") or client.identity
     key, reason = secrets.token_bytes(KEY_BYTES), options.get("reason", "")
-    start = StartInput.first(compiled, key, actor, reason, listed=listed)
+    start = StartInput.first(compiled, key, actor, reason, _course(options), listed=listed)
     return start_arguments(converter, template, context, start)
+
+
+def _course(options: StartOptions) -> Course | None:
+    course = Course(mode=options.get("mode"), max_concurrency=options.get("max_concurrency"))
+    return None if course == Course() else course
 
 
 def _with_sinks(template: TaskTemplate[Any], sinks: Sequence[Sink]) -> Template:

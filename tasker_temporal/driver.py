@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RawValue, RetryPolicy
+from temporalio.common import Priority, RawValue, RetryPolicy
 from temporalio.exceptions import ActivityError
 
 from tasker_temporal import outcomes, views
@@ -42,6 +42,9 @@ from tasker_temporal.wire import BACKSTOP, activity_id, notice, pack, raw, step_
 
 LOST_WORKER_ATTEMPTS = 3
 """How often Temporal itself starts an execution whose worker was lost."""
+
+FIRST = 1
+"""The priority key of what goes first."""
 
 AGAIN, ONCE = (
     RetryPolicy(
@@ -185,13 +188,14 @@ class Driver:
             self.task.template.activity_type(command.step),
             args=step_call(self.task, template, command.attempt),
             activity_id=activity_id(command.step, command.execution),
-            task_queue=template.task_queue,
+            task_queue=template.task_queue or self.task.course.task_queue,
             result_type=RawValue,
             start_to_close_timeout=template.timeout + BACKSTOP,
             heartbeat_timeout=template.heartbeat_timeout,
             retry_policy=AGAIN if template.retryable else ONCE,
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
             summary=views.attempt_summary(command.attempt, template.max_attempts),
+            priority=_priority(self.task),
         )
         self._running[command.step, command.execution] = handle
         handle.add_done_callback(partial(self._ended, command))
@@ -245,6 +249,14 @@ class Driver:
 
 def _nobody() -> None:
     pass
+
+
+def _priority(task: Task) -> Priority:
+    """What is None is as the workflow's own."""
+    asked = task.course.priority or (FIRST if task.mode == "high_priority" else None)
+    if asked is None and task.course.fairness_key is None:
+        return Priority.default
+    return Priority(priority_key=asked, fairness_key=task.course.fairness_key)
 
 
 async def local(name: str, *arguments: RawValue) -> RawValue:

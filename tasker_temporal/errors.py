@@ -15,6 +15,7 @@ Every exception of the package, divided by what the catcher does next:
   - RetellingFailed          run a worker: this release cannot tell the task from its history
   - SearchAttributesMissing  run `tasker setup`, or start tasks without search attributes
   - EventError               mend the publisher: an event nobody registered, or a payload of the wrong shape
+  - ConditionError           mend the condition, or its data: it has no answer
   - RecordError              the written record is missing or does not verify
   - SignatureError           do not trust the webhook: who sent it does not know the secret, or sent it long ago
   - TaskEnded                the task is over, and not well
@@ -161,6 +162,14 @@ class RetellingFailed(TaskerError):
 
 class EventError(TaskerError):
     """An event name was never registered, or its payload is not of the registered shape."""
+
+
+class ConditionError(TaskerError):
+    """A condition could not be evaluated, and why not."""
+
+    def __init__(self, expression: str, problem: str) -> None:
+        super().__init__(f"{expression!r} cannot be evaluated: {problem}")
+        self.expression, self.problem = expression, problem
 
 
 class RecordError(TaskerError):

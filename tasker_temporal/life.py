@@ -21,14 +21,22 @@ from tasker_temporal.attributes import Attributes
 from tasker_temporal.core.engine import Engine, Observer
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Content, Refused, RunContinued, RunReopened, Start
-from tasker_temporal.core.requests import Approve, Ask, CancelTask, CompleteStep, Identity
+from tasker_temporal.core.requests import Approve, Ask, CancelTask, CompleteStep, Identity, SendEvent
 from tasker_temporal.core.snapshot import restore, snapshot
 from tasker_temporal.core.task import Task
 from tasker_temporal.deliveries import Deliveries
 from tasker_temporal.driver import Driver, local
 from tasker_temporal.errors import RequestRefused
 from tasker_temporal.identity import HEADERS, START, Claim, digest_of
-from tasker_temporal.local_activities import CANCEL, CHECK_RESULT, PREPARE, RECORD, WHO_ASKS, WHO_CANCELLED
+from tasker_temporal.local_activities import (
+    CANCEL,
+    CHECK_EVENT,
+    CHECK_RESULT,
+    PREPARE,
+    RECORD,
+    WHO_ASKS,
+    WHO_CANCELLED,
+)
 from tasker_temporal.record import CHUNK, INLINE_LIMIT, outcome, written
 from tasker_temporal.wire import (
     MEMO_ACTOR,
@@ -143,7 +151,7 @@ class Life:
         else:
             early = None if workflow.cancellation_reason() is None else await _who_cancelled()
             actor, problems = await self._who_starts(start.actor, problems)
-            self.driver.feed(Start(actor, start.reason, problems, early))
+            self.driver.feed(Start(actor, start.reason, problems, early, start.course))
         self.has_begun = True
 
     async def _who_starts(self, actor: str, problems: Problems) -> tuple[str, Problems]:
@@ -190,7 +198,16 @@ class Life:
                 return asked.model_copy(update={"result": await _checked(asked.step, asked.result)})
             case Approve(step=str(step)) if self._has_form(step):
                 return asked.model_copy(update={"form": await _checked(step, asked.form)})
+            case SendEvent(name=name) if self._has_model(asked):
+                return asked.model_copy(update={"payload": await _checked_event(name, asked.payload)})
         return asked
+
+    def _has_model(self, asked: SendEvent) -> bool:
+        """What was taken before is not checked again, and any JSON fits an event without a model."""
+        engine = self.driver.engine
+        known = {event.name: event.model for event in engine.task.template.events}
+        taken = asked.request_id is not None and engine.answer(asked.request_id) is not None
+        return known.get(asked.name, "Any") != "Any" and not taken
 
     def _has_form(self, step: str) -> bool:
         known = self.driver.task.steps.get(step)
@@ -323,6 +340,18 @@ def beginning(id: str, start: StartInput, context: Content) -> Task:
     task = Task(id, unpacked_template(start.template), context, bytes.fromhex(start.key))
     task.listed = start.listed
     return task
+
+
+async def _checked_event(event: str, payload: Any) -> Any:
+    """The payload as the event's model has it, in JSON.
+
+    Raises:
+        ApplicationError: of type `RequestRefused`: it does not validate.
+    """
+    found = read_raw(await local(CHECK_EVENT, raw(event), raw(payload)))
+    if "problem" in found:
+        raise requests.refusal(RequestRefused(found["problem"]))
+    return found["payload"]
 
 
 def _as_raw(value: Any) -> RawValue:

@@ -26,6 +26,7 @@ from tasker_temporal.wire import Prepared, StartInput, raw, read_raw
 
 PREPARE: Final = "tasker.prepare"
 CHECK_RESULT: Final = "tasker.check_result"
+CHECK_EVENT: Final = "tasker.check_event"
 RECORD: Final = "tasker.record"
 WHO_CANCELLED: Final = "tasker.who_cancelled"
 CANCEL: Final = "tasker.cancel"
@@ -123,6 +124,27 @@ def given_result(template: TaskTemplate[Any], name: str, given: bytes, converter
     return {"result": plain}
 
 
+def check_event(templates: Mapping[str, TaskTemplate[Any]]) -> Callable[..., Any]:
+    """`tasker.check_event`: an event's payload as JSON of the declared type, or the `problem` with it."""
+
+    @activity.defn(name=CHECK_EVENT)
+    async def tasker_check_event(event: RawValue, payload: RawValue) -> RawValue:
+        name, template = read_raw(event), templates[activity.info().workflow_type or ""]
+        known = next((declared for declared in template.events if declared.name == name), None)
+        if known is None:
+            return raw({"problem": f"this worker does not know event {name!r}, so nobody can check its payload"})
+        try:
+            checked = adapter(known.model).validate_json(payload.payload.data or b"null")
+            return raw({"payload": json.loads(activity.payload_converter().to_payload(checked).data or b"null")})
+        except ValidationError as error:
+            return raw({"problem": f"the payload of event {name!r} is not valid: {said(error)}"})
+        except Exception as error:
+            # A local activity that raises would be tried again for ever.
+            return raw({"problem": f"the payload of event {name!r} cannot be kept as JSON: {error!r}"})
+
+    return tasker_check_event
+
+
 @activity.defn(name=RECORD)
 async def record(chunk: RawValue) -> RawValue:
     """`tasker.record`: gives back what it is given, so that it stands in the marker of this local activity."""
@@ -177,6 +199,7 @@ def local_activities(
     return [
         prepare(templates, listed),
         check_result(templates),
+        check_event(templates),
         record,
         who_cancelled,
         cancel,

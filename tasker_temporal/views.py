@@ -76,9 +76,7 @@ def audit(engine: Engine, page: Any) -> dict[str, Any]:
 
 def graph(engine: Engine) -> dict[str, Any]:
     task = engine.task
-    steps = {
-        name: {"state": step.state, "after": list(step.template.dependencies)} for name, step in task.steps.items()
-    }
+    steps = {name: {"state": step.state, "after": list(step.template.needs)} for name, step in task.steps.items()}
     return {"template": task.template.name, "version": task.template.version, "state": task.state, "steps": steps}
 
 
@@ -115,6 +113,7 @@ def timer_summary(timer: Timer) -> str:
         "handler": f"{timer.step} · waiting for a worker with its handler",
         "grace": "cancellation grace",
         "hold": "held for somebody to step in",
+        "elapsed": f"{timer.step} · time",
         "approval": "the task's approval · deadline",
     }
     return names[timer.kind]
@@ -126,7 +125,8 @@ def failure_message(task: Task) -> str:
         first = task.problems[0]
         place = ".".join(str(part) for part in first["loc"]) or "the whole"
         return f"the context is not valid: {place}: {first['msg']}" + _more(len(task.problems) - 1)
-    failed = [step for step in task.steps.values() if step.state is State.ERROR and step.failure is not None]
+    stuck = (step for step in task.steps.values() if step.state is State.ERROR and step.handled is None)
+    failed = [step for step in stuck if step.failure is not None]
     if not failed and task.failure is not None:
         return f"{task.failure.type}: {task.failure.message}"
     if not failed:

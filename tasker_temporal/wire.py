@@ -20,7 +20,9 @@ from pydantic_core import to_json
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 
+from tasker_temporal.core.answers import argument_of
 from tasker_temporal.core.messages import AUTOMATIC, JSON, Content, Notify
+from tasker_temporal.core.routes import Course
 from tasker_temporal.core.rows import Row
 from tasker_temporal.core.task import INTERPRETER, Task
 from tasker_temporal.core.template import Frozen, Sink, StepTemplate, Template
@@ -118,11 +120,22 @@ class StartInput(Frozen):
     """A task that had ended in `error` goes on because of this request."""
     listed: bool = False
     """A new task tells search attributes. In a later run, the snapshot says so."""
+    course: Course | None = None
+    """How whoever starts the task wants it to be processed."""
     trace: Mapping[str, str] = Field(default_factory=dict)
     """The trace in which the task was started, for a run that somebody else's call began."""
 
     @classmethod
-    def first(cls, template: Template, key: bytes, actor: str, reason: str = "", *, listed: bool = False) -> StartInput:
+    def first(
+        cls,
+        template: Template,
+        key: bytes,
+        actor: str,
+        reason: str = "",
+        course: Course | None = None,
+        *,
+        listed: bool = False,
+    ) -> StartInput:
         """How a task begins."""
         return cls(
             template_name=template.name,
@@ -133,6 +146,7 @@ class StartInput(Frozen):
             key=key.hex(),
             listed=listed,
             template=pack(template.plain),
+            course=course,
         )
 
     @classmethod
@@ -194,10 +208,11 @@ _AS_BY_DEFAULT: Final = tuple(_CALL_DEFAULTS[name] for name in _SAID)
 def step_call(task: Task, template: StepTemplate, attempt: int) -> list[RawValue]:
     """The arguments of the activity that runs the step's handler."""
     call: dict[str, Any] = {"arguments": [argument.name for argument in template.arguments]}
-    said = (attempt, template.max_attempts, task.steps[template.name].round, template.config)
+    step = task.steps[template.name]
+    said = (attempt, template.max_attempts, step.round, template.config)
     if said != _AS_BY_DEFAULT:
         call |= {name: value for name, value in zip(_SAID, said, strict=True) if value != _CALL_DEFAULTS[name]}
-    contents = (task.context if a.step is None else task.steps[a.step].result for a in template.arguments)
+    contents = (argument_of(task, step, argument) for argument in template.arguments)
     return [raw(call), *(RawValue(payload_of(content)) for content in contents)]
 
 

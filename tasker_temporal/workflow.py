@@ -18,7 +18,7 @@ from tasker_temporal.core.messages import Refused
 from tasker_temporal.core.requests import Ask
 from tasker_temporal.identity import HEADERS, Claim
 from tasker_temporal.life import Ear, Life
-from tasker_temporal.wire import raw
+from tasker_temporal.wire import raw, read_raw
 
 
 class TaskWorkflow:
@@ -98,20 +98,40 @@ class TaskWorkflow:
     @workflow.signal(description='Any request, unanswered: {"request": "cancel", "actor": ..., "reason": ...}.')
     async def transition(self, request: Any = None, *extra: Any) -> None:
         """A signal that cannot be taken would stop the workflow task, so this one takes whatever comes."""
+        await self._take(None, [request, *extra] if extra else request, ("transition", request))
+
+    @workflow.signal(name="send_event", description='An event: {"name": ..., "payload": ..., "id": ...}.')
+    async def take_event(self, event: Any = None) -> None:
+        await self._take("send_event", event, ("send_event", event))
+
+    @workflow.signal(dynamic=True, description="An event of this name, with its payload; all else is only noted.")
+    async def signalled(self, name: str, args: Sequence[RawValue]) -> None:
+        driver = await self._life.begun()
+        if name not in [event.name for event in driver.task.template.events]:
+            driver.feed(Refused("no such signal", name=name[:100]))
+            return
+        try:
+            payload = read_raw(args[0]) if args else None
+        except ValueError:
+            driver.feed(Refused("its payload is not JSON", name=name))
+            return
+        await self._take("send_event", {"name": name, "payload": payload}, (name, payload))
+
+    async def _take(self, name: str | None, plain: Any, signed: tuple[Any, ...]) -> None:
+        """Apply what came by signal; nobody can be told of a refusal, so it becomes a row.
+
+        Args:
+            signed: What whoever sent it has signed, if anybody did: the signal's name, and its argument.
+        """
         driver = await self._life.begun()
         try:
-            asked = requests.parse(None, [request, *extra] if extra else request)
-            asked = await self._life.checked(await self._life.identified(asked, "transition", request))
+            asked = requests.parse(name, plain)
+            asked = await self._life.checked(await self._life.identified(asked, *signed))
         except ApplicationError as error:
             driver.feed(Refused(error.message))
             return
         if (refused := requests.told(asked, driver.feed)) is not None:
             driver.feed(refused)
-
-    @workflow.signal(dynamic=True, description="Whatever else is sent is noted in the audit.")
-    async def unknown(self, name: str, args: Sequence[RawValue]) -> None:
-        driver = await self._life.begun()
-        driver.feed(Refused("no such signal", name=name[:100]))
 
 
 def _update(name: str, kind: type[Ask]) -> Any:

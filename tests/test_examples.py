@@ -17,8 +17,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from examples.order_fulfillment.template import Line, Order, Quote, ask_gateway, charge_payment
+from examples.order_fulfillment.order import app as order_in_yaml
+from examples.order_fulfillment.template import Line, Order, Quote, ask_gateway, charge_payment, fulfill_order
 from tasker_temporal import PermanentError, RetryableError, StepContext, start_task
+from tasker_temporal.checks import check
 from tasker_temporal.cli.demo.example import examples_folder
 from tasker_temporal.cli.demo.show import EXPECTED
 from tasker_temporal.dev import DevServer
@@ -55,6 +57,15 @@ async def test_the_quickstart_runs(tmp_path: Path) -> None:
     assert ended.out.endswith("12 task in_progress -> complete\n")
 
 
+@pytest.mark.parametrize("example", ["refund", "user_registration"])
+async def test_an_example_says_what_its_readme_says(example: str, tmp_path: Path) -> None:
+    shown = re.findall(r"```text\n(.*?)```", (ROOT / f"examples/{example}/README.md").read_text(), re.S)[-1]
+    async with Running(folder=tmp_path, module=f"examples.{example}") as running:
+        ended = await running.ended(60)
+    assert ended.out == shown, ended.err
+    assert ended.code == 0 or "PyGILState_Release" in ended.err
+
+
 def test_all_orders_but_one_are_valid() -> None:
     refused = []
     for order in ORDERS:
@@ -79,6 +90,16 @@ async def test_the_gateway_stumbles_as_the_card_says() -> None:
         await ask_gateway("card_busy", 1, key="key", attempt=2)
     with pytest.raises(PermanentError):
         await ask_gateway("card_declined", 1, key="key", attempt=9)
+
+
+def test_the_order_in_yaml_is_the_order_in_python() -> None:
+    assert order_in_yaml.compiled == fulfill_order.compiled
+    assert order_in_yaml.compiled.digest == fulfill_order.compiled.digest
+    assert list(order_in_yaml.handlers) == list(fulfill_order.handlers)
+
+
+def test_the_order_in_yaml_has_nothing_that_a_check_warns_of() -> None:
+    assert {finding.severity for finding in check(order_in_yaml)} <= {"info"}
 
 
 async def test_the_worker_process_runs_an_order(tmp_path: Path, server: DevServer) -> None:

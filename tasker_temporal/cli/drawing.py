@@ -12,10 +12,12 @@ from tasker_temporal.cli.connection import connected
 from tasker_temporal.cli.options import Connection
 from tasker_temporal.cli.process import CLEAN
 from tasker_temporal.cli.screen import put
+from tasker_temporal.cli.templates import in_yaml
 from tasker_temporal.graph import FORMATS, Graph, graph_of, machine_of
 from tasker_temporal.handle import TaskHandle
 from tasker_temporal.plugin import TaskerPlugin
 from tasker_temporal.reader import Reader
+from tasker_temporal.yaml.source import is_path
 
 SUFFIXES = {".mmd": "mermaid", ".mermaid": "mermaid", ".dot": "dot", ".gv": "dot", ".svg": "svg", ".txt": "ascii"}
 """The format of an output file, if nothing else says it."""
@@ -29,7 +31,9 @@ async def draw_machine(machine: Machine, form: str | None, output: Path | None) 
 
 
 async def draw(name: str, form: str | None, output: Path | None, app: str | None, connection: Connection) -> int:
-    """Draw the app's template of that name, else the task of that id. Returns the exit code."""
+    """Draw the YAML file, the app's template of that name, or the task of that id. Returns the exit code."""
+    if is_path(name):
+        return _put(graph_of(in_yaml(Path(name)).template), form, output)
     plugin = find_app(app, Path.cwd())
     if plugin is not None and name in plugin.templates:
         return _put(graph_of(plugin.templates[name].compiled), form, output)

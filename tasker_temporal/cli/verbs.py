@@ -154,7 +154,7 @@ def audit(
 
 
 @click.command("graph")
-@click.argument("name", metavar="TEMPLATE|TASK", required=False)
+@click.argument("name", metavar="FILE.yaml|TEMPLATE|TASK", required=False)
 @click.option(
     "--format",
     "form",
@@ -177,7 +177,7 @@ def graph(
 ) -> None:
     """Draw a template, or a task and its states.
 
-    The template is one of the app.
+    The template is one in a YAML file, or one of the app.
 
     \b
     Examples:
@@ -191,7 +191,7 @@ def graph(
     if machine is not None:
         run(draw_machine(machine, chosen, output))
     if name is None:
-        raise click.UsageError("Missing argument 'TEMPLATE|TASK'.", click.get_current_context())
+        raise click.UsageError("Missing argument 'FILE.yaml|TEMPLATE|TASK'.", click.get_current_context())
     run(draw(name, chosen, output, app, connection))
 
 

@@ -21,7 +21,7 @@ from pydantic import Field
 from tasker_temporal.core.approval import Approval, approval_mistakes
 from tasker_temporal.core.routes import Mode, Route
 from tasker_temporal.core.task_types import DEFAULT, TaskType, type_mistakes
-from tasker_temporal.core.triggers import EventTemplate, Trigger, steps_of
+from tasker_temporal.core.triggers import EventTemplate, Trigger, events_of, steps_of
 from tasker_temporal.core.values import Frozen as Frozen
 
 PAYLOAD_LIMIT = 2 * 1024 * 1024 - 32 * 1024
@@ -115,9 +115,14 @@ class StepTemplate(Frozen):
         return self.awaits == "handler"
 
     @cached_property
+    def trigger(self) -> Trigger | None:
+        """What beside its dependencies says when it runs. That of a wait says when it is over."""
+        return self.on if self.awaits != "event" else None
+
+    @cached_property
     def named(self) -> tuple[str, ...]:
         """The steps that its trigger names, each once."""
-        return steps_of(self.on)
+        return steps_of(self.trigger)
 
     @cached_property
     def dependencies(self) -> tuple[str, ...]:
@@ -241,9 +246,26 @@ class Template(Frozen):
                 found.setdefault(named, []).append(step.name)
         return {name: tuple(listening) for name, listening in found.items()}
 
+    @cached_property
+    def receivers(self) -> dict[str, tuple[str, ...]]:
+        """For each event that triggers name, the steps that have those triggers, in declared order."""
+        found: dict[str, list[str]] = {}
+        for step in self.steps:
+            for event in events_of(step.on):
+                found.setdefault(event, []).append(step.name)
+        return {name: tuple(receiving) for name, receiving in found.items()}
+
     def followers(self, step: str) -> tuple[str, ...]:
         """The steps that this one decides about, in whatever way, each once."""
         return tuple(dict.fromkeys((*self.dependents[step], *self.listeners.get(step, ()))))
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {step.name: place for place, step in enumerate(self.steps)}
+
+    def place(self, step: str) -> int:
+        """Where the step stands in declared order."""
+        return self._places[step]
 
     @cached_property
     def _by_name(self) -> dict[str, StepTemplate]:

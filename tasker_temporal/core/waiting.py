@@ -6,14 +6,17 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Literal
 
+from tasker_temporal.core.answers import due_clocks
 from tasker_temporal.core.ballots import approval_id, terms_of
 from tasker_temporal.core.guards import requestable
 from tasker_temporal.core.intake.legality import legal_requests
-from tasker_temporal.core.machine import OVER, State
+from tasker_temporal.core.joins import answer, may_start
+from tasker_temporal.core.machine import State
 from tasker_temporal.core.outbox import Outbox
 from tasker_temporal.core.report import waits_for
 from tasker_temporal.core.task import HOLD, Step, Task
 from tasker_temporal.core.template import Frozen
+from tasker_temporal.core.triggers import events_of, said
 
 
 class OpenApproval(Frozen):
@@ -35,6 +38,7 @@ class Wait(Frozen):
         "approval",
         "move",
         "event",
+        "time",
         "backoff",
         "handler",
         "dependency",
@@ -62,7 +66,7 @@ def waiting(task: Task) -> tuple[Wait, ...]:
     sinks = [_sink(box) for box in task.outboxes.values() if box.sent_at is not None]
     if not task.is_open:
         return tuple(sinks)
-    lines = [_line(task, step) for step in task.steps.values() if step.state not in OVER]
+    lines = [_line(task, step) for step in task.steps.values() if not step.is_over]
     return (*_task_waits(task), *sinks, *lines)
 
 
@@ -104,18 +108,32 @@ def _line(task: Task, step: Step) -> Wait:
         wait = _failed(task, step, could)
     else:
         wait = _pending(task, step, could)
-    queue = step.template.task_queue
+    queue = step.template.task_queue or task.course.task_queue
     return wait if queue is None else wait.model_copy(update={"task_queue": queue})
 
 
 def _pending(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
-    if (step.viable or not step.waiting) and task.state is not State.IN_PROGRESS:
+    known = answer(step)
+    if known != "not yet" and task.state is not State.IN_PROGRESS:
         kind: Literal["pause", "hold"] = "pause" if task.state is State.PAUSED else "hold"
         return Wait(kind=kind, step=step.name, what="the task to go on", since=task.since, could=could)
-    if step.viable:
+    if known == "yes":
         return _viable(task, step, could)
+    if step.expects:
+        return _expecting(task, step, could)
     what = "these steps to be over: " + ", ".join(waits_for(task, step))
+    if step.told == "not yet" and step.template.trigger is not None:
+        what += f", for {said(step.template.trigger)}"
     return Wait(kind="dependency", step=step.name, what=what, since=step.since, could=could)
+
+
+def _expecting(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
+    """Only the outside, or time, is missing."""
+    trigger = step.template.trigger
+    assert trigger is not None
+    until = min(due_clocks(step).values(), default=None)
+    kind: Literal["event", "time"] = "event" if events_of(trigger) else "time"
+    return Wait(kind=kind, step=step.name, what=said(trigger), since=step.since, until=until, could=could)
 
 
 def _viable(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
@@ -124,7 +142,7 @@ def _viable(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
     since = max((at for at in (step.since, *ended) if at is not None), default=None)
     if task.draining:
         return Wait(kind="drain", step=step.name, what="the run to continue as new", since=since, could=could)
-    if not task.may_start:
+    if not task.may_start or (task.is_stopped and not may_start(task, step)):
         failed = ", ".join(name for name, other in task.steps.items() if other.final is not None)
         what = f"nothing new to start, because these failed: {failed}"
         return Wait(kind="failure", step=step.name, what=what, since=since, could=could)
@@ -136,7 +154,7 @@ def _parked(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
     if step.template.approval is not None:
         return _approval(task, step.name, step.started_at, could)
     until = _due(task, f"deadline:{step.name}")
-    what = "something from outside"
+    what = said(step.template.on) if step.template.on is not None else "something from outside"
     return Wait(kind="event", step=step.name, what=what, since=step.started_at, until=until, could=could)
 
 

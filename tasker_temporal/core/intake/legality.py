@@ -20,6 +20,7 @@ TASK_REQUESTS: Final[dict[str, frozenset[State]]] = {
     "resume": frozenset({S.PAUSED}),
     "retry": frozenset({S.ERROR}),
     "resolve": frozenset({S.ERROR}),
+    "send_event": OPEN | {S.ERROR},
     "move": frozenset(),
 }
 """The states of the task in which each request about it is legal; `move` depends on the rows of its type."""
@@ -35,11 +36,19 @@ STEP_REQUESTS: Final[dict[str, frozenset[State]]] = {
 """The states of a step in which each request about it is legal, while its task is open."""
 
 
+HANDLED: Final = ("retry_from", "change_step")
+"""What is legal for a step whose failure another step handles: the failure is final, and others have run after it."""
+
+
 def _no_retry(task: Task) -> str | None:
     return "its context is not valid: start another task with a valid one" if task.problems else None
 
 
-TASK_GUARDS: Final[Mapping[str, Callable[[Task], str | None]]] = {"retry": _no_retry}
+def _no_events(task: Task) -> str | None:
+    return None if task.template.events else "the task's template declares no events"
+
+
+TASK_GUARDS: Final[Mapping[str, Callable[[Task], str | None]]] = {"retry": _no_retry, "send_event": _no_events}
 """Why a request about the task is refused though its state allows it; None if it is not."""
 
 VOTES: Final = ("approve", "reject", "withdraw")
@@ -52,7 +61,8 @@ def legal_requests(task: Task, step: str | None = None) -> tuple[str, ...]:
         return ()
     if step is not None:
         state = task.steps[step].state
-        found = [name for name, states in STEP_REQUESTS.items() if state in states and not _barred(name, task, step)]
+        found = [name for name, states in STEP_REQUESTS.items() if state in states or _undoes(name, task, step)]
+        found = [name for name in found if not _barred(name, task, step)]
     else:
         found = [name for name in TASK_REQUESTS if _is_for(name, task) and _objection(name, task) is None]
     return (*found, *_votes(task, step))
@@ -64,11 +74,18 @@ def _is_for(name: str, task: Task) -> bool:
     return own or (name == "move" and bool(requestable(task))) or task.state in TASK_REQUESTS[name]
 
 
+def _undoes(name: str, task: Task, step: str) -> bool:
+    """A failure that is handled is as over as a result."""
+    return name == "retry_from" and task.steps[step].handled is not None
+
+
 def _barred(name: str, task: Task, step: str) -> str | None:
     """Why a request about a step is not legal, although the step's state would allow it."""
     known = task.steps[step]
     if name == "complete_step" and known.template.approval is not None and known.state is S.IN_PROGRESS:
         return f"step {step!r} is decided by votes"
+    if known.handled is not None and name not in HANDLED:
+        return f"the failure of step {step!r} is handled by {known.handled!r}: only 'retry_from' does it once more"
     if name == "retry_from" and task.state in task.template.type.waits:
         return f"the task is {task.state}, where no step runs: it must be moved, or rejected, first"
     return None
