@@ -27,6 +27,7 @@ from tasker_temporal.core.machine import STEP_TABLE, TASK_TABLE, State, Table
 from tasker_temporal.core.subscribers import SUBSCRIPTIONS, Subscriber
 from tasker_temporal.declare import StepOptions, TemplateOptions
 from tasker_temporal.graph import FORMATS, machine_of
+from tasker_temporal.sinks import TaskEvent
 from tasker_temporal.telemetry import catalogue as telemetry
 from tasker_temporal.telemetry.environment import VARIABLES
 from tasker_temporal.telemetry.logs import FIELDS
@@ -39,6 +40,8 @@ MODELS: Final[Mapping[str, type[BaseModel]]] = {
     for model in (
         template.Retry,
         template.Limits,
+        template.Sink,
+        TaskEvent,
         report.TaskReport,
         report.StepReport,
         report.ErrorReport,

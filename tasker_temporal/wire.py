@@ -22,6 +22,7 @@ from temporalio.common import RawValue
 
 from tasker_temporal.core.answers import argument_of
 from tasker_temporal.core.messages import AUTOMATIC, JSON, Content, Notify
+from tasker_temporal.core.outbox import Outbox
 from tasker_temporal.core.routes import Course
 from tasker_temporal.core.rows import Row
 from tasker_temporal.core.task import INTERPRETER, Task
@@ -227,6 +228,10 @@ def execution_of(activity_id: str) -> tuple[str, int]:
     return step, int(execution)
 
 
+Told = tuple[Row, str | None]
+"""A row, and what it says as JSON if it is an event of the template's own."""
+
+
 class Batch(Frozen):
     """Rows that a sink is to get: those numbered from `number` on.
 
@@ -240,6 +245,7 @@ class Batch(Frozen):
     context_digest: str
     sink: str
     events: tuple[str, ...]
+    contents: bool = True
     number: int
     count: int
     rows: str = ""
@@ -247,7 +253,7 @@ class Batch(Frozen):
     """How the run was ended from outside, which no row tells: `type`, `time`, `reason`, `actor`, `run_id`."""
 
     @classmethod
-    def of(cls, task: Task, context_digest: str, sink: Sink, number: int, rows: int | Sequence[Row]) -> Batch:
+    def of(cls, task: Task, context_digest: str, box: Outbox, number: int, rows: int | Sequence[Row]) -> Batch:
         """These rows, or so many that are in the written records."""
         return cls(
             task_id=task.id,
@@ -255,15 +261,16 @@ class Batch(Frozen):
             version=task.template.version,
             template_digest=task.template.digest,
             context_digest=context_digest,
-            sink=sink.name,
-            events=sink.events,
+            sink=box.sink.name,
+            events=box.sink.events,
+            contents=box.sink.contents,
             number=number,
             count=rows if isinstance(rows, int) else len(rows),
-            rows="" if isinstance(rows, int) else pack([list(row) for row in rows]),
+            rows="" if isinstance(rows, int) else pack([[*row, box.contents.get(row.sort_key)] for row in rows]),
         )
 
-    def unpacked(self) -> list[Row]:
-        return [Row._make(row) for row in unpack(self.rows)]
+    def unpacked(self) -> list[Told]:
+        return [(Row._make(row), content) for *row, content in unpack(self.rows)]
 
     def raw(self) -> RawValue:
         return raw(self.model_dump(mode="json", exclude_defaults=True))

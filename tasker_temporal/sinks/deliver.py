@@ -16,7 +16,7 @@ from tasker_temporal.core.outbox import fits
 from tasker_temporal.deliveries import DELIVER, HEARTBEAT
 from tasker_temporal.sinks.events import TaskEvent, end_of, events_of
 from tasker_temporal.sinks.handlers import PartlyTaken, SinkHandler, SinkHandlers, hand, translated, unknown
-from tasker_temporal.sinks.rows import rows_of
+from tasker_temporal.sinks.rows import told_of
 from tasker_temporal.telemetry import deliveries as telemetry
 from tasker_temporal.wire import Batch, raw, read_raw
 
@@ -85,8 +85,8 @@ class Sending:
         if batch.rows:
             yield list(events_of(batch, batch.unpacked(), namespace, batch.number))
         elif batch.count:
-            rows = await rows_of(activity.client(), batch.task_id)
-            wanted = (row for row in rows if fits(batch.events, row.event))
+            told = await told_of(activity.client(), batch.task_id, contents=batch.contents)
+            wanted = ((row, content) for row, content in told if fits(batch.events, row.event))
             chosen = islice(wanted, batch.number - 1, batch.number - 1 + batch.count)
             number = batch.number
             while page := list(events_of(batch, islice(chosen, PAGE), namespace, number)):
