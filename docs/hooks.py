@@ -31,6 +31,9 @@ from tasker_temporal.core.task_types import TYPES, Move, TaskType
 from tasker_temporal.declare import ApprovalOptions, StepOptions, TemplateOptions
 from tasker_temporal.graph import FORMATS, machine_of
 from tasker_temporal.sinks import TaskEvent
+from tasker_temporal.telemetry import catalogue as telemetry
+from tasker_temporal.telemetry.environment import VARIABLES
+from tasker_temporal.telemetry.logs import FIELDS
 from tasker_temporal.workflow import workflow_class
 
 TABLES: Final[Mapping[str, Table]] = {"task": TASK_TABLE, "step": STEP_TABLE}
@@ -204,6 +207,26 @@ def _command(name: str, command: click.Command) -> str:
     return f"## tasker {name}\n\n{said}\n\n{table(('option', ''), rows)}"
 
 
+def spans() -> str:
+    """Every kind of span that telemetry tells of."""
+    said = telemetry.SPANS.values()
+    rows = ((_code(span.name), span.kind, span.parent, span.span) for span in said)
+    return table(("span", "kind", "below", "lasts"), rows)
+
+
+def metrics() -> str:
+    """Every metric, with its labels."""
+    rows = (
+        (_code(name), "seconds" if metric.unit else "count", ", ".join(map(_code, metric.labels)), metric.description)
+        for name, metric in telemetry.METRICS.items()
+    )
+    return table(("metric", "", "labels", ""), rows)
+
+
+def _listed(what: str, said: Mapping[str, str]) -> str:
+    return table((what, ""), ((_code(name), text) for name, text in said.items()))
+
+
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table in Markdown."""
 
@@ -248,6 +271,12 @@ PARTS: Final[Mapping[str, Callable[..., str]]] = {
     "model": model,
     "doors": doors,
     "commands": commands,
+    "spans": spans,
+    "metrics": metrics,
+    "span_attributes": lambda: _listed("attribute", telemetry.ATTRIBUTES),
+    "wait_kinds": lambda: _listed("kind", telemetry.WAITS),
+    "log_fields": lambda: _listed("field", FIELDS),
+    "otel_variables": lambda: _listed("variable", VARIABLES),
 }
 
 _ASKED = re.compile(r"<!-- generated: (?P<name>\w+)(?P<arguments>[ \w]*) -->")
