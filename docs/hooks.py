@@ -19,7 +19,7 @@ from pydantic import BaseModel
 from temporalio import workflow
 
 import tasker_temporal
-from tasker_temporal import errors, requests
+from tasker_temporal import errors, requests, why
 from tasker_temporal.cli import tasker
 from tasker_temporal.client import StartOptions
 from tasker_temporal.core import report, template, waiting
@@ -29,6 +29,7 @@ from tasker_temporal.core.machine import STEP_TABLE, TASK_TABLE, State, Table
 from tasker_temporal.core.subscribers import SUBSCRIPTIONS, Subscriber
 from tasker_temporal.declare import StepOptions, TemplateOptions
 from tasker_temporal.graph import FORMATS, machine_of
+from tasker_temporal.sinks import TaskEvent
 from tasker_temporal.workflow import workflow_class
 from tasker_temporal.yaml.schema import PUBLISHED, field_docs, published_schema
 
@@ -39,10 +40,14 @@ MODELS: Final[Mapping[str, type[BaseModel]]] = {
     for model in (
         template.Retry,
         template.Limits,
+        template.Sink,
+        TaskEvent,
         report.TaskReport,
         report.StepReport,
         report.ErrorReport,
         waiting.Wait,
+        why.Explanation,
+        why.Reason,
     )
 } | {kind.__name__: kind for kind in requests.KINDS.values()}
 

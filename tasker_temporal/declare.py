@@ -126,6 +126,8 @@ class ApprovalOptions(TypedDict, total=False):
 
     Keys:
         after: Steps that must be over first.
+        on: When people are asked, as of every step.
+        when: Whether they are, as of every step: a condition that does not hold skips the approval.
         approvers: Who may vote: names of actors, `group:NAME` for verified identities of that group, `*` for anybody.
         quorum: So many votes approve, 1 unless said. One vote against rejects at once.
         not_requester: Four eyes: who started the task may not vote. True unless said.
@@ -141,6 +143,8 @@ class ApprovalOptions(TypedDict, total=False):
     """
 
     after: Iterable[DeclaredStep[..., Any, Any]]
+    on: On
+    when: str
     approvers: Required[Iterable[str]]
     quorum: int
     not_requester: bool
@@ -161,7 +165,8 @@ class DeclaredApproval(DeclaredStep[[], U, U]):
     def __init__(self, template: TaskTemplate[Any], name: str, form: Any, options: ApprovalOptions) -> None:
         said: dict[str, Any] = dict(options)
         self.notify: Notifier | None = said.pop("notify", None)
-        of_step = {key: said.pop(key) for key in ("after", "deadline", "formerly", "description") if key in said}
+        shared = ("after", "on", "when", "deadline", "formerly", "description")
+        of_step = {key: said.pop(key) for key in shared if key in said}
         terms = as_terms(said, notified=self.notify is not None)
         given: Any = {**of_step, "awaits": "approval", "approval": terms}
         super().__init__(template, name, self._no_handler, given, {})

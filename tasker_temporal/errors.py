@@ -24,6 +24,7 @@ Every exception of the package, divided by what the catcher does next:
     · TaskLost               terminated or timed out: it could not write its own end
   - ServerNotFound           install the embedded server
   - ServerFailed             the embedded server did not start
+  - TelemetryError           mend the OTEL_ variables, or install what they ask for
   - ScriptError              mend the test: what it scripted does not fit the task
 * StepError                  raised by step handlers to say what to do next
   - RetryableError           try again, perhaps after `retry_after`
@@ -209,6 +210,10 @@ class ServerNotFound(TaskerError):
 
 class ServerFailed(TaskerError):
     """The embedded server ended before it served, or did not serve in time."""
+
+
+class TelemetryError(TaskerError):
+    """Telemetry cannot be set up as OpenTelemetry's environment variables say."""
 
 
 class ScriptError(TaskerError):

@@ -57,6 +57,22 @@ async def test_the_quickstart_runs(tmp_path: Path) -> None:
     assert ended.out.endswith("12 task in_progress -> complete\n")
 
 
+@pytest.mark.parametrize("example", ["refund", "user_registration"])
+async def test_an_example_says_what_its_readme_says(example: str, tmp_path: Path) -> None:
+    shown = re.findall(r"```text\n(.*?)```", (ROOT / f"examples/{example}/README.md").read_text(), re.S)[-1]
+    async with Running(folder=tmp_path, module=f"examples.{example}") as running:
+        ended = await running.ended(60)
+    assert ended.out == shown, ended.err
+    assert ended.code == 0 or "PyGILState_Release" in ended.err
+
+
+async def test_the_sink_of_ones_own_runs(tmp_path: Path) -> None:
+    async with Running(folder=tmp_path, module="examples.redis_sink") as running:
+        ended = await running.ended()
+    assert (ended.code, ended.err) == (0, "") or "PyGILState_Release" in ended.err
+    assert ended.out == "1-0 task.initialize_requested\n2-0 task.start_requested\n3-0 task.completed\n"
+
+
 def test_all_orders_but_one_are_valid() -> None:
     refused = []
     for order in ORDERS:

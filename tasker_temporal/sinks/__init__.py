@@ -4,7 +4,16 @@ A template names its sinks (`Sink`) and what each gets; `TaskerPlugin(sinks={...
 """
 
 from tasker_temporal.core.template import Sink
-from tasker_temporal.sinks.events import EndedOutside, Noted, Refused, RowData, StepMoved, TaskEvent, TaskMoved
+from tasker_temporal.sinks.events import (
+    EndedOutside,
+    Noted,
+    Published,
+    Refused,
+    RowData,
+    StepMoved,
+    TaskEvent,
+    TaskMoved,
+)
 from tasker_temporal.sinks.handlers import PartlyTaken, SinkHandler
 from tasker_temporal.sinks.json_lines import JsonLines
 from tasker_temporal.sinks.postgres import Postgres
@@ -17,6 +26,7 @@ __all__ = [
     "Noted",
     "PartlyTaken",
     "Postgres",
+    "Published",
     "Refused",
     "RowData",
     "Sink",

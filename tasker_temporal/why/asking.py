@@ -67,7 +67,7 @@ async def _open(client: Client, door: Door, id: str, run: Described) -> Explanat
     steps = [reason(line, seen) for line in told.lines]
     reasons = [*_of_run(id, run, failure), *_of_workers(run, workers, told), *steps, *deserted(told.lines, steps, seen)]
     return Explanation(
-        task_id=id, template=run.info.type.name, state=_state(told), source=told.source, reasons=ordered(reasons)
+        task_id=id, template=run.info.type.name, state=_state(told, run), source=told.source, reasons=ordered(reasons)
     )
 
 
@@ -88,13 +88,20 @@ async def _told(client: Client, door: Door, id: str, run: Described, workers: Se
     return Told("history", views.waiting(engine), trouble, state)
 
 
-STATES = {("pause", None): "paused", ("hold", None): "error", ("preparation", None): "pending"}
+STATES = {
+    ("pause", None): "paused",
+    ("hold", None): "error",
+    ("approval", None): "pending_approval",
+    ("preparation", None): "pending",
+}
 """The state of a task that waits for such a thing itself; any other is in progress."""
 
 
-def _state(told: Told) -> str:
-    return told.state or next(
-        (STATES[key] for line in told.lines if (key := (line["kind"], line["step"])) in STATES), "in_progress"
+def _state(told: Told, run: Described) -> str:
+    return (
+        told.state
+        or run.state
+        or next((STATES[key] for line in told.lines if (key := (line["kind"], line["step"])) in STATES), "in_progress")
     )
 
 
