@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
 import click
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
 from pydantic import BaseModel
 from temporalio import workflow
 
@@ -35,6 +37,7 @@ from tasker_temporal.telemetry import catalogue as telemetry
 from tasker_temporal.telemetry.environment import VARIABLES
 from tasker_temporal.telemetry.logs import FIELDS
 from tasker_temporal.workflow import workflow_class
+from tasker_temporal.yaml.schema import PUBLISHED, field_docs, published_schema
 
 TABLES: Final[Mapping[str, Table]] = {"task": TASK_TABLE, "step": STEP_TABLE}
 
@@ -161,7 +164,7 @@ def _entries(doc: str, sections: Sequence[str]) -> dict[str, str]:
 
 def model(name: str) -> str:
     """The fields of a model, with their defaults."""
-    said = _field_docs(MODELS[name])
+    said = field_docs(MODELS[name])
     rows = (
         (_code(field), _type(info.annotation), _default(info), said.get(field, ""))
         for field, info in MODELS[name].model_fields.items()
@@ -174,16 +177,6 @@ def _default(info: Any) -> str:
     if isinstance(default, BaseModel):
         return _code(f"{type(default).__name__}()")
     return "" if info.is_required() or default in (None, "", (), {}) else _code(default)
-
-
-def _field_docs(shape: type[BaseModel]) -> dict[str, str]:
-    """The docstrings that stand under the fields."""
-    found: dict[str, str] = {}
-    for owner in reversed(shape.__mro__[:-1]):
-        if issubclass(owner, BaseModel) and owner is not BaseModel:
-            text = inspect.getsource(owner)
-            found |= dict(re.findall(r'^    (\w+):[^\n]*\n    """(.*?)"""', text, re.MULTILINE | re.DOTALL))
-    return {name: " ".join(said.split()) for name, said in found.items()}
 
 
 def doors(kind: str) -> str:
@@ -290,3 +283,9 @@ def generated(markdown: str) -> str:
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """What MkDocs calls for each page."""
     return generated(markdown)
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """The JSON Schema of templates in YAML is published with the pages."""
+    files.append(File.generated(config, PUBLISHED, content=published_schema()))
+    return files
