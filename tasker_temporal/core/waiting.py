@@ -59,6 +59,8 @@ class Wait(Frozen):
     task_queue: str | None = None
     """Where the step's handler runs, if not where the task's workflow does."""
     approval: OpenApproval | None = None
+    events: tuple[str, ...] = ()
+    """The events from outside that could end it."""
 
 
 def waiting(task: Task) -> tuple[Wait, ...]:
@@ -132,8 +134,10 @@ def _expecting(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
     trigger = step.template.trigger
     assert trigger is not None
     until = min(due_clocks(step).values(), default=None)
-    kind: Literal["event", "time"] = "event" if events_of(trigger) else "time"
-    return Wait(kind=kind, step=step.name, what=said(trigger), since=step.since, until=until, could=could)
+    events = events_of(trigger)
+    kind: Literal["event", "time"] = "event" if events else "time"
+    what = said(trigger)
+    return Wait(kind=kind, step=step.name, what=what, since=step.since, until=until, could=could, events=events)
 
 
 def _viable(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
@@ -155,7 +159,15 @@ def _parked(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
         return _approval(task, step.name, step.started_at, could)
     until = _due(task, f"deadline:{step.name}")
     what = said(step.template.on) if step.template.on is not None else "something from outside"
-    return Wait(kind="event", step=step.name, what=what, since=step.started_at, until=until, could=could)
+    return Wait(
+        kind="event",
+        step=step.name,
+        what=what,
+        since=step.started_at,
+        until=until,
+        could=could,
+        events=events_of(step.template.on),
+    )
 
 
 def _approval(task: Task, step: str | None, since: datetime | None, could: tuple[str, ...]) -> Wait:
