@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -63,13 +63,35 @@ class Wait(Frozen):
     """The events from outside that could end it."""
 
 
-def waiting(task: Task) -> tuple[Wait, ...]:
-    """Everything that an open task waits for, the task's own lines first, then its steps in declared order."""
+def waiting(task: Task, most: int | None = None) -> tuple[Wait, ...]:
+    """Everything that an open task waits for, the task's own lines first, then its steps in declared order.
+
+    Args:
+        most: From so many lines of steps on, those that only wait for other steps are counted, and not told.
+    """
     sinks = [_sink(box) for box in task.outboxes.values() if box.sent_at is not None]
     if not task.is_open:
         return tuple(sinks)
-    lines = [_line(task, step) for step in task.steps.values() if not step.is_over]
-    return (*_task_waits(task), *sinks, *lines)
+    lines: list[Wait] = []
+    untold: list[Step] = []
+    for step in task.steps.values():
+        if not step.is_over:
+            if most is not None and len(lines) >= most and _only_depends(step):
+                untold.append(step)
+            else:
+                lines.append(_line(task, step))
+    return (*_task_waits(task), *sinks, *lines, *_folded(untold))
+
+
+def _only_depends(step: Step) -> bool:
+    return step.state is State.PENDING and not step.expects and answer(step) == "not yet"
+
+
+def _folded(steps: Sequence[Step]) -> Iterator[Wait]:
+    if steps:
+        what = f"{len(steps)} more steps, of which each waits for others"
+        since = min(step.since for step in steps if step.since is not None)
+        yield Wait(kind="dependency", step=None, what=what, since=since)
 
 
 def _sink(box: Outbox) -> Wait:

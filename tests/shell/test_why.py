@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from temporalio import workflow
 from temporalio.client import Client
 from temporalio.service import RPCError
 
@@ -552,3 +553,32 @@ async def test_telling_a_run_again_leaves_no_trace_in_it(shop: Shop) -> None:
     await shop.task.why()
     assert [event async for event in shop.task.workflow.fetch_history_events()] == before
     await replayed(shop.task, shop.template)
+
+
+@workflow.defn(name="why.theirs", sandboxed=False)
+class Theirs:
+    """A workflow of the user's own."""
+
+    @workflow.run
+    async def run(self, seconds: int, word: str) -> str:
+        await workflow.sleep(seconds)
+        return word
+
+
+async def test_a_workflow_that_is_no_task_is_told_as_far_as_it_can_be(client: Connect) -> None:
+    connected = await client()
+    names = [f"theirs-{uuid.uuid4()}" for _ in range(3)]
+    async with worker(connected, workflows=[Theirs]) as running:
+        queue = running.task_queue
+        await connected.execute_workflow("why.theirs", args=[0, "done"], id=names[0], task_queue=queue)
+        open_one = await connected.start_workflow("why.theirs", args=[3600, "later"], id=names[1], task_queue=queue)
+        await until(TaskHandle(connected, open_one.id), "TIMER_STARTED")
+        asked = await TaskHandle(connected, names[1]).why()
+    await connected.start_workflow("why.theirs", args=[1, "never"], id=names[2], task_queue="deserted")
+    done, untaken = [await TaskHandle(connected, name).why() for name in (names[0], names[2])]
+    assert (done.state, done.reasons[0].sentence[:31]) == ("closed", "the task is over: completed (ru")
+    assert (asked.source, untaken.source) == ("events", "events")
+    assert asked.reasons[-1].sentence == "the task waits for a timer"
+    assert untaken.reasons[0].sentence.endswith(f"; workflow {names[2]!r} is no task of this library")
+    for name in names[1:]:
+        await connected.get_workflow_handle(name).terminate()
