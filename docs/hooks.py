@@ -18,15 +18,19 @@ from temporalio import workflow
 
 import tasker_temporal
 from tasker_temporal import errors, requests, why
+from tasker_temporal.approval_notice import ApprovalNotice
 from tasker_temporal.cli import tasker
 from tasker_temporal.client import StartOptions
 from tasker_temporal.core import report, template, waiting
+from tasker_temporal.core.approval import Approval
 from tasker_temporal.core.catalogue import EVENTS
 from tasker_temporal.core.events import RowWritten
 from tasker_temporal.core.machine import STEP_TABLE, TASK_TABLE, State, Table
 from tasker_temporal.core.subscribers import SUBSCRIPTIONS, Subscriber
-from tasker_temporal.declare import StepOptions, TemplateOptions
+from tasker_temporal.core.task_types import TYPES, Move, TaskType
+from tasker_temporal.declare import ApprovalOptions, StepOptions, TemplateOptions
 from tasker_temporal.graph import FORMATS, machine_of
+from tasker_temporal.sinks import TaskEvent
 from tasker_temporal.workflow import workflow_class
 
 TABLES: Final[Mapping[str, Table]] = {"task": TASK_TABLE, "step": STEP_TABLE}
@@ -36,10 +40,16 @@ MODELS: Final[Mapping[str, type[BaseModel]]] = {
     for model in (
         template.Retry,
         template.Limits,
+        template.Sink,
+        TaskEvent,
         report.TaskReport,
         report.StepReport,
         report.ErrorReport,
         waiting.Wait,
+        Approval,
+        ApprovalNotice,
+        Move,
+        TaskType,
         why.Explanation,
         why.Reason,
     )
@@ -48,20 +58,23 @@ MODELS: Final[Mapping[str, type[BaseModel]]] = {
 OPTIONS: Final[Mapping[str, Any]] = {
     "step": (StepOptions, StepOptions.__doc__, template.StepTemplate.model_fields),
     "template": (TemplateOptions, tasker_temporal.TaskTemplate.__doc__, template.Template.model_fields),
+    "approval": (ApprovalOptions, ApprovalOptions.__doc__, Approval.model_fields),
     "start": (StartOptions, StartOptions.__doc__, {}),
 }
 """Their types, what is said of them, and where their defaults are, if not in the text."""
 
 
 def transitions(entity: str) -> str:
-    """Every legal move of a task or a step, and the event that it publishes."""
-    rows = ((_code(old or "(none)"), _code(new), _code(event)) for (old, new), event in TABLES[entity].items())
+    """Every legal move of a task, of a step, or of a task of a named type, and the event that it publishes."""
+    found = TYPES[entity].table if entity in TYPES else TABLES[entity]
+    rows = ((_code(old or "(none)"), _code(new), _code(event)) for (old, new), event in found.items())
     return table(("from", "to", "event"), rows)
 
 
 def states() -> str:
     """Every state, and whether tasks, steps, or both can be in it."""
     reached = {entity: {to for _, to in found} for entity, found in TABLES.items()}
+    reached["task"] |= {to for kind in TYPES.values() for _, to in kind.table}
     rows = ((_code(state), *("yes" if state in reached[entity] else "no" for entity in TABLES)) for state in State)
     return table(("state", "a task", "a step"), rows)
 
@@ -102,9 +115,12 @@ def _fields(shape: type[BaseModel]) -> str:
     return "<br>".join(f"{_code(name)}: {_type(info.annotation)}" for name, info in shape.model_fields.items())
 
 
-def picture(entity: Literal["task", "step"]) -> str:
+MACHINES: Final[Mapping[str, Literal["task", "step"]]] = {"task": "task", "step": "step"}
+
+
+def picture(entity: str) -> str:
     """A machine, drawn from its table."""
-    return f"<div>{FORMATS['svg'](machine_of(entity))}</div>"
+    return f"<div>{FORMATS['svg'](machine_of(TYPES.get(entity) or MACHINES[entity]))}</div>"
 
 
 def error_tree() -> str:
