@@ -17,7 +17,7 @@ from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.messages import Refused
 from tasker_temporal.core.requests import Ask
 from tasker_temporal.identity import HEADERS, Claim
-from tasker_temporal.life import Life
+from tasker_temporal.life import Ear, Life
 from tasker_temporal.wire import raw, read_raw
 
 
@@ -26,6 +26,10 @@ class TaskWorkflow:
 
     def __init__(self, context: Any, start: Any) -> None:
         self._life = Life(context, start)
+
+    def listen(self, ear: Ear) -> None:
+        """Let somebody hear every event of the task. Call it before the run begins."""
+        self._life.listen(ear)
 
     async def live(self) -> Any:
         """The whole run."""

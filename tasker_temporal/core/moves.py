@@ -59,6 +59,8 @@ def note(task: Task, note: Note) -> Row:
     """Write a row that is no transition."""
     what: What = ("refused" if note.refused else "noted", entity_of(note.step), None, None, note.event)
     row = task.write(what, (note.actor, note.reason, note.cause), note.metadata)
+    if note.content is not None and task.outboxes:
+        task.journal.put(task.said, row.sort_key, note.content)
     if note.event in EFFECTS:
         EFFECTS[note.event](task, note, row)
     if note.event in STEP_EFFECTS and note.step is not None:
@@ -108,8 +110,9 @@ def _metadata(task: Task, step: Step, wish: TransitionTo) -> dict[str, Any]:
 
 def _with_error(task: Task, wish: TransitionTo) -> dict[str, Any]:
     error = wish.failure
-    traced = {} if error is None else {"error": {"type": error.type, **task.trace(error.message.encode())}}
-    return {**wish.metadata, **traced}
+    if error is None:
+        return {**wish.metadata}
+    return {**wish.metadata, "error": {"type": error.type, **task.trace(error.message.encode())}}
 
 
 def _settle(task: Task, step: Step, wish: TransitionTo) -> None:
@@ -120,7 +123,8 @@ def _settle(task: Task, step: Step, wish: TransitionTo) -> None:
         LEAVE[old](task, step)
     if old is not None:
         task.counts[old] -= 1
-    new = State(wish.state)
+    new = wish.state
+    assert isinstance(new, State)
     task.counts[new] += 1
     step.state, step.since = new, task.now
     ENTER[new](task, step, wish)

@@ -137,6 +137,7 @@ class Task:
         ballots: The open approvals, by id.
         inbox: What came before anybody waited for it, by the name of what it is for.
         answers: For the last requests, by id, the first and last sort_key of what they did.
+        said: What a template's own events say, by the sort_key of their rows, until every outbox has it.
         outboxes: What each sink is still to get, by its name.
     """
 
@@ -174,6 +175,7 @@ class Task:
         self.ballots: dict[str, Ballot] = {}
         self.answers: dict[str, tuple[int, int]] = {}
         self.inbox: dict[str, tuple[Kept, ...]] = {}
+        self.said: dict[int, str] = {}
         self.outboxes = {sink.name: Outbox(sink) for sink in template.sinks}
         self.now = EPOCH
         self.at = ""

@@ -18,6 +18,9 @@ from temporalio.api.workflowservice.v1 import (
     GetWorkflowExecutionHistoryReverseRequest,
 )
 from temporalio.client import Client
+from temporalio.converter import decode_typed_search_attributes
+
+from tasker_temporal.attributes import STATE
 
 S = WorkflowExecutionStatus
 
@@ -53,6 +56,11 @@ class Described:
     @property
     def queue(self) -> str:
         return self.info.task_queue
+
+    @property
+    def state(self) -> str | None:
+        """The task's state, if its search attributes tell one."""
+        return decode_typed_search_attributes(self.info.search_attributes).get(STATE)
 
     @property
     def begins_at(self) -> datetime | None:

@@ -55,7 +55,7 @@ class Scene:
         try:
             self.play(drive)
             broken = None
-        except (KeyError, RequestRefused) as error:
+        except (KeyError, ValueError, RequestRefused) as error:
             broken = repr(error)
         return [(run.rows, run.replies) for run in drive.runs], broken
 

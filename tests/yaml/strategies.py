@@ -7,9 +7,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from tasker_temporal.core.approval import Approval
 from tasker_temporal.core.routes import Route
 from tasker_temporal.core.soundness import unsound
-from tasker_temporal.core.template import Argument, Limits, Retry, StepTemplate, Template, mistakes
+from tasker_temporal.core.task_types import TYPES, Move, TaskType
+from tasker_temporal.core.template import Argument, Limits, Retry, Sink, StepTemplate, Template, mistakes
 from tasker_temporal.core.triggers import (
     AllOf,
     AnyOf,
@@ -110,6 +112,33 @@ def arguments(draw: st.DrawFn, earlier: list[str], on: Trigger | None) -> tuple[
     )
 
 
+approvals = st.builds(
+    Approval,
+    approvers=st.lists(words, min_size=1, max_size=3, unique=True).map(tuple),
+    not_requester=st.booleans(),
+    verified=st.booleans(),
+    notify=st.booleans(),
+)
+sinks = st.builds(
+    Sink,
+    events=st.lists(texts, max_size=2).map(tuple),
+    batch=st.integers(1, 5000),
+    within=st.none() | spans,
+    grace=spans,
+    task_queue=st.none() | texts,
+    name=st.just("ledger"),
+)
+OWN = TaskType(
+    name="checked",
+    states=("checking",),
+    rows=(
+        Move(source="in_progress", to="checking"),
+        Move(source="checking", to="complete", by="request"),
+        Move(source="checking", to="error", when="all_steps_over", by="request"),
+    ),
+)
+
+
 @st.composite
 def steps(draw: st.DrawFn, name: str, before: list[StepTemplate]) -> StepTemplate:
     earlier = [step.name for step in before]
@@ -119,6 +148,9 @@ def steps(draw: st.DrawFn, name: str, before: list[StepTemplate]) -> StepTemplat
         wait = st.builds(Received, received=st.sampled_from(EVENTS), match=matches)
         common["on_deadline"] = st.sampled_from(["fail", "skip"])
         return StepTemplate(name=name, awaits="event", on=draw(wait), **_some(draw, common))
+    if draw(st.integers(0, 4)) == 0 and name != "task":
+        common |= {"result": texts, "formerly": st.lists(words, max_size=2).map(tuple)}
+        return StepTemplate(name=name, awaits="approval", approval=draw(approvals), **_some(draw, common))
     on = draw(st.none() | triggers(before))
     options: dict[str, Any] = {
         "arguments": arguments(earlier, on),
@@ -162,7 +194,10 @@ def templates(draw: st.DrawFn) -> Template:
         "max_concurrency": st.integers(1, 99),
         "routes": st.lists(routes, max_size=2).map(tuple),
     }
+    kind = draw(st.sampled_from([*TYPES.values(), OWN]))
+    options["sinks"] = sinks.map(lambda sink: (sink,))
+    kinds: dict[str, Any] = {"type": kind, "approval": draw(approvals) if kind.is_approved else None}
     events = tuple(EventTemplate(name=name, model=draw(texts)) for name in EVENTS)
-    template = Template(name=f"shop.{draw(words)}", steps=tuple(made), events=events, **_some(draw, options))
+    template = Template(name=f"shop.{draw(words)}", steps=tuple(made), events=events, **_some(draw, options), **kinds)
     assert [*mistakes(template), *unsound(template)] == []
     return template
