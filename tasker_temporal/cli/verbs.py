@@ -217,4 +217,27 @@ def watch(task: str, as_json: bool, connection: Connection) -> None:
     run(follow(task, connection, as_json))
 
 
-VERBS: tuple[click.Command, ...] = (start, status, result, audit, graph, watch)
+@click.command("resend")
+@click.argument("task")
+@click.option("--sink", required=True, metavar="NAME", help="Which of its sinks.")
+@click.option(
+    "--from", "number", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="The first number."
+)
+@options.as_json("task_id, sink, events, workflow_id")
+@options.connects
+def resend(task: str, sink: str, number: int, as_json: bool, connection: Connection) -> None:
+    """Send a sink of TASK once more what it had, from number N on.
+
+    The events have the numbers and ids that they have always had. A worker that reaches the sink sends them.
+
+    \b
+    Example:
+      tasker resend shop.sell-1 --sink archive --from 40
+    """
+    from tasker_temporal.cli.process import run
+    from tasker_temporal.cli.resending import send_again
+
+    run(send_again(task, sink, number, connection, as_json))
+
+
+VERBS: tuple[click.Command, ...] = (start, status, result, audit, graph, watch, resend)
