@@ -19,8 +19,9 @@ help:  ## Show the targets.
 demo: $(VENV)/.dev  ## Run a task on an embedded server, and watch it.
 	$(BIN)/tasker demo
 
-test: check  ## Run all checks and all tests.
+test: check  ## Run all checks and all tests, and hold the bound on the worker's CPU time.
 	$(BIN)/pytest
+	$(BIN)/python -m benchmarks.overhead --quick
 
 check: $(VENV)/.test  ## Format, lint, types, layers.
 	$(BIN)/ruff format --check .
@@ -36,8 +37,9 @@ format: $(VENV)/.test  ## Format, and mend what can be mended.
 soak: $(VENV)/.test  ## Run the long proofs, as a kill of the worker at every event of a history.
 	$(BIN)/pytest -m long
 
-bench: $(VENV)/.dev  ## Measure the core.
+bench: $(VENV)/.dev  ## Measure the core, and the library against workflows written by hand.
 	$(BIN)/python -m benchmarks.core
+	$(BIN)/python -m benchmarks.overhead
 
 clean:  ## Remove the environment, caches and builds.
 	rm -rf $(VENV) build dist htmlcov .coverage .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

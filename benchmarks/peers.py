@@ -28,7 +28,7 @@ from rich.table import Table
 
 from benchmarks import postgres
 from benchmarks.overhead import STEPS_ALONE, sample
-from benchmarks.rig import Bench, benches, conditions, cpu_ms, p50_p95, require_proc
+from benchmarks.rig import Bench, benches, conditions, cpu_ms, p50_p95, require_linux
 from benchmarks.shapes import SHAPES, Shape
 from benchmarks.ways import LIBRARY
 
@@ -153,7 +153,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES), metavar="SHAPE", help="only these")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     options = parser.parse_args(arguments)
-    require_proc()
+    require_linux()
     begin = conditions()
     lines = asyncio.run(measure(options.rounds, [SHAPES[name] for name in options.shapes]))
     if options.json is not None:

@@ -21,9 +21,10 @@ from rich.console import Console
 from rich.table import Table
 from temporalio.client import WorkflowUpdateFailedError
 
-from benchmarks.declared import HELD, ORDER
+from benchmarks.declared import HELD
 from benchmarks.handwritten import Held
-from benchmarks.rig import Bench, benches, conditions, p50_p95, require_proc, timed
+from benchmarks.orders import ORDER
+from benchmarks.rig import Bench, benches, conditions, p50_p95, require_linux, timed
 from benchmarks.shapes import SHAPES
 from benchmarks.ways import LIBRARY, UNSANDBOXED, WAYS
 from tasker_temporal import RequestRefused, State, start_task
@@ -124,7 +125,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--requests", type=int, default=150, help="of each kind, at most 900 (default: 150)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     options = parser.parse_args(arguments)
-    require_proc()
+    require_linux()
     begin = conditions()
     lines = asyncio.run(measure(min(options.requests, 900)))
     if options.json is not None:

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from tasker_temporal.core.approval import Approval
     from tasker_temporal.core.machine import State
     from tasker_temporal.core.report import StepReport, TaskReport
+    from tasker_temporal.core.requests import Identity
     from tasker_temporal.core.routes import Route
     from tasker_temporal.core.rows import Row
     from tasker_temporal.core.task_types import Move, TaskType
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     )
     from tasker_temporal.failed_step import FailedStep
     from tasker_temporal.handle import TaskHandle
+    from tasker_temporal.identity import IdentityInterceptor
     from tasker_temporal.plugin import TaskerPlugin
     from tasker_temporal.step_context import StepContext
     from tasker_temporal.triggers import (
@@ -57,6 +59,8 @@ else:
         "EventRefused": "errors",
         "FailedStep": "failed_step",
         "Limits": "core.template",
+        "Identity": "core.requests",
+        "IdentityInterceptor": "identity",
         "Move": "core.task_types",
         "PermanentError": "errors",
         "RequestRefused": "errors",
@@ -113,6 +117,8 @@ __all__ = [
     "CustomEvent",
     "EventRefused",
     "FailedStep",
+    "Identity",
+    "IdentityInterceptor",
     "Limits",
     "Move",
     "PermanentError",

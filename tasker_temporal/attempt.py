@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-import threading
 from collections.abc import Callable
 from concurrent.futures import Executor
 from contextlib import suppress
@@ -25,7 +24,7 @@ from tasker_temporal.errors import PermanentError, RetryableError
 from tasker_temporal.published import Publications
 from tasker_temporal.retry_after import seconds_of
 from tasker_temporal.step_context import StepContext, StopRequested
-from tasker_temporal.wire import StepCall
+from tasker_temporal.wire import BACKSTOP, StepCall, execution_of
 
 
 class Attempt:
@@ -33,27 +32,28 @@ class Attempt:
 
     def __init__(self, call: StepCall, step: DeclaredStep[..., Any, Any], executor: Executor) -> None:
         self._call, self._step, self._executor = call, step, executor
-        self._stop = threading.Event()
+        self._told_to_stop = False
         self._loop = asyncio.get_running_loop()
         self._beating: asyncio.TimerHandle | None = None
-        self._details: tuple[Any, ...] = tuple(activity.info().heartbeat_details)
+        self._info = info = activity.info()
+        assert info.start_to_close_timeout is not None
+        assert info.heartbeat_timeout is not None
+        self._timeout = info.start_to_close_timeout - BACKSTOP
+        self._beat_every = info.heartbeat_timeout.total_seconds() / 3
+        self._details: tuple[Any, ...] = tuple(info.heartbeat_details)
         self.published = Publications(step.template.custom_events, step.template.name)
 
     async def run(self, given: dict[str, Any]) -> Any:
         """Call the handler, and hold it to its timeout."""
-        arguments = given | {
-            binding.name: self._context()
-            for binding in self._step.signature.bindings
-            if binding.source == "step_context"
-        }
+        arguments = given | {name: self._context() for name in _contexts(self._step)}
         handler = partial(_call, self._step, arguments)
         try:
-            async with asyncio.timeout(self._call.timeout) as clock:
+            async with asyncio.timeout(self._timeout.total_seconds()) as clock:
                 return await (handler() if self._step.is_async else self._in_thread(handler))
         except TimeoutError as error:
             if not clock.expired():
                 raise
-            raise timed_out(self._call.attempt, timedelta(seconds=self._call.timeout)) from error
+            raise timed_out(self._call.attempt, self._timeout) from error
 
     async def _in_thread(self, handler: Callable[[], Any]) -> Any:
         """A thread cannot be stopped. Told to stop, it may end by itself, and its outcome is then the true one."""
@@ -62,7 +62,7 @@ class Attempt:
         try:
             return await asyncio.shield(running)
         except asyncio.CancelledError:
-            self._stop.set()
+            self._told_to_stop = True
             if not activity.is_cancelled():
                 raise
             with suppress(StopRequested):
@@ -70,14 +70,15 @@ class Attempt:
             raise
 
     def _context(self) -> StepContext:
-        call = self._call
+        call, task_id = self._call, self._info.workflow_id or ""
+        step, execution = execution_of(self._info.activity_id)
         return StepContext(
-            task_id=call.task_id,
-            step=call.step,
+            task_id=task_id,
+            step=step,
             attempt=call.attempt,
             attempts_left=max(call.attempts - call.attempt, 0),
-            execution=call.execution,
-            idempotency_key=f"{call.task_id}/{call.step}/{call.round}",
+            execution=execution,
+            idempotency_key=f"{task_id}/{step}/{call.round}",
             config=call.config,
             heartbeat_details=self._details,
             say=self.published.publish,
@@ -89,8 +90,8 @@ class Attempt:
         activity.heartbeat(*details)
 
     def _tell_from_thread(self, *details: Any) -> None:
-        if self._stop.is_set():
-            raise StopRequested(f"step {self._call.step!r} was told to stop")
+        if self._told_to_stop:
+            raise StopRequested(f"step {self._context().step!r} was told to stop")
         self._loop.call_soon_threadsafe(self._tell, *details)
 
     def told(self, error: StepFailure, raised: Exception) -> StepFailure:
@@ -103,8 +104,10 @@ class Attempt:
         follows = call.attempt < call.attempts and error.details[0]["retryable"]
         if not follows and not isinstance(raised, PermanentError):
             return error
-        said = (call.task_id, call.step, call.attempt, call.attempts, error)
-        self._context().logger.warning("task %s, step %s: attempt %d of %d failed: %s", *said)
+        context = self._context()
+        # What the error says may be personal: the report has it, and the log does not.
+        said = (context.task_id, context.step, call.attempt, call.attempts, error.type)
+        context.logger.warning("task %s, step %s: attempt %d of %d failed: %s", *said)
         details, benign = error.details, ApplicationErrorCategory.BENIGN
         return StepFailure(error.message, *details, type=error.type, non_retryable=True, category=benign)
 
@@ -118,7 +121,7 @@ class Attempt:
 
         A timer and no task, because most handlers are over before the first beat.
         """
-        self._beating = self._loop.call_later(self._call.heartbeat_timeout / 3, self._beat)
+        self._beating = self._loop.call_later(self._beat_every, self._beat)
 
     def _beat(self) -> None:
         activity.heartbeat(*self._details)
@@ -133,6 +136,11 @@ def _call(step: DeclaredStep[..., Any, Any], arguments: dict[str, Any]) -> Any:
     """Positional-only parameters have names too, but cannot be given by them."""
     fixed = [arguments.pop(name) for name in _positional_only(step) if name in arguments]
     return step.function(*fixed, **arguments)
+
+
+@lru_cache(maxsize=4096)
+def _contexts(step: DeclaredStep[..., Any, Any]) -> tuple[str, ...]:
+    return tuple(binding.name for binding in step.signature.bindings if binding.source == "step_context")
 
 
 @lru_cache(maxsize=4096)

@@ -6,7 +6,7 @@ import hashlib
 import json
 import secrets
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
@@ -17,6 +17,7 @@ from temporalio.converter import PayloadConverter
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from tasker_temporal.compile import sink_mistakes
+from tasker_temporal.core.routes import Course, Mode
 from tasker_temporal.core.template import PAYLOAD_LIMIT, Sink, Template, mistakes
 from tasker_temporal.declare import TaskTemplate
 from tasker_temporal.errors import ContextInvalid, TaskAlreadyStarted, TemplateError, UnknownTemplate
@@ -45,6 +46,8 @@ class StartOptions(TypedDict, total=False):
         priority: Temporal's priority and fairness, for its workflow and its handlers.
         memo: Kept with the task, shown in lists.
         search_attributes: Those of your own that the cluster knows.
+        mode: How its steps are processed: `concurrent`, `sequential_only`, or `high_priority`. It needs the template.
+        max_concurrency: Steps that run at once. It needs the template.
         sinks: Who is told of this task's rows, in the place of those that its template names. It needs the template.
     """
 
@@ -60,6 +63,8 @@ class StartOptions(TypedDict, total=False):
     memo: Mapping[str, Any]
     search_attributes: TypedSearchAttributes
     sinks: Sequence[Sink]
+    mode: Mode
+    max_concurrency: int
 
 
 @overload
@@ -82,13 +87,15 @@ async def start_task(
 
     Raises:
         ContextInvalid: it does not validate; nothing was started.
+        SearchAttributesMissing: the plugin is to have them told, and the namespace lacks them; nothing was started.
         TaskAlreadyStarted: there is a task of this id, running or over; nothing was started.
         TemplateError: the template has mistakes; nothing was started.
         UnknownTemplate: nothing says where tasks of that name run.
     """
     name, known = _known(client, template)
     checked = context if known is None else check_context(known, context)
-    arguments = _arguments(client, known, checked, options)
+    listed = known is not None and await _is_listed(client)
+    arguments = _arguments(client, known, checked, options, listed)
     task_id = options.get("id") or _identity(client, name, known, checked, options.get("identity", "unique"))
     try:
         await client.start_workflow(
@@ -137,8 +144,16 @@ def schedule_action(
 def _known(client: Client, template: TaskTemplate[Any] | str) -> tuple[str, TaskTemplate[Any] | None]:
     if not isinstance(template, str):
         return template.name, template
-    plugins = (plugin for plugin in client.config(active_config=True)["plugins"] if isinstance(plugin, TaskerPlugin))
-    return template, next((p.templates[template] for p in plugins if template in p.templates), None)
+    return template, next((p.templates[template] for p in _plugins(client) if template in p.templates), None)
+
+
+def _plugins(client: Client) -> Iterator[TaskerPlugin]:
+    return (plugin for plugin in client.config(active_config=True)["plugins"] if isinstance(plugin, TaskerPlugin))
+
+
+async def _is_listed(client: Client) -> bool:
+    """A client without the plugin starts tasks that tell no search attributes."""
+    return any([await plugin.listing.decide(client) for plugin in _plugins(client)])
 
 
 def _queue(name: str, known: TaskTemplate[Any] | None, asked: str | None) -> str:
@@ -169,17 +184,24 @@ def _identity(client: Client, name: str, known: TaskTemplate[Any] | None, contex
 
 
 def _arguments(
-    client: Client, template: TaskTemplate[Any] | None, context: Any, options: StartOptions
+    client: Client, template: TaskTemplate[Any] | None, context: Any, options: StartOptions, listed: bool
 ) -> list[RawValue]:
     converter = client.data_converter.payload_converter
     if template is None:
-        if "sinks" in options:
-            raise UnknownTemplate("sinks= is part of a task's template: pass the template, or leave sinks to its own")
+        if strange := [name for name in ("sinks", "mode", "max_concurrency") if name in options]:
+            message = f"{strange[0]}= needs a task's template: pass the template, or leave it to the template's own"
+            raise UnknownTemplate(message)
         return [RawValue(converter.to_payload(context))]
     compiled = template.compiled if "sinks" not in options else _with_sinks(template, options["sinks"])
     actor = options.get("actor") or client.identity
-    start = StartInput.first(compiled, secrets.token_bytes(KEY_BYTES), actor, options.get("reason", ""))
+    key, reason = secrets.token_bytes(KEY_BYTES), options.get("reason", "")
+    start = StartInput.first(compiled, key, actor, reason, _course(options), listed=listed)
     return start_arguments(converter, template, context, start)
+
+
+def _course(options: StartOptions) -> Course | None:
+    course = Course(mode=options.get("mode"), max_concurrency=options.get("max_concurrency"))
+    return None if course == Course() else course
 
 
 def _with_sinks(template: TaskTemplate[Any], sinks: Sequence[Sink]) -> Template:

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from pydantic import ValidationError
+from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
 
 from tasker_temporal.core.approval import Approval
 from tasker_temporal.core.outbox import idle_patterns
@@ -13,10 +14,11 @@ from tasker_temporal.core.soundness import unsound
 from tasker_temporal.core.task_types import DEFAULT, TYPES
 from tasker_temporal.core.template import Argument, Sink, StepTemplate, Template, mistakes
 from tasker_temporal.core.triggers import EventTemplate
+from tasker_temporal.core.variables import Schemas
 from tasker_temporal.errors import TemplateError
 from tasker_temporal.expression import DeclaredEvent, On, event_name
 from tasker_temporal.failed_step import FailedStep
-from tasker_temporal.signature import MISSING, Binding, Signature, accepts, type_name
+from tasker_temporal.signature import MISSING, Binding, Signature, accepts, adapter, type_name
 
 
 class Declared(Protocol):
@@ -49,11 +51,26 @@ def compile_template(
     except ValidationError as error:
         raise TemplateError(name, [*found, *_said(error)]) from error
     if len(steps) == len(declared):
-        found += [*mistakes(compiled), *unsound(compiled)]
+        found += [*mistakes(compiled), *unsound(compiled, _schemas(context, declared, events))]
     found += sink_mistakes(compiled.sinks, custom)
     if found:
         raise TemplateError(name, found)
     return compiled
+
+
+def _schemas(context: Any, declared: Sequence[Declared], events: Sequence[DeclaredEvent[Any]]) -> Schemas:
+    """The JSON Schemas of what conditions may name, as far as there are any."""
+    hints = {"context": context} | {f"event.{event.name}": event.model for event in events}
+    hints |= {f"result.{step.name}": step.signature.result for step in declared}
+    return lambda path: _schema(hints.get(path, Any))
+
+
+def _schema(hint: Any) -> Mapping[str, Any]:
+    """How values of the type look as JSON. Not every type can say."""
+    try:
+        return adapter(hint).json_schema(mode="serialization")
+    except (PydanticInvalidForJsonSchema, PydanticUserError):
+        return {}
 
 
 def sink_mistakes(sinks: Sequence[Sink], custom: Sequence[str]) -> list[str]:

@@ -36,7 +36,7 @@ from tasker_temporal.expression import DeclaredEvent, On, OnEvent
 from tasker_temporal.signature import Marker, ResultOf, Signature, is_async, read
 
 if TYPE_CHECKING:
-    from tasker_temporal.yaml import Handlers
+    from tasker_temporal.yaml import Handler, Handlers
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
@@ -126,6 +126,8 @@ class ApprovalOptions(TypedDict, total=False):
 
     Keys:
         after: Steps that must be over first.
+        on: When people are asked, as of every step.
+        when: Whether they are, as of every step: a condition that does not hold skips the approval.
         approvers: Who may vote: names of actors, `group:NAME` for verified identities of that group, `*` for anybody.
         quorum: So many votes approve, 1 unless said. One vote against rejects at once.
         not_requester: Four eyes: who started the task may not vote. True unless said.
@@ -141,6 +143,8 @@ class ApprovalOptions(TypedDict, total=False):
     """
 
     after: Iterable[DeclaredStep[..., Any, Any]]
+    on: On
+    when: str
     approvers: Required[Iterable[str]]
     quorum: int
     not_requester: bool
@@ -161,7 +165,8 @@ class DeclaredApproval(DeclaredStep[[], U, U]):
     def __init__(self, template: TaskTemplate[Any], name: str, form: Any, options: ApprovalOptions) -> None:
         said: dict[str, Any] = dict(options)
         self.notify: Notifier | None = said.pop("notify", None)
-        of_step = {key: said.pop(key) for key in ("after", "deadline", "formerly", "description") if key in said}
+        shared = ("after", "on", "when", "deadline", "formerly", "description")
+        of_step = {key: said.pop(key) for key in shared if key in said}
         terms = as_terms(said, notified=self.notify is not None)
         given: Any = {**of_step, "awaits": "approval", "approval": terms}
         super().__init__(template, name, self._no_handler, given, {})
@@ -187,6 +192,8 @@ def _is_list(value: Any) -> bool:
 
 class DeclaredWait(DeclaredStep[[], NoReturn, T]):
     """A step that no handler runs: it waits for an event from outside, whose payload is its result."""
+
+    awaits = "event"
 
     @functools.cached_property
     def signature(self) -> Signature:
@@ -385,7 +392,7 @@ class TaskTemplate(Generic[C]):
         # Not above: whoever imports a template into a sandboxed workflow of his own would import the YAML library too.
         from tasker_temporal.yaml import Makes, declare_yaml
 
-        makes = Makes(cls, {"handler": DeclaredStep, "event": DeclaredWait})
+        makes = Makes(cls, {"handler": _declared, "event": _declared_wait, "approval": _declared_approval})
         template: TaskTemplate[Any] = declare_yaml(path_or_text, handlers, context, makes)
         return template
 
@@ -397,8 +404,11 @@ class TaskTemplate(Generic[C]):
         """
         from tasker_temporal.yaml import write_template
 
-        names = {name: getattr(step.function, "__name__", name) for name, step in self.handlers.items()}
-        return write_template(self.compiled, {step: name for step, name in names.items() if step != name})
+        names = {name: _name_of(step.function, name) for name, step in self.handlers.items()}
+        told = {step.name: step.notify for step in self.declared if isinstance(step, DeclaredApproval)}
+        notifiers = {step: _name_of(notify, "") for step, notify in {"": self.notify, **told}.items() if notify}
+        others = {step: name for step, name in names.items() if step != name}
+        return write_template(self.compiled, others, notifiers)
 
     def _add(
         self, name: str, function: Any, options: StepOptions, names: Mapping[str, Any]
@@ -449,10 +459,28 @@ class TaskTemplate(Generic[C]):
     @property
     def handlers(self) -> dict[str, DeclaredStep[..., Any, Any]]:
         """The declared steps that have a handler, by name."""
-        return {step.name: step for step in self.declared if not isinstance(step, DeclaredWait | DeclaredApproval)}
+        return {step.name: step for step in self.declared if step.awaits == "handler"}
 
     def __repr__(self) -> str:
         return f"<template {self.name} {self.version}>"
+
+
+def _declared(template: TaskTemplate[Any], name: str, handler: Handler, result: Any) -> DeclaredStep[..., Any, Any]:
+    assert handler.function is not None
+    return DeclaredStep(template, name, handler.function, {}, handler.names)
+
+
+def _declared_wait(template: TaskTemplate[Any], name: str, handler: Handler, result: Any) -> DeclaredWait[Any]:
+    return DeclaredWait(template, name, _no_handler, {}, {})
+
+
+def _declared_approval(template: TaskTemplate[Any], name: str, handler: Handler, form: Any) -> DeclaredApproval[Any]:
+    told: Any = {} if handler.function is None else {"notify": handler.function}
+    return DeclaredApproval(template, name, form, told)
+
+
+def _name_of(function: Any, otherwise: str) -> str:
+    return str(getattr(function, "__name__", otherwise))
 
 
 class TemplateOptions(TypedDict, total=False):

@@ -28,6 +28,7 @@ from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
 from temporalio.service import RPCError
 
+from tasker_temporal.attributes import KEYS, type_name
 from tasker_temporal.errors import ServerFailed, ServerNotFound
 
 IP = "127.0.0.1"
@@ -128,6 +129,8 @@ class DevServer:
         command = [binary, "server", "start-dev", "--ip", IP, "--port", str(self.port), "--namespace", self.namespace]
         for key, value in DYNAMIC_CONFIG.items():
             command += ["--dynamic-config-value", f"{key}={json.dumps(value)}"]
+        for name, kind in KEYS.items():
+            command += ["--search-attribute", f"{name}={type_name(kind)}"]
         command += ["--log-level", "warn" if self.log else "never"]
         return [*command, *self._ui_args(binary), *self._db_args(), *self.extra_args]
 

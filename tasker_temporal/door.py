@@ -35,6 +35,10 @@ LOOK_AFTER = 0.5
 """Seconds without an answer after which a question looks whether there is a worker at all."""
 
 
+NEVER_REOPENS = ("send_event",)
+"""What happens outside is no decision to go on with a task that failed."""
+
+
 class Door:
     """The way to one task."""
 
@@ -51,6 +55,8 @@ class Door:
         """
         plain = {**request, "request_id": request.get("request_id") or str(uuid.uuid4())}
         answer = await self._update_or_read(name, plain)
+        if answer is None and name in NEVER_REOPENS:
+            raise RequestRefused("the task is over: nobody waits for it any more")
         if answer is None:
             await reopen(self._client, self._id, {**plain, "request": name})
             answer = await self._update_or_read(name, plain)

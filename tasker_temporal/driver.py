@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any
 
 from temporalio import workflow
-from temporalio.common import RawValue, RetryPolicy
+from temporalio.common import Priority, RawValue, RetryPolicy
 from temporalio.exceptions import ActivityError
 
 from tasker_temporal import outcomes, views
@@ -38,10 +38,13 @@ from tasker_temporal.core.requests import Ask
 from tasker_temporal.core.snapshot import snapshot
 from tasker_temporal.core.task import Task
 from tasker_temporal.core.template import PAYLOAD_LIMIT
-from tasker_temporal.wire import BACKSTOP, notice, pack, raw, step_call
+from tasker_temporal.wire import BACKSTOP, activity_id, notice, pack, raw, step_call
 
 LOST_WORKER_ATTEMPTS = 3
 """How often Temporal itself starts an execution whose worker was lost."""
+
+FIRST = 1
+"""The priority key of what goes first."""
 
 AGAIN, ONCE = (
     RetryPolicy(
@@ -75,6 +78,7 @@ class Driver:
         closed: The state in which the task ended; None while it is open.
         broken: A bug. The workflow raises it, so that its task stops, visibly, and nothing is lost.
         watch_rows: Called after each message, if the task has sinks.
+        watch_task: Called after each message, if the task tells search attributes.
     """
 
     def __init__(self) -> None:
@@ -82,6 +86,7 @@ class Driver:
         self.closed: State | None = None
         self.broken: Exception | None = None
         self.watch_rows: Callable[[], None] = _nobody
+        self.watch_task: Callable[[], None] = _nobody
         self._running: dict[tuple[str, int], workflow.ActivityHandle[RawValue]] = {}
         self._notifying: dict[str, workflow.ActivityHandle[RawValue]] = {}
         self._timers: dict[str, asyncio.Task[None]] = {}
@@ -115,6 +120,8 @@ class Driver:
         self._watch_history()
         if self.task.outboxes:
             self.watch_rows()
+        if self.task.listed:
+            self.watch_task()
 
     def go(self, errand: Coroutine[Any, Any, None], name: str) -> None:
         """Run something beside the main coroutine, which only waits."""
@@ -142,18 +149,16 @@ class Driver:
 
     def _watch_history(self) -> None:
         """A run that cannot continue as new goes on, while the server lets it."""
-        info, (events, size) = workflow.info(), self._drain_at()
+        task, info = self.task, workflow.info()
+        limits = task.template.limits
+        events, size = self._postponed or (limits.drain_events, limits.drain_bytes)
         length, weight = info.get_current_history_length(), info.get_current_history_size()
-        if not self.task.is_open or self.task.draining or (length < events and weight < size):
+        if (length < events and weight < size) or not task.is_open or task.draining:
             return
         if self.fits_new_run():
             self.drain()
         else:
             self._postponed = length + LOOK_AGAIN_EVENTS, weight + LOOK_AGAIN_BYTES
-
-    def _drain_at(self) -> tuple[int, int]:
-        limits = self.task.template.limits
-        return self._postponed or (limits.drain_events, limits.drain_bytes)
 
     def _feed_safely(self, message: Fact) -> None:
         try:
@@ -181,15 +186,16 @@ class Driver:
         template = self.task.steps[command.step].template
         handle = workflow.start_activity(
             self.task.template.activity_type(command.step),
-            args=step_call(self.task, template, command.attempt, command.execution),
-            activity_id=f"{command.step}:{command.execution}",
-            task_queue=template.task_queue,
+            args=step_call(self.task, template, command.attempt),
+            activity_id=activity_id(command.step, command.execution),
+            task_queue=template.task_queue or self.task.course.task_queue,
             result_type=RawValue,
             start_to_close_timeout=template.timeout + BACKSTOP,
             heartbeat_timeout=template.heartbeat_timeout,
             retry_policy=AGAIN if template.retryable else ONCE,
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
-            summary=f"attempt {command.attempt}/{template.max_attempts}",
+            summary=views.attempt_summary(command.attempt, template.max_attempts),
+            priority=_priority(self.task),
         )
         self._running[command.step, command.execution] = handle
         handle.add_done_callback(partial(self._ended, command))
@@ -243,6 +249,14 @@ class Driver:
 
 def _nobody() -> None:
     pass
+
+
+def _priority(task: Task) -> Priority:
+    """What is None is as the workflow's own."""
+    asked = task.course.priority or (FIRST if task.mode == "high_priority" else None)
+    if asked is None and task.course.fairness_key is None:
+        return Priority.default
+    return Priority(priority_key=asked, fairness_key=task.course.fairness_key)
 
 
 async def local(name: str, *arguments: RawValue) -> RawValue:

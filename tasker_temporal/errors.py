@@ -13,7 +13,9 @@ Every exception of the package, divided by what the catcher does next:
   - RequestUnanswered        nobody answered in time; the request may still be applied
   - NoAnswer                 run a worker; a task that is over needs none
   - RetellingFailed          run a worker: this release cannot tell the task from its history
+  - SearchAttributesMissing  run `tasker setup`, or start tasks without search attributes
   - EventError               mend the publisher: an event nobody registered, or a payload of the wrong shape
+  - ConditionError           mend the condition, or its data: it has no answer
   - RecordError              the written record is missing or does not verify
   - SignatureError           do not trust the webhook: who sent it does not know the secret, or sent it long ago
   - TaskEnded                the task is over, and not well
@@ -22,6 +24,7 @@ Every exception of the package, divided by what the catcher does next:
     · TaskLost               terminated or timed out: it could not write its own end
   - ServerNotFound           install the embedded server
   - ServerFailed             the embedded server did not start
+  - TelemetryError           mend the OTEL_ variables, or install what they ask for
   - ScriptError              mend the test: what it scripted does not fit the task
 * StepError                  raised by step handlers to say what to do next
   - RetryableError           try again, perhaps after `retry_after`
@@ -31,7 +34,7 @@ Every exception of the package, divided by what the catcher does next:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -99,14 +102,7 @@ class UnknownTemplate(TaskerError):
 
 
 class UnknownSink(TaskerError):
-    """A template names a sink that nobody here can reach."""
-
-    def __init__(self, template: str, sink: str, known: Iterable[str]) -> None:
-        super().__init__(
-            f"template {template!r} names sink {sink!r}, which this worker does not know; it knows: "
-            f"{', '.join(known) or 'none'}; pass TaskerPlugin(..., sinks={{{sink!r}: ...}}), "
-            "or give the sink a task_queue whose workers know it"
-        )
+    """A template names a sink that nobody here can reach, or a task has no sink of that name."""
 
 
 class TaskAlreadyStarted(TaskerError):
@@ -149,12 +145,24 @@ class NoAnswer(TaskerError):
     """An open task was asked something, and no worker answered in time."""
 
 
+class SearchAttributesMissing(TaskerError):
+    """The namespace does not have the search attributes that tasks are to tell, or not as they must be."""
+
+
 class RetellingFailed(TaskerError):
     """No worker answers for a task, and its history cannot be replayed here."""
 
 
 class EventError(TaskerError):
     """An event name was never registered, or its payload is not of the registered shape."""
+
+
+class ConditionError(TaskerError):
+    """A condition could not be evaluated, and why not."""
+
+    def __init__(self, expression: str, problem: str) -> None:
+        super().__init__(f"{expression!r} cannot be evaluated: {problem}")
+        self.expression, self.problem = expression, problem
 
 
 class RecordError(TaskerError):
@@ -195,6 +203,10 @@ class ServerNotFound(TaskerError):
 
 class ServerFailed(TaskerError):
     """The embedded server ended before it served, or did not serve in time."""
+
+
+class TelemetryError(TaskerError):
+    """Telemetry cannot be set up as OpenTelemetry's environment variables say."""
 
 
 class ScriptError(TaskerError):

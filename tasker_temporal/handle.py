@@ -5,25 +5,35 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any, NotRequired, TypedDict, TypeVar, Unpack, overload
 
 from pydantic import ValidationError
 from temporalio.api.common.v1 import Payload
-from temporalio.client import Client, WorkflowFailureError, WorkflowHandle, WorkflowQueryRejectedError
+from temporalio.client import (
+    Client,
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowHandle,
+    WorkflowQueryRejectedError,
+)
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError, CancelledError
 from temporalio.service import RPCError
 
 from tasker_temporal import views
+from tasker_temporal.attributes import STATE
 from tasker_temporal.core.engine import Engine
-from tasker_temporal.core.machine import ENDS
+from tasker_temporal.core.machine import ENDS, State
 from tasker_temporal.core.report import TaskReport
 from tasker_temporal.core.report import report as report_of
+from tasker_temporal.core.requests import event_request
 from tasker_temporal.core.rows import Row
 from tasker_temporal.declare import DeclaredApproval, DeclaredStep
 from tasker_temporal.door import PATIENCE, Door
-from tasker_temporal.errors import NoAnswer, RequestRefused, TaskCancelled, TaskFailed, TaskLost
+from tasker_temporal.errors import NoAnswer, RecordError, RequestRefused, TaskCancelled, TaskFailed, TaskLost
+from tasker_temporal.expression import DeclaredEvent, event_name
 from tasker_temporal.local_activities import said
 from tasker_temporal.reader import Reader
 from tasker_temporal.record import read
@@ -46,6 +56,17 @@ class Asked(TypedDict):
     request_id: NotRequired[str]
 
 
+class Told(TypedDict):
+    """Who tells of an event, and why: `outside` and `it happened` unless said."""
+
+    actor: NotRequired[str]
+    reason: NotRequired[str]
+
+
+LOST = {WorkflowExecutionStatus.TERMINATED: "terminated", WorkflowExecutionStatus.TIMED_OUT: "timed out"}
+"""How a run ends that cannot write its own end."""
+
+
 class TaskHandle:
     """One task, running or over.
 
@@ -57,6 +78,7 @@ class TaskHandle:
     def __init__(self, client: Client, id: str) -> None:
         self.client, self.id = client, id
         self._door = Door(client, id)
+        self._listed: bool | None = None
 
     @property
     def workflow(self) -> WorkflowHandle[Any, Any]:
@@ -190,12 +212,40 @@ class TaskHandle:
         return await explained(self.client, self.id)
 
     async def settled(self) -> TaskReport:
-        """Wait until the task is over, or in `error` and held for somebody to step in."""
+        """Wait until the task is over, or in `error` and held for somebody to step in; also for a worker, if none is.
+
+        A task that tells search attributes is not asked itself, only the server.
+
+        Raises:
+            TaskLost: the run was terminated or timed out.
+            UnknownTask: there is none of this id.
+        """
         pause = 0.05
-        while (report := await self.report()).state not in ENDS:
+        while (report := await self._settled()) is None:
             await asyncio.sleep(pause)
             pause = min(pause * 1.5, 2.0)
         return report
+
+    async def _settled(self) -> TaskReport | None:
+        """The report, if the task is settled. An open run of one that is not listed must be asked."""
+        try:
+            run = await self.workflow.describe()
+        except RPCError as error:
+            raise self._door.translated(error) from error
+        if run.status in LOST:
+            raise TaskLost(f"task {self.id!r} was ended from outside: it was {LOST[run.status]}")
+        is_open = run.status is WorkflowExecutionStatus.RUNNING
+        if is_open and run.typed_search_attributes.get(STATE) != State.ERROR and await self._is_listed():
+            return None
+        report = await self.report()
+        return report if report.state in ENDS else None
+
+    async def _is_listed(self) -> bool:
+        """It was decided when the task was started, so it is looked up once."""
+        if self._listed is None:
+            with suppress(RecordError):  # No worker has prepared it yet, or its first run is not kept any more.
+                self._listed = (await self._reader().beginning()).start.listed
+        return self._listed is True
 
     # Stepping in. Each request says who asks and why, is applied whole or refused whole (`RequestRefused`), and answers
     # with the rows that followed. Without a worker it is `RequestUnanswered`, and may still be applied. A task whose
@@ -304,6 +354,29 @@ class TaskHandle:
         """Move a task along a row of its type that is taken because somebody asks for it."""
         return await self._door.ask("move", {"to": to, **asked})
 
+    @overload
+    async def send_event(
+        self, event: DeclaredEvent[T], payload: T, *, id: str | None = None, **told: Unpack[Told]
+    ) -> dict[str, Any]: ...
+    @overload
+    async def send_event(
+        self, event: str, payload: Any = None, *, id: str | None = None, **told: Unpack[Told]
+    ) -> dict[str, Any]: ...
+    async def send_event(
+        self, event: Any, payload: Any = None, *, id: str | None = None, **told: Unpack[Told]
+    ) -> dict[str, Any]:
+        """Tell the task of something that happened outside, by the declared event or by its name.
+
+        Args:
+            payload: What its model can validate; any JSON if the event has none.
+            id: The same event told again under this id has no effect, and the same answer.
+        """
+        checked = payload if isinstance(event, str) else _valid(event, payload)
+        plain = json.loads(self.client.data_converter.payload_converter.to_payload(checked).data or b"null")
+        name = event_name(event)
+        request_id = {} if id is None else {"id": id, "request_id": event_request(name, id)}
+        return await self._door.ask("send_event", {"name": name, "payload": plain, **request_id, **told})
+
     async def plan(self, request: Mapping[str, Any]) -> list[Row]:
         """The rows that a request would write now, as `{"request": "skip", "step": ..., "actor": ..., "reason": ...}`.
 
@@ -327,6 +400,14 @@ def _checked(step: DeclaredApproval[Any], form: Any) -> Any:
         return adapter(step.form).validate_python(form)
     except ValidationError as error:
         raise RequestRefused(f"the form of {step.name!r} is not valid: {said(error)}") from error
+
+
+def _valid(event: DeclaredEvent[Any], payload: Any) -> Any:
+    try:
+        return adapter(event.model).validate_python(payload)
+    except ValidationError as error:
+        message = f"the payload of event {event.name!r} is not valid: {said(error)}"
+        raise RequestRefused(message) from error
 
 
 def _name(step: AnyStep) -> str:

@@ -6,26 +6,37 @@ The main coroutine only waits; what it waits for is done beside it, in errands a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 from temporalio import workflow
+from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 from tasker_temporal import requests, views
-from tasker_temporal.core.engine import Engine
+from tasker_temporal.attributes import Attributes
+from tasker_temporal.core.engine import Engine, Observer
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Content, Refused, RunContinued, RunReopened, Start
-from tasker_temporal.core.requests import Approve, Ask, CancelTask, CompleteStep
+from tasker_temporal.core.requests import Approve, Ask, CancelTask, CompleteStep, Identity, SendEvent
 from tasker_temporal.core.snapshot import restore, snapshot
 from tasker_temporal.core.task import Task
 from tasker_temporal.deliveries import Deliveries
 from tasker_temporal.driver import Driver, local
 from tasker_temporal.errors import RequestRefused
-from tasker_temporal.local_activities import CANCEL, CHECK_RESULT, PREPARE, RECORD, WHO_CANCELLED
+from tasker_temporal.identity import HEADERS, START, Claim, digest_of
+from tasker_temporal.local_activities import (
+    CANCEL,
+    CHECK_EVENT,
+    CHECK_RESULT,
+    PREPARE,
+    RECORD,
+    WHO_ASKS,
+    WHO_CANCELLED,
+)
 from tasker_temporal.record import CHUNK, INLINE_LIMIT, outcome, written
 from tasker_temporal.wire import (
     MEMO_ACTOR,
@@ -40,8 +51,13 @@ from tasker_temporal.wire import (
     unpacked_template,
 )
 
+Problems = tuple[dict[str, Any], ...]
+
 ENDS = (State.COMPLETE, State.RESOLVED_MANUALLY, State.ERROR)
 """How a run ends that carries its record in its result or failure."""
+
+Ear = Callable[[Task, Mapping[str, str]], Observer]
+"""Makes an observer of a task, which may have been started in a trace."""
 
 
 class Life:
@@ -53,9 +69,13 @@ class Life:
 
     def __init__(self, context: Any, start: Any) -> None:
         self._context = _as_raw(context)
+        self._arguments = [_as_raw(value) for value in (context, start) if value is not None]
         self.driver = Driver()
+        self.attributes = Attributes(self.driver)
+        self.driver.watch_task = self.attributes.watch
         self.deliveries = Deliveries(self.driver)
         self.driver.watch_rows = self.deliveries.watch
+        self._ear: Ear | None = None
         self._start = self._read(start)
         if self._start is not None:
             self.driver.prepared = Engine(self._task(self._start))
@@ -76,6 +96,16 @@ class Life:
     def _task(self, start: StartInput) -> Task:
         return beginning(workflow.info().workflow_id, start, content_of(self._context.payload))
 
+    def listen(self, ear: Ear) -> None:
+        """Let somebody hear every event of the task, from its first on. Call it before `live`."""
+        self._ear = ear
+        self._lend_ear()
+
+    def _lend_ear(self) -> None:
+        engine = self.driver.prepared
+        if engine is not None and self._ear is not None and self._start is not None:
+            engine.observe = self._ear(engine.task, self._start.trace)
+
     async def live(self) -> Any:
         """The whole run."""
         driver = self.driver
@@ -94,6 +124,7 @@ class Life:
             else:
                 self._recording = True
                 driver.go(self._record(), "written record")
+        self.attributes.tell()
         return self._end() if driver.closed is not None else self._continue_as_new()
 
     def _has_news(self) -> bool:
@@ -103,7 +134,7 @@ class Life:
         return self._must_leave() if driver.closed is None else not driver.notifies
 
     async def _begin(self) -> None:
-        problems: tuple[dict[str, Any], ...] = ()
+        problems: Problems = ()
         if self._start is None:
             prepared = Prepared.model_validate(read_raw(await local(PREPARE, self._context)))
             memo = workflow.memo()
@@ -111,6 +142,7 @@ class Life:
             said = {"actor": memo.get(MEMO_ACTOR, start.actor), "reason": memo.get(MEMO_REASON, start.reason)}
             self._start, problems = start.model_copy(update=said), prepared.problems
             self.driver.prepared = Engine(self._task(self._start))
+            self._lend_ear()
         start = self._start
         if start.request is not None:
             await self._reopen(start.previous_run, start.request)
@@ -118,19 +150,42 @@ class Life:
             self.driver.feed(RunContinued(start.previous_run))
         else:
             early = None if workflow.cancellation_reason() is None else await _who_cancelled()
-            self.driver.feed(Start(start.actor, start.reason, problems, early))
+            actor, problems = await self._who_starts(start.actor, problems)
+            self.driver.feed(Start(actor, start.reason, problems, early, start.course))
         self.has_begun = True
+
+    async def _who_starts(self, actor: str, problems: Problems) -> tuple[str, Problems]:
+        """Nobody can be told that a start is refused: a task whose starter is not who he says he is fails at once."""
+        try:
+            identity = await _who_asks(workflow.info().headers, START, self._arguments)
+        except RequestRefused as error:
+            return actor, (*problems, {"loc": ["identity"], "type": "identity_invalid", "msg": error.rule})
+        return actor if identity is None else identity.actor, problems
 
     async def _reopen(self, previous_run: str, request: Mapping[str, Any]) -> None:
         """The request was found to be legal before this run was started for it."""
         self.driver.feed(RunReopened(previous_run))
         asked = requests.parse(None, request)
+        HEADERS.set(workflow.info().headers)
         try:
+            asked = await self.identified(asked, START, *self._arguments)
             refused = requests.told(await self.checked(asked), self.driver.feed)
         except ApplicationError as error:
             refused = Refused(error.message, asked.actor, asked.reason)
         if refused is not None:
             self.driver.feed(refused)
+
+    async def identified(self, asked: Ask, purpose: str, *contents: Any) -> Ask:
+        """The request, of whoever its header says that it is of.
+
+        Raises:
+            ApplicationError: of type `RequestRefused`: what the header says does not hold.
+        """
+        try:
+            identity = await _who_asks(HEADERS.get({}), purpose, contents)
+        except RequestRefused as error:
+            raise requests.refusal(error) from error
+        return asked if identity is None else asked.verified(identity)
 
     async def checked(self, asked: Ask) -> Ask:
         """A result given by hand, or a form, must be of the step's type. Only a worker can tell: this costs a marker.
@@ -143,7 +198,16 @@ class Life:
                 return asked.model_copy(update={"result": await _checked(asked.step, asked.result)})
             case Approve(step=str(step)) if self._has_form(step):
                 return asked.model_copy(update={"form": await _checked(step, asked.form)})
+            case SendEvent(name=name) if self._has_model(asked):
+                return asked.model_copy(update={"payload": await _checked_event(name, asked.payload)})
         return asked
+
+    def _has_model(self, asked: SendEvent) -> bool:
+        """What was taken before is not checked again, and any JSON fits an event without a model."""
+        engine = self.driver.engine
+        known = {event.name: event.model for event in engine.task.template.events}
+        taken = asked.request_id is not None and engine.answer(asked.request_id) is not None
+        return known.get(asked.name, "Any") != "Any" and not taken
 
     def _has_form(self, step: str) -> bool:
         known = self.driver.task.steps.get(step)
@@ -239,6 +303,24 @@ class Life:
         workflow.continue_as_new(args=[self._context, start.raw()])
 
 
+async def _who_asks(headers: Mapping[str, Payload], purpose: str, contents: Sequence[Any]) -> Identity | None:
+    """Who the headers say it is; None if they say nothing.
+
+    Raises:
+        RequestRefused: what they say does not hold.
+    """
+    try:
+        claim = Claim.of(headers)
+    except ValueError as error:
+        raise RequestRefused("the identity in its header cannot be read") from error
+    if claim is None:
+        return None
+    found = read_raw(await local(WHO_ASKS, raw(claim.model_dump(mode="json")), raw([purpose, digest_of(*contents)])))
+    if "problem" in found:
+        raise RequestRefused(found["problem"])
+    return Identity.model_validate(found["identity"])
+
+
 async def _checked(step: str, value: Any) -> Any:
     """The value as the step's result, in JSON.
 
@@ -255,7 +337,21 @@ def beginning(id: str, start: StartInput, context: Content) -> Task:
     """The task as a run of it begins: new, or as the run before has left it."""
     if start.snapshot:
         return restore(unpack(start.snapshot), context)
-    return Task(id, unpacked_template(start.template), context, bytes.fromhex(start.key))
+    task = Task(id, unpacked_template(start.template), context, bytes.fromhex(start.key))
+    task.listed = start.listed
+    return task
+
+
+async def _checked_event(event: str, payload: Any) -> Any:
+    """The payload as the event's model has it, in JSON.
+
+    Raises:
+        ApplicationError: of type `RequestRefused`: it does not validate.
+    """
+    found = read_raw(await local(CHECK_EVENT, raw(event), raw(payload)))
+    if "problem" in found:
+        raise requests.refusal(RequestRefused(found["problem"]))
+    return found["payload"]
 
 
 def _as_raw(value: Any) -> RawValue:

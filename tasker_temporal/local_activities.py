@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
 
 from pydantic import TypeAdapter, ValidationError
@@ -12,6 +12,7 @@ from temporalio import activity
 from temporalio.api.common.v1 import Payload, WorkflowExecution
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryReverseRequest
+from temporalio.client import Client
 from temporalio.common import RawValue
 from temporalio.converter import PayloadConverter
 
@@ -19,14 +20,17 @@ from tasker_temporal.core.rows import salted
 from tasker_temporal.core.template import PAYLOAD_LIMIT
 from tasker_temporal.declare import TaskTemplate
 from tasker_temporal.errors import ContextInvalid
+from tasker_temporal.identity import Claim, is_signed
 from tasker_temporal.signature import adapter
 from tasker_temporal.wire import Prepared, StartInput, raw, read_raw
 
 PREPARE: Final = "tasker.prepare"
 CHECK_RESULT: Final = "tasker.check_result"
+CHECK_EVENT: Final = "tasker.check_event"
 RECORD: Final = "tasker.record"
 WHO_CANCELLED: Final = "tasker.who_cancelled"
 CANCEL: Final = "tasker.cancel"
+WHO_ASKS: Final = "tasker.who_asks"
 
 KEY_BYTES = 32
 
@@ -65,14 +69,24 @@ def _problems(template: TaskTemplate[Any], payload: Payload) -> list[dict[str, A
     return []
 
 
-def prepare(templates: Mapping[str, TaskTemplate[Any]]) -> Callable[..., Any]:
+Listed = Callable[[Client], Awaitable[bool]]
+"""Whether new tasks tell search attributes, on that client's namespace."""
+
+
+async def _unlisted(client: Client) -> bool:
+    return False
+
+
+def prepare(templates: Mapping[str, TaskTemplate[Any]], listed: Listed) -> Callable[..., Any]:
     """`tasker.prepare`: the template, a key, and the context's errors, for a task that was started without them."""
 
     @activity.defn(name=PREPARE)
     async def tasker_prepare(context: RawValue) -> RawValue:
         template = templates[activity.info().workflow_type or ""]
         key = secrets.token_bytes(KEY_BYTES)
-        start = StartInput.first(template.compiled, key, "unknown", "started without the library's client")
+        because = "started without the library's client"
+        tells = await listed(activity.client())
+        start = StartInput.first(template.compiled, key, "unknown", because, listed=tells)
         problems = tuple(_problems(template, context.payload))
         prepared = Prepared(start=start, context_digest=salted(key, context.payload.data), problems=problems)
         return raw(prepared.model_dump(mode="json"))
@@ -110,6 +124,27 @@ def given_result(template: TaskTemplate[Any], name: str, given: bytes, converter
     return {"result": plain}
 
 
+def check_event(templates: Mapping[str, TaskTemplate[Any]]) -> Callable[..., Any]:
+    """`tasker.check_event`: an event's payload as JSON of the declared type, or the `problem` with it."""
+
+    @activity.defn(name=CHECK_EVENT)
+    async def tasker_check_event(event: RawValue, payload: RawValue) -> RawValue:
+        name, template = read_raw(event), templates[activity.info().workflow_type or ""]
+        known = next((declared for declared in template.events if declared.name == name), None)
+        if known is None:
+            return raw({"problem": f"this worker does not know event {name!r}, so nobody can check its payload"})
+        try:
+            checked = adapter(known.model).validate_json(payload.payload.data or b"null")
+            return raw({"payload": json.loads(activity.payload_converter().to_payload(checked).data or b"null")})
+        except ValidationError as error:
+            return raw({"problem": f"the payload of event {name!r} is not valid: {said(error)}"})
+        except Exception as error:
+            # A local activity that raises would be tried again for ever.
+            return raw({"problem": f"the payload of event {name!r} cannot be kept as JSON: {error!r}"})
+
+    return tasker_check_event
+
+
 @activity.defn(name=RECORD)
 async def record(chunk: RawValue) -> RawValue:
     """`tasker.record`: gives back what it is given, so that it stands in the marker of this local activity."""
@@ -141,6 +176,32 @@ async def cancel(reason: RawValue) -> None:
     await run.cancel(reason=read_raw(reason))
 
 
-def local_activities(templates: Mapping[str, TaskTemplate[Any]]) -> Sequence[Callable[..., Any]]:
+def who_asks(key: bytes | None) -> Callable[..., Any]:
+    """`tasker.who_asks`: is a claim signed with the workers' key? Without one, whoever may write is believed.
+
+    In a local activity, because what a worker is configured with must not decide what a workflow does.
+    """
+
+    @activity.defn(name=WHO_ASKS)
+    async def tasker_who_asks(claim: RawValue, use: RawValue) -> RawValue:
+        claimed, (purpose, digest) = Claim.model_validate(read_raw(claim)), read_raw(use)
+        if key is None or is_signed(claimed, key, activity.info().workflow_id or "", purpose, digest):
+            return raw({"identity": claimed.identity.model_dump(mode="json")})
+        return raw({"problem": f"the identity {claimed.actor!r} in its header is not signed with the workers' key"})
+
+    return tasker_who_asks
+
+
+def local_activities(
+    templates: Mapping[str, TaskTemplate[Any]], listed: Listed = _unlisted, identity_key: bytes | None = None
+) -> Sequence[Callable[..., Any]]:
     """All of them, for a worker that has these templates by name."""
-    return [prepare(templates), check_result(templates), record, who_cancelled, cancel]
+    return [
+        prepare(templates, listed),
+        check_result(templates),
+        check_event(templates),
+        record,
+        who_cancelled,
+        cancel,
+        who_asks(identity_key),
+    ]

@@ -2,28 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from temporalio import workflow
+from temporalio.client import ClientConfig
 from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import DataConverter, DefaultPayloadConverter
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import (
     HandleQueryInput,
     Interceptor,
+    Worker,
     WorkerConfig,
     WorkflowInboundInterceptor,
     WorkflowInterceptorClassInput,
 )
 
 from tasker_temporal.activities import step_activity
+from tasker_temporal.converter import LazyPydanticConverter
 from tasker_temporal.declare import DeclaredStep, TaskTemplate
 from tasker_temporal.errors import TemplateError, UnknownSink, UnknownTemplate
+from tasker_temporal.identity import Headers
 from tasker_temporal.local_activities import local_activities
+from tasker_temporal.namespace import Listing, Wanted
 from tasker_temporal.notifiers import notifier_activities
 from tasker_temporal.sinks.deliver import deliver_activity
 from tasker_temporal.sinks.delivery import Delivery
@@ -31,8 +36,18 @@ from tasker_temporal.sinks.handlers import SinkHandlers
 from tasker_temporal.sinks.sweep import Sweep, sweep_activity
 from tasker_temporal.workflow import TaskWorkflow, workflow_class
 
+if TYPE_CHECKING:
+    # OpenTelemetry is loaded only where somebody listens.
+    from tasker_temporal.telemetry import Telemetry
+
 HEARTBEAT_THROTTLE = timedelta(seconds=10)
 """How late, at most, a running handler hears of its cancellation. The SDK's own default is 60 seconds."""
+
+SDK_EAGER_STEPS, EAGER_STEPS = 3, 10
+"""Of the steps that one workflow task starts, so many may begin at once in the worker that decided on them, if it has
+free slots: those need no dispatch, neither on the server nor in the worker. The rest go to whoever polls first. The
+SDK's own default is 3; another number that you give your worker stays.
+"""
 
 
 class TaskerPlugin(SimplePlugin):
@@ -47,31 +62,52 @@ class TaskerPlugin(SimplePlugin):
         sinks: How each sink is reached that templates name: `Webhook`, `Postgres`, `JsonLines` of
             `tasker_temporal.sinks`, or a function of yours that takes a list of `TaskEvent`.
         sync_handlers: How many handlers that are plain functions may run at once, each in a thread.
+        identity_key: That of the clients' `IdentityInterceptor`: an identity that is not signed with it is refused.
+            Without it, every identity in a header is believed.
+        search_attributes: Whether new tasks tell lists what they wait for. `auto` (as it comes): if the namespace has
+            what `tasker setup` adds, which is asked once. A task keeps for its whole life what was decided at its
+            start, whatever its workers say.
+        telemetry: Listens to what happens to tasks. Without it nobody does, and nothing of it is loaded.
 
     Raises:
         TemplateError: a template has mistakes, or two versions have different handlers for one step.
     """
 
     def __init__(
-        self, *templates: TaskTemplate[Any], sinks: SinkHandlers | None = None, sync_handlers: int = 100
+        self,
+        *templates: TaskTemplate[Any],
+        sinks: SinkHandlers | None = None,
+        sync_handlers: int = 100,
+        identity_key: bytes | None = None,
+        search_attributes: Wanted = "auto",
+        telemetry: Telemetry | None = None,
     ) -> None:
+        self.telemetry = telemetry
+        self.listing = Listing(search_attributes)
         self.sinks: SinkHandlers = dict(sinks or {})
         self.templates: Mapping[str, TaskTemplate[Any]] = {template.name: template for template in templates}
         executor = ThreadPoolExecutor(sync_handlers, thread_name_prefix="tasker-step")
-        handlers = _handlers(templates)
+        self._handlers = handlers = _handlers(templates)
         super().__init__(
             "tasker_temporal.TaskerPlugin",
             data_converter=_with_pydantic,
-            interceptors=[CurrentDetails()],
+            interceptors=[CurrentDetails(), Headers()],
             workflows=[*(workflow_class(name) for name in self.templates), Delivery, Sweep],
             activities=[
-                *local_activities(self.templates),
+                *local_activities(self.templates, self.listing.decide_anyway, identity_key),
                 deliver_activity(self.sinks),
                 sweep_activity(self.templates),
                 *(step_activity(step, name, executor) for name, step in handlers.items()),
                 *notifier_activities(templates, executor),
             ],
         )
+
+    def configure_client(self, config: ClientConfig) -> ClientConfig:
+        configured = super().configure_client(config)
+        if self.telemetry is not None:
+            listening = self.telemetry.of_client(self.templates)
+            configured["interceptors"] = [*configured.get("interceptors", ()), listening]
+        return configured
 
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
         """Called by the worker.
@@ -81,15 +117,40 @@ class TaskerPlugin(SimplePlugin):
         """
         self._check_sinks()
         configured = super().configure_worker(config)
+        if self.telemetry is not None:
+            listening = self._listening(configured, self.telemetry)
+            configured["interceptors"] = [*configured.get("interceptors", ()), listening]
         throttle = configured.get("max_heartbeat_throttle_interval", HEARTBEAT_THROTTLE)
         configured["max_heartbeat_throttle_interval"] = min(throttle, HEARTBEAT_THROTTLE)
+        if configured.get("max_eager_activity_reservations_per_workflow_task", SDK_EAGER_STEPS) == SDK_EAGER_STEPS:
+            configured["max_eager_activity_reservations_per_workflow_task"] = EAGER_STEPS
         return configured
+
+    def _listening(self, config: WorkerConfig, telemetry: Telemetry) -> Interceptor:
+        templates = {name: template.compiled for name, template in self.templates.items()}
+        handlers = {kind: (step.template.name, step.name) for kind, step in self._handlers.items()}
+        return telemetry.of_worker(config["client"].service_client.config.runtime, templates, handlers)
 
     def _check_sinks(self) -> None:
         for template in self.templates.values():
             for sink in template.compiled.sinks:
                 if sink.name not in self.sinks and sink.task_queue is None:
-                    raise UnknownSink(template.name, sink.name, self.sinks)
+                    raise UnknownSink(
+                        f"template {template.name!r} names sink {sink.name!r}, which this worker does not know; "
+                        f"it knows: {', '.join(self.sinks) or 'none'}; "
+                        f"pass TaskerPlugin(..., sinks={{{sink.name!r}: ...}}), "
+                        "or give the sink a task_queue whose workers know it"
+                    )
+
+    async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
+        """Called by the worker.
+
+        Raises:
+            SearchAttributesMissing: they are to be told, and the namespace does not have them.
+        """
+        if self.listing.is_wanted:
+            await self.listing.decide(worker.client)
+        await super().run_worker(worker, next)
 
     def template(self, name: str) -> TaskTemplate[Any]:
         """The template of that name.
@@ -125,9 +186,9 @@ def _clash(name: str, known: DeclaredStep[..., Any, Any], step: DeclaredStep[...
 def _with_pydantic(converter: DataConverter | None) -> DataConverter:
     """Pydantic's JSON in the place of the SDK's default; a payload converter of the user's own stays."""
     configured = converter or DataConverter.default
-    if configured.payload_converter_class is not DefaultPayloadConverter:
+    if configured.payload_converter_class not in (DefaultPayloadConverter, PydanticPayloadConverter):
         return configured
-    return replace(configured, payload_converter_class=PydanticPayloadConverter)
+    return replace(configured, payload_converter_class=LazyPydanticConverter)
 
 
 class CurrentDetails(Interceptor):

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Content
 from tasker_temporal.core.report import TaskReport, report
 from tasker_temporal.core.rows import Row, sealed
@@ -26,7 +27,7 @@ CHUNK = 512 * 1024
 """Characters of a packed record in one marker."""
 
 STEPS_SHOWN = 100
-"""A result shows a person the steps of a task with at most so many; the record has them all."""
+"""A result shows a person the states of at most so many steps, and so many errors; the record has them all."""
 
 FORMAT = 1
 
@@ -45,8 +46,13 @@ def written(task: Task) -> str:
 
 
 def outcome(task: Task, record: str | None) -> dict[str, Any]:
-    """What a run returns, or fails with: the report for people, and the record unless it is in markers."""
-    shown = report(task, steps=len(task.steps) <= STEPS_SHOWN).model_dump(mode="json", exclude_defaults=True)
+    """What a run returns, or fails with: for people, and the record unless it is in markers."""
+    shown = report(task, steps=False).model_dump(mode="json", exclude_defaults=True)
+    if len(task.steps) <= STEPS_SHOWN:
+        shown["steps"] = {name: step.state for name, step in task.steps.items()}
+    failures = [(name, step.failure) for name, step in task.steps.items() if step.state is State.ERROR and step.failure]
+    if failures:
+        shown["errors"] = {name: f"{failure.type}: {failure.message}" for name, failure in failures[:STEPS_SHOWN]}
     return shown | {"record": record} if record is not None else shown
 
 

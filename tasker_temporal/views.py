@@ -21,6 +21,9 @@ from tasker_temporal.wire import payload_of
 PAGE = 500
 """Rows in one page of the audit, unless asked for fewer."""
 
+WAITS = 1000
+"""So many steps say what they wait for. Those that only wait for other steps are counted from then on."""
+
 SHOWN = 40
 """Steps in the table of the current details."""
 
@@ -76,16 +79,14 @@ def audit(engine: Engine, page: Any) -> dict[str, Any]:
 
 def graph(engine: Engine) -> dict[str, Any]:
     task = engine.task
-    steps = {
-        name: {"state": step.state, "after": list(step.template.dependencies)} for name, step in task.steps.items()
-    }
+    steps = {name: {"state": step.state, "after": list(step.template.needs)} for name, step in task.steps.items()}
     return {"template": task.template.name, "version": task.template.version, "state": task.state, "steps": steps}
 
 
 def waiting(engine: Engine | None) -> list[dict[str, Any]]:
     if engine is None:
         return [{"kind": "preparation", "step": None, "what": "a worker to validate the context"}]
-    return [wait.model_dump(mode="json", exclude_defaults=True) for wait in waits.waiting(engine.task)]
+    return [wait.model_dump(mode="json", exclude_defaults=True) for wait in waits.waiting(engine.task, WAITS)]
 
 
 def result(engine: Engine, step: Any) -> RawValue:
@@ -102,6 +103,11 @@ def result(engine: Engine, step: Any) -> RawValue:
     return RawValue(payload_of(known.result))
 
 
+def attempt_summary(attempt: int, most: int) -> str | None:
+    """What Temporal's UI shows beside the activity. The first attempt has nothing to say, and a summary is not free."""
+    return f"attempt {attempt}/{most}" if attempt > 1 else None
+
+
 def timer_summary(timer: Timer) -> str:
     """How the timer is called in Temporal's UI."""
     names = {
@@ -110,6 +116,7 @@ def timer_summary(timer: Timer) -> str:
         "handler": f"{timer.step} · waiting for a worker with its handler",
         "grace": "cancellation grace",
         "hold": "held for somebody to step in",
+        "elapsed": f"{timer.step} · time",
         "approval": "the task's approval · deadline",
     }
     return names[timer.kind]
@@ -121,7 +128,8 @@ def failure_message(task: Task) -> str:
         first = task.problems[0]
         place = ".".join(str(part) for part in first["loc"]) or "the whole"
         return f"the context is not valid: {place}: {first['msg']}" + _more(len(task.problems) - 1)
-    failed = [step for step in task.steps.values() if step.state is State.ERROR and step.failure is not None]
+    stuck = (step for step in task.steps.values() if step.state is State.ERROR and step.handled is None)
+    failed = [step for step in stuck if step.failure is not None]
     if not failed and task.failure is not None:
         return f"{task.failure.type}: {task.failure.message}"
     if not failed:

@@ -16,8 +16,9 @@ from tasker_temporal import requests, views
 from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.messages import Refused
 from tasker_temporal.core.requests import Ask
-from tasker_temporal.life import Life
-from tasker_temporal.wire import raw
+from tasker_temporal.identity import HEADERS, Claim
+from tasker_temporal.life import Ear, Life
+from tasker_temporal.wire import raw, read_raw
 
 
 class TaskWorkflow:
@@ -25,6 +26,10 @@ class TaskWorkflow:
 
     def __init__(self, context: Any, start: Any) -> None:
         self._life = Life(context, start)
+
+    def listen(self, ear: Ear) -> None:
+        """Let somebody hear every event of the task. Call it before the run begins."""
+        self._life.listen(ear)
 
     async def live(self) -> Any:
         """The whole run."""
@@ -71,32 +76,62 @@ class TaskWorkflow:
 
     def check(self, name: str, request: Any) -> None:
         """Refuse the request now, if it would be refused: that costs no event."""
-        asked = requests.parse(name, request)
+        asked = self._claimed(requests.parse(name, request))
         if self._life.has_begun:
             requests.check(self._ready, asked, workflow.now())
+
+    def _claimed(self, asked: Ask) -> Ask:
+        """Taken at its word: whether its header holds can only be found out once it is accepted."""
+        try:
+            claim = Claim.of(HEADERS.get({}))
+        except ValueError:
+            return asked
+        return asked if claim is None else asked.verified(claim.identity)
 
     async def ask(self, name: str, request: Any) -> Any:
         """Apply the request, and say what it did."""
         driver = await self._life.begun()
-        asked = await self._life.checked(requests.parse(name, request))
+        asked = await self._life.identified(requests.parse(name, request), name, request)
+        asked = await self._life.checked(asked)
         return raw(requests.ask(driver.engine, asked, driver.feed))
 
     @workflow.signal(description='Any request, unanswered: {"request": "cancel", "actor": ..., "reason": ...}.')
     async def transition(self, request: Any = None, *extra: Any) -> None:
         """A signal that cannot be taken would stop the workflow task, so this one takes whatever comes."""
+        await self._take(None, [request, *extra] if extra else request, ("transition", request))
+
+    @workflow.signal(name="send_event", description='An event: {"name": ..., "payload": ..., "id": ...}.')
+    async def take_event(self, event: Any = None) -> None:
+        await self._take("send_event", event, ("send_event", event))
+
+    @workflow.signal(dynamic=True, description="An event of this name, with its payload; all else is only noted.")
+    async def signalled(self, name: str, args: Sequence[RawValue]) -> None:
+        driver = await self._life.begun()
+        if name not in [event.name for event in driver.task.template.events]:
+            driver.feed(Refused("no such signal", name=name[:100]))
+            return
+        try:
+            payload = read_raw(args[0]) if args else None
+        except ValueError:
+            driver.feed(Refused("its payload is not JSON", name=name))
+            return
+        await self._take("send_event", {"name": name, "payload": payload}, (name, payload))
+
+    async def _take(self, name: str | None, plain: Any, signed: tuple[Any, ...]) -> None:
+        """Apply what came by signal; nobody can be told of a refusal, so it becomes a row.
+
+        Args:
+            signed: What whoever sent it has signed, if anybody did: the signal's name, and its argument.
+        """
         driver = await self._life.begun()
         try:
-            asked = await self._life.checked(requests.parse(None, [request, *extra] if extra else request))
+            asked = requests.parse(name, plain)
+            asked = await self._life.checked(await self._life.identified(asked, *signed))
         except ApplicationError as error:
             driver.feed(Refused(error.message))
             return
         if (refused := requests.told(asked, driver.feed)) is not None:
             driver.feed(refused)
-
-    @workflow.signal(dynamic=True, description="Whatever else is sent is noted in the audit.")
-    async def unknown(self, name: str, args: Sequence[RawValue]) -> None:
-        driver = await self._life.begun()
-        driver.feed(Refused("no such signal", name=name[:100]))
 
 
 def _update(name: str, kind: type[Ask]) -> Any:

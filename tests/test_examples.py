@@ -17,8 +17,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from examples.order_fulfillment.template import Line, Order, Quote, ask_gateway, charge_payment
+from examples.order_fulfillment.order import app as order_in_yaml
+from examples.order_fulfillment.template import Line, Order, Quote, ask_gateway, charge_payment, fulfill_order
 from tasker_temporal import PermanentError, RetryableError, StepContext, start_task
+from tasker_temporal.checks import check
 from tasker_temporal.cli.demo.example import examples_folder
 from tasker_temporal.cli.demo.show import EXPECTED
 from tasker_temporal.dev import DevServer
@@ -55,6 +57,22 @@ async def test_the_quickstart_runs(tmp_path: Path) -> None:
     assert ended.out.endswith("12 task in_progress -> complete\n")
 
 
+@pytest.mark.parametrize("example", ["refund", "user_registration"])
+async def test_an_example_says_what_its_readme_says(example: str, tmp_path: Path) -> None:
+    shown = re.findall(r"```text\n(.*?)```", (ROOT / f"examples/{example}/README.md").read_text(), re.S)[-1]
+    async with Running(folder=tmp_path, module=f"examples.{example}") as running:
+        ended = await running.ended(60)
+    assert ended.out == shown, ended.err
+    assert ended.code == 0 or "PyGILState_Release" in ended.err
+
+
+async def test_the_sink_of_ones_own_runs(tmp_path: Path) -> None:
+    async with Running(folder=tmp_path, module="examples.redis_sink") as running:
+        ended = await running.ended()
+    assert (ended.code, ended.err) == (0, "") or "PyGILState_Release" in ended.err
+    assert ended.out == "1-0 task.initialize_requested\n2-0 task.start_requested\n3-0 task.completed\n"
+
+
 def test_all_orders_but_one_are_valid() -> None:
     refused = []
     for order in ORDERS:
@@ -79,6 +97,16 @@ async def test_the_gateway_stumbles_as_the_card_says() -> None:
         await ask_gateway("card_busy", 1, key="key", attempt=2)
     with pytest.raises(PermanentError):
         await ask_gateway("card_declined", 1, key="key", attempt=9)
+
+
+def test_the_order_in_yaml_is_the_order_in_python() -> None:
+    assert order_in_yaml.compiled == fulfill_order.compiled
+    assert order_in_yaml.compiled.digest == fulfill_order.compiled.digest
+    assert list(order_in_yaml.handlers) == list(fulfill_order.handlers)
+
+
+def test_the_order_in_yaml_has_nothing_that_a_check_warns_of() -> None:
+    assert {finding.severity for finding in check(order_in_yaml)} <= {"info"}
 
 
 async def test_the_worker_process_runs_an_order(tmp_path: Path, server: DevServer) -> None:
@@ -184,3 +212,15 @@ async def test_a_wheel_brings_the_example_along(tmp_path: Path) -> None:
 
 def test_a_clone_has_the_example_where_everybody_sees_it() -> None:
     assert examples_folder() == ROOT / "examples"
+
+
+async def test_the_refund_is_reviewed_and_whoever_must_decide_is_told_by_the_webhook(tmp_path: Path) -> None:
+    async with Running(folder=tmp_path, module="examples.refund_review.main") as running:
+        ended = await running.ended()
+    assert ended.code == 0, ended.err
+    assert ended.out.splitlines() == [
+        "fraud_review#1 of refund-1001 was opened: ann, bob, cid, please decide",
+        "refused: 'ann' started the task: somebody else must decide 'fraud_review#1'",
+        "fraud_review#1 of refund-1001 was approved by bob, cid",
+        "complete - 200 euros paid back",
+    ]

@@ -11,6 +11,7 @@ import click
 from tasker_temporal.cli import options
 from tasker_temporal.cli.drafts import DRAFTS
 from tasker_temporal.cli.events import events
+from tasker_temporal.cli.finding import FINDING
 from tasker_temporal.cli.options import Connection
 from tasker_temporal.cli.requests import REQUESTS, command
 from tasker_temporal.cli.schedule import schedule
@@ -24,10 +25,10 @@ A_PORT = click.IntRange(0, 65535)
 
 SECTIONS: Mapping[str, Sequence[str]] = {
     "Start tasks": ("start", "schedule"),
-    "Look at them": ("list", "status", "why", "watch", "result", "audit", "graph"),
+    "Look at them": ("list", "approvals", "status", "why", "watch", "result", "audit", "graph"),
     "Step in": tuple(verb.name for verb in REQUESTS),
     "Before they run": ("check", "plan", "export", "schema", "events"),
-    "Run": ("new", "demo", "dev", "worker"),
+    "Run": ("new", "demo", "dev", "worker", "setup", "resend"),
 }
 """The commands as the help groups them. One that is in no section is listed after the first of them."""
 
@@ -69,7 +70,7 @@ def tasker() -> None:
     """
 
 
-for verb in (*VERBS, *map(command, REQUESTS), *DRAFTS, schedule, events):
+for verb in (*VERBS, *FINDING, *map(command, REQUESTS), *DRAFTS, schedule, events):
     tasker.add_command(verb)
 
 
@@ -111,8 +112,18 @@ def run_dev(db: Path | None, port: int, ui_port: int, headless: bool) -> None:
     metavar="SECONDS",
     help="How long running handlers may go on after a signal to stop.",
 )
+@click.option("--telemetry", is_flag=True, help="Tell of tasks by OpenTelemetry, as the OTEL_ variables say.")
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="One line of text or one JSON object for each line of the log.",
+)
 @options.connects
-def run_worker(app: str | None, queues: tuple[str, ...], grace: float, connection: Connection) -> None:
+def run_worker(
+    app: str | None, queues: tuple[str, ...], grace: float, telemetry: bool, log_format: str, connection: Connection
+) -> None:
     """Run the steps of your templates.
 
     SIGTERM or Ctrl-C stops it, once the handlers that run have ended.
@@ -124,7 +135,7 @@ def run_worker(app: str | None, queues: tuple[str, ...], grace: float, connectio
     from tasker_temporal.cli.process import run
     from tasker_temporal.cli.workers import work
 
-    run(work(app, queues, grace, connection))
+    run(work(app, queues, grace, connection, options.Telling(log_format, telemetry)))
 
 
 @tasker.command("demo")

@@ -13,7 +13,12 @@ FORMS = ("catalogue", "json-schema", "asyncapi")
 
 @click.group("events")
 def events() -> None:
-    """See what can be told of a task, and in which shape."""
+    """See what can be told of a task, and in which shape.
+
+    \b
+    Example:
+      tasker events show step.completed
+    """
 
 
 @events.command("list")

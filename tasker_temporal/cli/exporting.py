@@ -30,8 +30,9 @@ async def write_template(what: str | None, app: str | None, form: str, output: P
     if form == "json":
         put(to_json(plain(found.template), indent=2).decode(), output)
     else:
-        handlers = found.document.handlers if found.document is not None else {}
-        put(writing.write_template(found.template, handlers), output)
+        document = found.document
+        named = (document.handlers, document.notifiers) if document is not None else ()
+        put(writing.write_template(found.template, *named), output)
     return CLEAN
 
 

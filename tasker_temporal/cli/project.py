@@ -79,9 +79,16 @@ README = """\
     pip install 'tasker-temporal[dev]' pytest
     pytest
     tasker dev                                  # a Temporal server for development
-    tasker worker                               # in a second terminal
+    tasker worker                               # in a second terminal, in this folder too
     tasker start {module}.greet --context '{{"name": "Ada"}}' --wait
 """
+
+TRIED = """\
+  cd {name}
+  pip install pytest && pytest    # its test needs no server
+  tasker dev                      # a Temporal server for development
+  tasker worker                   # in a second terminal, in {name}/ too
+  tasker start {module}.greet --context '{{"name": "Ada"}}' --wait"""
 
 FILES = {"pyproject.toml": PYPROJECT, "tasks.py": TASKS, "test_tasks.py": TEST, "README.md": README}
 
@@ -102,10 +109,13 @@ async def make(name: str, as_json: bool) -> int:
     return CLEAN
 
 
+def _module(name: str) -> str:
+    return name.replace("-", "_").lower()
+
+
 def _write(folder: Path, name: str) -> None:
-    module = name.replace("-", "_").lower()
     for file, text in FILES.items():
-        (folder / file).write_text(text.format(name=name, module=module), encoding="utf-8")
+        (folder / file).write_text(text.format(name=name, module=_module(name)), encoding="utf-8")
 
 
 def _tell(name: str, as_json: bool) -> None:
@@ -115,5 +125,4 @@ def _tell(name: str, as_json: bool) -> None:
         screen().json({"folder": name, "files": list(FILES)})
         return
     click.echo(f"{name}/ has {', '.join(FILES)}. Try it:")
-    click.echo(f"  cd {name} && pytest")
-    click.echo("  tasker dev, then in other terminals the commands of README.md")
+    click.echo(TRIED.format(name=name, module=_module(name)))

@@ -37,10 +37,10 @@ class Screen(Console):
             self.print(table)
         self.out("\n".join(line.rstrip() for line in captured.get().splitlines()), highlight=False)
 
-    def json(self, value: Any) -> None:
+    def json(self, value: Any, before: str = "") -> None:
         """Print a value as JSON: indented on a terminal, on one line elsewhere."""
         text = to_json(value, indent=2 if self.is_terminal else None).decode()
-        self.out(text, highlight=False)
+        self.out(before + text, highlight=False)
 
 
 def screen() -> Screen:

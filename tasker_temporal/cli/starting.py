@@ -7,11 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
-from temporalio.api.enums.v1 import TaskQueueType
-from temporalio.api.taskqueue.v1 import TaskQueue
-from temporalio.api.workflowservice.v1 import DescribeTaskQueueRequest
 from temporalio.client import Client
-from temporalio.service import RPCError
 
 from tasker_temporal.cli.app import find_app
 from tasker_temporal.cli.connection import connected
@@ -24,6 +20,7 @@ from tasker_temporal.client import StartOptions, start_task
 from tasker_temporal.errors import TaskAlreadyStarted
 from tasker_temporal.handle import TaskHandle
 from tasker_temporal.plugin import TaskerPlugin
+from tasker_temporal.pollers import pollers
 
 
 class Asked(NamedTuple):
@@ -100,17 +97,9 @@ async def _started(client: Client, template: str, context: Any, options: StartOp
 
 
 async def warn_without_worker(client: Client, queue: str) -> None:
-    """Say so if no worker has asked this queue for work in the last minutes. Who may not ask is told nothing."""
-    request = DescribeTaskQueueRequest(
-        namespace=client.namespace,
-        task_queue=TaskQueue(name=queue),
-        task_queue_type=TaskQueueType.TASK_QUEUE_TYPE_WORKFLOW,
-    )
-    try:
-        pollers = (await client.workflow_service.describe_task_queue(request)).pollers
-    except RPCError:
-        return
-    if not pollers:
+    """Say so if no worker asks this queue for work. Who may not ask is told nothing."""
+    found = await pollers(client, queue)
+    if found is not None and not found:
         click.echo(
             f"Warning: no worker polls task queue {queue!r}: the task waits until one does (`tasker worker`)", err=True
         )

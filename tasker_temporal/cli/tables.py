@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from rich.table import Table
 from rich.text import Text
@@ -133,18 +134,22 @@ def because(row: Row) -> str:
     return f"{row.actor}: {row.reason}" if row.reason else row.actor
 
 
-def list_table(tasks: Iterable[Mapping[str, str | None]]) -> Table:
+def list_table(tasks: Iterable[Mapping[str, Any]], *, head: bool = True) -> Table:
     """One line for each task that visibility has found."""
-    table = Table(box=None, padding=NARROW)
+    table = Table(box=None, padding=NARROW, show_header=head)
     for name in ("task", "template"):
         table.add_column(name, overflow="fold")
     for name in ("state", "began (UTC)", "ended (UTC)"):
         table.add_column(name, no_wrap=True)
+    for name in ("waits for", "failed"):
+        table.add_column(name, overflow="fold")
     for task in tasks:
-        began, ended = (_moment(task[name]) for name in ("started_at", "ended_at"))
-        table.add_row(task["task_id"], task["template"], styled(task["state"]), began, ended)
+        began, ended = (moment(task[name]) for name in ("started_at", "ended_at"))
+        told = (", ".join(task[name]) for name in ("waiting_for", "failed_steps"))
+        table.add_row(task["task_id"], task["template"], styled(task["state"]), began, ended, *told)
     return table
 
 
-def _moment(at: str | None) -> str:
+def moment(at: str | None) -> str:
+    """A time of JSON for people."""
     return "" if at is None else f"{datetime.fromisoformat(at):%Y-%m-%d %H:%M:%S}"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 
 from tasker_temporal.cli import options
 from tasker_temporal.cli.options import Connection, duration
 
+MACHINES = ["task", "step", "critical", "batch"]
+
 REPORT = "the report: task_id, template, version, state, counts, steps, ..."
-REASON = "kind, step, sentence, since, until, action, could"
 ROW = "sort_key, kind, entity, from, to, event, actor, reason, cause, metadata, at, digest"
 
 
@@ -80,27 +81,6 @@ def status(task: str, as_json: bool, connection: Connection) -> None:
     from tasker_temporal.cli.process import run
 
     run(show(task, connection, as_json))
-
-
-@click.command("why")
-@click.argument("task")
-@click.option("--all", "everything", is_flag=True, help="Also when it is a long list.")
-@options.as_json(f"task_id, template, state, source, reasons ({REASON})")
-@options.connects
-def why(task: str, everything: bool, as_json: bool, connection: Connection) -> None:
-    """Say what TASK waits for, and what to do about it.
-
-    One sentence for each thing: since when, until when, and the best next action as a command. It also tells if no
-    worker polls its queue, or if its workers fail: then its history is told again. Of a task that is over it says why.
-
-    \b
-    Example:
-      tasker why shop.sell-1
-    """
-    from tasker_temporal.cli.explaining import why as explain
-    from tasker_temporal.cli.process import run
-
-    run(explain(task, everything, connection, as_json))
 
 
 @click.command("result")
@@ -175,36 +155,8 @@ def audit(
     raise click.UsageError(f"--verify takes TASK or the file {verify!r}, not both.", click.get_current_context())
 
 
-@click.command("list")
-@click.option(
-    "--state",
-    type=click.Choice(["open", "complete", "error", "cancelled", "terminated", "timed_out"]),
-    help="Only those in this state.",
-)
-@click.option("--template", metavar="NAME", help="Only those of this template.")
-@click.option("--limit", type=click.IntRange(min=1), default=20, show_default=True, help="At most so many.")
-@options.as_json("a list of task_id, template, state, started_at, ended_at")
-@options.app
-@options.connects
-def list_(as_json: bool, connection: Connection, **wanted: Any) -> None:
-    """List tasks, the latest first.
-
-    Temporal's visibility is asked, which knows of a task only its id, its template, when it began and ended, and how
-    its run ended: every task that is not over is `open`, whatever it waits for (`tasker status` knows that). A task
-    may appear a moment late. Without --template and without an app, workflows that are no tasks are listed too.
-
-    \b
-    Example:
-      tasker list --state error --template shop.sell
-    """
-    from tasker_temporal.cli.listing import Wanted, list_tasks
-    from tasker_temporal.cli.process import run
-
-    run(list_tasks(Wanted(**wanted), connection, as_json))
-
-
 @click.command("graph")
-@click.argument("name", metavar="TEMPLATE|TASK", required=False)
+@click.argument("name", metavar="FILE.yaml|TEMPLATE|TASK", required=False)
 @click.option(
     "--format",
     "form",
@@ -212,7 +164,7 @@ def list_(as_json: bool, connection: Connection, **wanted: Any) -> None:
     help="How it is drawn; else by the ending of --output (.mmd, .dot, .svg), else ascii.",
 )
 @click.option("--output", type=options.OUTPUT, metavar="FILE", help="Write it to FILE.")
-@click.option("--machine", type=click.Choice(["task", "step"]), help="Draw the states of a task or of a step instead.")
+@click.option("--machine", type=click.Choice(MACHINES), help="Draw the states of a task, a step, or a type of tasks.")
 @options.as_json("title, nodes (name, label, state, note), edges (source, target, kind, label)")
 @options.app
 @options.connects
@@ -220,14 +172,14 @@ def graph(
     name: str | None,
     form: str | None,
     output: Path | None,
-    machine: Literal["task", "step"] | None,
+    machine: str | None,
     as_json: bool,
     app: str | None,
     connection: Connection,
 ) -> None:
     """Draw a template, or a task and its states.
 
-    The template is one of the app.
+    The template is one in a YAML file, or one of the app.
 
     \b
     Examples:
@@ -241,7 +193,7 @@ def graph(
     if machine is not None:
         run(draw_machine(machine, chosen, output))
     if name is None:
-        raise click.UsageError("Missing argument 'TEMPLATE|TASK'.", click.get_current_context())
+        raise click.UsageError("Missing argument 'FILE.yaml|TEMPLATE|TASK'.", click.get_current_context())
     run(draw(name, chosen, output, app, connection))
 
 
@@ -265,4 +217,27 @@ def watch(task: str, as_json: bool, connection: Connection) -> None:
     run(follow(task, connection, as_json))
 
 
-VERBS: tuple[click.Command, ...] = (start, status, why, result, audit, list_, graph, watch)
+@click.command("resend")
+@click.argument("task")
+@click.option("--sink", required=True, metavar="NAME", help="Which of its sinks.")
+@click.option(
+    "--from", "number", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="The first number."
+)
+@options.as_json("task_id, sink, events, workflow_id")
+@options.connects
+def resend(task: str, sink: str, number: int, as_json: bool, connection: Connection) -> None:
+    """Send a sink of TASK once more what it had, from number N on.
+
+    The events have the numbers and ids that they have always had. A worker that reaches the sink sends them.
+
+    \b
+    Example:
+      tasker resend shop.sell-1 --sink archive --from 40
+    """
+    from tasker_temporal.cli.process import run
+    from tasker_temporal.cli.resending import send_again
+
+    run(send_again(task, sink, number, connection, as_json))
+
+
+VERBS: tuple[click.Command, ...] = (start, status, result, audit, graph, watch, resend)

@@ -46,13 +46,16 @@ def _moves(table: Table, meanings: Mapping[str, str], payload: type[Payload]) ->
 
 FACTS, ASKS, SUBSCRIBERS = "core.intake.facts", "core.intake.asks", "core.subscribers."
 
+HANDLER = SUBSCRIBERS + "failure_handler"
+
 APPROVER, TYPES = SUBSCRIBERS + "approver", "core.task_types"
 
-_task, _step, _workflow, _approval, _around = (
+_task, _step, _workflow, _approval, _external, _around = (
     EventDefinition.task,
     EventDefinition.step,
     EventDefinition.workflow,
     EventDefinition.approval,
+    EventDefinition.external,
     EventDefinition.state_machine,
 )
 
@@ -67,6 +70,9 @@ EVENTS: Final = EventRegistry(
         _step("handler_missing", shapes.StepNoted, "A worker that took the step has no handler for it.", FACTS),
         _step("redispatched", shapes.StepNoted, "The step was sent out again, to a worker with its handler.", FACTS),
         _step("outcome_noted", shapes.StepNoted, "An execution ended whose outcome nobody awaits any more.", FACTS),
+        _step("failure_handled", shapes.StepNoted, "Another step runs because of the failure.", HANDLER),
+        _step("condition_met", shapes.StepNoted, "The step's condition holds.", "core.judgement"),
+        _step("time_elapsed", shapes.StepNoted, "A time that the step's trigger counted is over.", FACTS),
         _step("backoff", shapes.Backoff, "The step waits for its next attempt.", SUBSCRIBERS + "retry_scheduler"),
         _step(
             "max_retries_reached",
@@ -117,6 +123,8 @@ EVENTS: Final = EventRegistry(
             "What failed keeps the task from going on.",
             SUBSCRIBERS + "task_finalizer",
         ),
+        _task("routed", shapes.RowWritten, "How the task is processed was found.", SUBSCRIBERS + "router"),
+        _external("received", "Something happened outside, and perhaps a step waits for it.", ASKS),
         _task("approval_requested", shapes.TaskTransitioned, "Every step is over: people must approve.", TYPES),
         _task("moved", shapes.TaskTransitioned, "The task is in a state of its type's own.", TYPES),
         _approval("requested", "People are asked to decide.", APPROVER),

@@ -13,15 +13,15 @@ KEPT_BYTES: Final = 256 * 1024
 """Of one task, for all names together."""
 
 
-def require_room(task: Task, name: str, content: Content) -> None:
-    """Refuse what would be lost.
+def require_room(task: Task, name: str, content: Content, forgotten: frozenset[int] = frozenset()) -> None:
+    """Refuse what would be lost. The entries of the rows `forgotten` do not count.
 
     Raises:
         RequestRefused: the inbox is full.
     """
-    if len(task.inbox.get(name, ())) >= KEPT_PER_NAME:
+    if sum(kept.row not in forgotten for kept in task.inbox.get(name, ())) >= KEPT_PER_NAME:
         raise RequestRefused(f"{KEPT_PER_NAME} are kept for {name!r} already, and nobody waits for them yet")
-    held = sum(kept.content.size for entries in task.inbox.values() for kept in entries)
+    held = sum(kept.content.size for entries in task.inbox.values() for kept in entries if kept.row not in forgotten)
     if held + content.size > KEPT_BYTES:
         raise RequestRefused(f"what came early would be more than {KEPT_BYTES} bytes: {held} are kept already")
 

@@ -1,36 +1,48 @@
 """When may a step run? The join rule, counted down as its dependencies end.
 
-Not yet: a dependency is not over; a failed one is not over until it is retried, skipped or resolved.
-Never:   all are over, and a required result did not come, or every one of them was skipped.
+Not yet: a dependency is not over; a failed one is not over until it is retried, skipped, resolved, or handled.
+Never:   all are over, and a required result did not come, or every one of them was skipped, or failed and was handled.
 Yes:     otherwise.
+
+What the trigger `on` says stands beside it: the step runs when both say yes, and never if one of them says never.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
+from datetime import datetime
 from typing import Literal
 
-from tasker_temporal.core.machine import OVER, State
+from tasker_temporal.core import answers
+from tasker_temporal.core.answers import Answer, handles, reconsider, stop_expecting
+from tasker_temporal.core.machine import State
 from tasker_temporal.core.task import Step, Task
 
 
-def answer(step: Step) -> Literal["yes", "never", "not yet"]:
-    """The join rule's answer for one step."""
-    if step.waiting:
+def answer(step: Step) -> Answer:
+    """The answer for one step, of the join rule and of its trigger. What has fired does not ask its trigger again."""
+    if step.told == "never" and not step.fired:
+        return "never"
+    if step.waiting or (step.told == "not yet" and not step.fired):
         return "not yet"
     all_skipped = step.skipped > 0 and step.skipped == len(step.template.dependencies)
-    return "never" if step.lacking or all_skipped else "yes"
+    return "never" if step.lacking or all_skipped or (step.missing and not step.fired) else "yes"
 
 
 def why_never(step: Step) -> str:
     """The reason of a step that can never run, for its row."""
+    if step.told == "never" or step.missing:
+        return answers.why_never(step)
     return "a required result did not come" if step.lacking else "everything it waits for was skipped"
 
 
 def join(task: Task, step: Step) -> None:
     """Put a pending step, that may be changed, where the discovery finds it, if its answer is known."""
     known = answer(step)
-    if known == "yes":
+    if known == "yes" and step.template.when and not step.fired:
+        task.journal.append(task.unjudged, step.name)
+    elif known == "yes":
         step.viable = True
         task.journal.append(queue_of(task, step), step.name)
     elif known == "never":
@@ -49,13 +61,31 @@ def count_down(task: Task, over: Step) -> None:
         task.journal.keep(step)
         count(step, over)
         if not step.waiting and step.state is State.PENDING:
+            reconsider(task, step)
+            join(task, step)
+
+
+def tell_listeners(task: Task, named: Step) -> None:
+    """Ask the triggers again that name the step: something has become of it."""
+    for name in task.template.listeners.get(named.name, ()):
+        task.journal.keep(task.steps[name])
+        ask_again(task, task.steps[name])
+
+
+def ask_again(task: Task, step: Step) -> None:
+    """Find what the step's trigger says now, and what follows for it. The step may be changed."""
+    reconsider(task, step)
+    if step.state is State.PENDING and not step.fired:
+        if step.viable and answer(step) != "yes":
+            leave_queue(task, step)
+        if not step.viable:
             join(task, step)
 
 
 def count(step: Step, over: Step) -> None:
     """Count a dependency that is over, and the bytes that it hands to the step."""
     step.waiting -= 1
-    step.skipped += over.state is State.SKIPPED
+    step.skipped += over.state is State.SKIPPED or over.handled is not None
     if over.result is None:
         step.lacking += over.name in step.template.required
     elif over.name in step.template.takes:
@@ -74,7 +104,7 @@ def occupy(task: Task, step: Step, places: Literal[1, -1]) -> None:
 def begin_round(step: Step) -> None:
     """What the step did so far does not count any more: what it does next is something else."""
     step.round += 1
-    step.attempt, step.started_at = 0, None
+    step.attempt, step.started_at, step.fired = 0, None, False
 
 
 def count_up(task: Task, back: Step) -> None:
@@ -82,31 +112,66 @@ def count_up(task: Task, back: Step) -> None:
     for name in task.template.dependents[back.name]:
         step = task.steps[name]
         task.journal.keep(step)
-        if step.attempt and step.state not in OVER:
-            begin_round(step)
+        _begin_anew(step)
         step.viable = False
         step.waiting += 1
-        step.skipped -= back.state is State.SKIPPED
+        step.skipped -= back.state is State.SKIPPED or back.handled is not None
         if back.result is None:
             step.lacking -= back.name in step.template.required
         elif back.name in step.template.takes:
             step.size -= step.template.takes[back.name] * back.result.size
-    _clear_fronts(task)
+        reconsider(task, step)
+    for name in task.template.listeners.get(back.name, ()):
+        task.journal.keep(task.steps[name])
+        _begin_anew(task.steps[name])
+    clear_fronts(task)
+
+
+def _begin_anew(step: Step) -> None:
+    """Something that it has run after is done again. What is over itself is sent back by whoever asked for that."""
+    if step.attempt and not step.is_over:
+        begin_round(step)
+    step.fired = step.fired and step.is_over
 
 
 def leave_queue(task: Task, step: Step) -> None:
     """The step no longer waits to be started."""
     step.viable = False
-    _clear_fronts(task)
+    if step.template.trigger is not None and step.state is not State.PENDING:
+        stop_expecting(task, step)
+    clear_fronts(task)
 
 
-def _clear_fronts(task: Task) -> None:
+def clear_fronts(task: Task) -> None:
     """What is stale never stays at the front of a queue."""
     for queue in (task.viable, task.gates):
         while queue and not task.steps[queue[0]].viable:
             task.journal.popleft(queue)
     while task.never and not is_doomed(task.steps[task.never[0]]):
         task.journal.popleft(task.never)
+    while task.unjudged and not is_unjudged(task.steps[task.unjudged[0]]):
+        task.journal.popleft(task.unjudged)
+    while task.wound and not unwound(task, task.steps[task.wound[0]]):
+        task.journal.popleft(task.wound)
+
+
+def is_unjudged(step: Step) -> bool:
+    """It is pending, all is there, and its condition was not evaluated yet."""
+    return step.state is State.PENDING and bool(step.template.when) and not step.fired and answer(step) == "yes"
+
+
+def unwound(task: Task, step: Step) -> dict[str, datetime | None]:
+    """The timers that the step's trigger needs and does not have, with their due times; None for one to be stopped."""
+    if step.template.trigger is None:
+        return {}
+    wanted = answers.due_clocks(step)
+    known = {answers.clock_id(step, number) for number in answers.times(step)} & task.timers.keys()
+    found: dict[str, datetime | None] = {id: due for id, due in wanted.items() if _due(task, id) != due}
+    return found | dict.fromkeys(sorted(known - wanted.keys()))
+
+
+def _due(task: Task, timer: str) -> datetime | None:
+    return task.timers[timer].due if timer in task.timers else None
 
 
 def is_doomed(step: Step) -> bool:
@@ -116,25 +181,44 @@ def is_doomed(step: Step) -> bool:
 
 def startable(task: Task) -> tuple[str, ...]:
     """The steps that can start now: all without a handler, then the longest viable, as many as the window holds."""
-    if not task.may_start:
+    if not task.may_start or (task.is_stopped and not task.template.listeners):
         return ()
-    gates = dict.fromkeys(name for name in task.gates if task.steps[name].viable)
+    if not task.gates:
+        return _within_window(task)
+    gates = dict.fromkeys(name for name in task.gates if may_start(task, task.steps[name]))
     return (*gates, *_within_window(task))
+
+
+def may_start(task: Task, step: Step) -> bool:
+    """It is viable, and its task lets it start. After a failure a task may let nothing start but what handles it."""
+    return step.viable and task.may_start and (not task.is_stopped or bool(handles(task, step)))
 
 
 def _within_window(task: Task) -> tuple[str, ...]:
     found: dict[str, None] = {}
-    limits, size = task.template.limits, task.bytes_in_flight
-    for name in task.viable:
+    window, most, size = task.window, task.template.limits.bytes_in_flight, task.bytes_in_flight
+    for name in _in_order(task):
         step = task.steps[name]
-        if task.in_flight + len(found) >= limits.in_flight:
+        if task.in_flight + len(found) >= window:
             break
-        if step.viable and name not in found:
+        if name not in found and may_start(task, step):
             size += step.size
-            if size > limits.bytes_in_flight and (found or task.in_flight):
+            if size > most and (found or task.in_flight):
                 break
             found[name] = None
     return tuple(found)
+
+
+def _in_order(task: Task) -> Iterable[str]:
+    """The longest viable first, or, one at a time, in declared order."""
+    if task.mode != "sequential_only" or task.in_flight >= task.window:
+        return task.viable
+    return sorted((name for name in task.viable if task.steps[name].viable), key=task.template.place)
+
+
+def unjudged(task: Task) -> str | None:
+    """The first step whose condition is to be evaluated."""
+    return task.unjudged[0] if task.unjudged and task.may_start else None
 
 
 def doomed(task: Task) -> str | None:

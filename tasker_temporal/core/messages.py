@@ -11,11 +11,12 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
 from tasker_temporal.core.machine import State
+from tasker_temporal.core.routes import Course
 
 AUTOMATIC = "tasker"
 """The actor of what nobody asked for."""
 
-TimerKind = Literal["backoff", "deadline", "handler", "grace", "hold", "approval"]
+TimerKind = Literal["backoff", "deadline", "handler", "grace", "hold", "approval", "elapsed"]
 
 JSON: tuple[tuple[str, bytes], ...] = (("encoding", b"json/plain"),)
 
@@ -104,6 +105,8 @@ class Start(NamedTuple):
     reason: str = ""
     problems: tuple[Mapping[str, Any], ...] = ()
     cancelled_by: tuple[str, str] | None = None
+    course: Course | None = None
+    """How whoever starts the task wants it to be processed."""
 
 
 class StepSucceeded(NamedTuple):
@@ -218,7 +221,7 @@ class Note(NamedTuple):
     refused: bool = False
     cause: int | None = None
     change: Mapping[str, Any] = {}
-    """What follows from it and no row holds: the fields that `step.changed` changes, the vote of `approval.voted`."""
+    """What follows from it and no row holds: changed fields of a step, a vote, an event's payload, a course."""
     content: str | None = None
     """For an event of the template's own: what it says, as JSON. Rows hold its size and its salted digest."""
 

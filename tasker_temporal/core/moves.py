@@ -9,8 +9,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from tasker_temporal.core.answers import forget_gone, inbox_name, reconsider
 from tasker_temporal.core.ballots import cast, close_ballot, escalate, open_ballot, take_back
-from tasker_temporal.core.joins import begin_round, count_down, count_up, join, leave_queue, occupy
+from tasker_temporal.core.external import make_room
+from tasker_temporal.core.inbox import keep_early
+from tasker_temporal.core.joins import (
+    ask_again,
+    begin_round,
+    clear_fronts,
+    count_down,
+    count_up,
+    join,
+    leave_queue,
+    may_start,
+    occupy,
+    tell_listeners,
+)
 from tasker_temporal.core.machine import ENDS, STEP_TABLE, State
 from tasker_temporal.core.messages import Failure, Note, TransitionTo
 from tasker_temporal.core.rows import TASK, Row, entity_of
@@ -45,6 +59,8 @@ def note(task: Task, note: Note) -> Row:
     """Write a row that is no transition."""
     what: What = ("refused" if note.refused else "noted", entity_of(note.step), None, None, note.event)
     row = task.write(what, (note.actor, note.reason, note.cause), note.metadata)
+    if note.content is not None and task.outboxes:
+        task.journal.put(task.said, row.sort_key, note.content)
     if note.event in EFFECTS:
         EFFECTS[note.event](task, note, row)
     if note.event in STEP_EFFECTS and note.step is not None:
@@ -71,7 +87,7 @@ def _move_task(task: Task, wish: TransitionTo, by: By) -> Row:
 
 def _move_step(task: Task, step: Step, wish: TransitionTo, by: By) -> Row:
     said = STEP_MOVES.get((step.state, wish.state))
-    if said is None or (wish.state is State.IN_PROGRESS and not (task.may_start and step.viable)):
+    if said is None or (wish.state is State.IN_PROGRESS and not may_start(task, step)):
         raise IllegalMove(f"{step.entity} cannot go from {step.state} to {wish.state}")
     task.journal.keep(step)
     if wish.state is State.IN_PROGRESS:
@@ -94,8 +110,9 @@ def _metadata(task: Task, step: Step, wish: TransitionTo) -> dict[str, Any]:
 
 def _with_error(task: Task, wish: TransitionTo) -> dict[str, Any]:
     error = wish.failure
-    traced = {} if error is None else {"error": {"type": error.type, **task.trace(error.message.encode())}}
-    return {**wish.metadata, **traced}
+    if error is None:
+        return {**wish.metadata}
+    return {**wish.metadata, "error": {"type": error.type, **task.trace(error.message.encode())}}
 
 
 def _settle(task: Task, step: Step, wish: TransitionTo) -> None:
@@ -106,12 +123,14 @@ def _settle(task: Task, step: Step, wish: TransitionTo) -> None:
         LEAVE[old](task, step)
     if old is not None:
         task.counts[old] -= 1
-    new = State(wish.state)
+    new = wish.state
+    assert isinstance(new, State)
     task.counts[new] += 1
     step.state, step.since = new, task.now
     ENTER[new](task, step, wish)
     if old is State.PENDING:
         leave_queue(task, step)
+    tell_listeners(task, step)
 
 
 # What a state means when it is left.
@@ -123,7 +142,11 @@ def _stop_running(task: Task, step: Step) -> None:
 
 
 def _forget_failure(task: Task, step: Step) -> None:
-    if step.final is None:
+    if step.handled is not None:
+        _come_back(task, step)
+        task.handled -= 1
+        step.handled = step.final = None
+    elif step.final is None:
         task.backing_off -= 1
     else:
         task.exhausted -= 1
@@ -155,6 +178,10 @@ LEAVE: Final[Mapping[State | None, Callable[[Task, Step], None]]] = {
 def _await(task: Task, step: Step, wish: TransitionTo) -> None:
     if wish.fresh:
         step.attempt, step.started_at = 0, None
+    if step.clocks:
+        task.journal.append(task.wound, step.name)
+    forget_gone(task, step)
+    reconsider(task, step)
     join(task, step)
 
 
@@ -162,6 +189,7 @@ def _run(task: Task, step: Step, wish: TransitionTo) -> None:
     occupy(task, step, 1)
     if step.started_at is None:
         step.started_at = task.now
+    step.fired = step.template.trigger is not None or bool(step.template.when)
 
 
 def _fail(task: Task, step: Step, wish: TransitionTo) -> None:
@@ -179,7 +207,8 @@ def _judge(task: Task, step: Step, final: str | None) -> None:
 
 
 def _end(task: Task, step: Step, wish: TransitionTo) -> None:
-    step.ended_at, step.result, step.by_hand = task.now, wish.result, "by_hand" in wish.metadata
+    step.ended_at, step.result = task.now, wish.result
+    step.by_hand = "by_hand" in wish.metadata or (wish.result is not None and not step.template.runs)
     count_down(task, step)
 
 
@@ -222,6 +251,24 @@ def _drain(task: Task, note: Note, row: Row) -> None:
     task.draining = True
 
 
+def _receive(task: Task, note: Note, row: Row) -> None:
+    """The event is kept for each place of a trigger that was waiting for it."""
+    if not note.change:
+        return
+    name, content, takers = note.change["name"], note.change["content"], note.change["takers"]
+    make_room(task, name, content)
+    keep_early(task, inbox_name(name), note.change["id"], row.sort_key, content)
+    for taker, number in takers:
+        step = task.steps[taker]
+        task.journal.keep(step)
+        step.came = {**step.came, number: row.sort_key}
+        ask_again(task, step)
+
+
+def _route(task: Task, note: Note, row: Row) -> None:
+    task.course = note.change["course"]
+
+
 EFFECTS: Final[Mapping[str, Callable[[Task, Note, Row], None]]] = {
     "approval.requested": open_ballot,
     "approval.voted": cast,
@@ -229,12 +276,15 @@ EFFECTS: Final[Mapping[str, Callable[[Task, Note, Row], None]]] = {
     "approval.escalated": escalate,
     "task.cancel_requested": _begin_cancelling,
     "workflow.drain_requested": _drain,
+    "external.received": _receive,
+    "task.routed": _route,
 }
 
 
 def _end_retries(task: Task, step: Step, note: Note) -> None:
     _forget_failure(task, step)
     _judge(task, step, "deadline")
+    tell_listeners(task, step)
 
 
 def _miss_handler(task: Task, step: Step, note: Note) -> None:
@@ -251,9 +301,32 @@ def _change(task: Task, step: Step, note: Note) -> None:
     step.template = changed(task.template.step(step.name), step.changes)
 
 
+def _handle(task: Task, step: Step, note: Note) -> None:
+    """The failure is final, and holds up nothing any more: its dependents count the step as one that was skipped."""
+    task.exhausted -= 1
+    task.handled += 1
+    step.handled = note.metadata["by"]
+    count_down(task, step)
+    tell_listeners(task, step)
+
+
+def _fire(task: Task, step: Step, note: Note) -> None:
+    step.fired = True
+    join(task, step)
+    clear_fronts(task)
+
+
+def _pass_time(task: Task, step: Step, note: Note) -> None:
+    step.passed |= {note.change["number"]}
+    ask_again(task, step)
+
+
 STEP_EFFECTS: Final[Mapping[str, Callable[[Task, Step, Note], None]]] = {
     "step.deadline_exceeded": _end_retries,
     "step.handler_missing": _miss_handler,
     "step.redispatched": _redispatch,
     "step.changed": _change,
+    "step.failure_handled": _handle,
+    "step.condition_met": _fire,
+    "step.time_elapsed": _pass_time,
 }

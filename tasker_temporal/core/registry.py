@@ -23,6 +23,7 @@ class Category(StrEnum):
     STEP = "step"
     WORKFLOW = "workflow"
     APPROVAL = "approval"
+    EXTERNAL = "external"
     STATE_MACHINE = "state_machine"
     TELEMETRY = "telemetry"
     CUSTOM = "custom"
@@ -66,6 +67,10 @@ class EventDefinition(NamedTuple):
     @classmethod
     def approval(cls, name: str, description: str, publisher: str) -> EventDefinition:
         return cls(f"approval.{name}", Category.APPROVAL, shapes.ApprovalNoted, description, publisher)
+
+    @classmethod
+    def external(cls, name: str, description: str, publisher: str) -> EventDefinition:
+        return cls(f"external.{name}", Category.EXTERNAL, shapes.RowWritten, description, publisher)
 
     @classmethod
     def state_machine(cls, name: str, description: str) -> EventDefinition:

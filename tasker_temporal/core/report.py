@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import Field
 
-from tasker_temporal.core.machine import DONE, OVER, State
+from tasker_temporal.core.machine import DONE, State
 from tasker_temporal.core.messages import Failure
 from tasker_temporal.core.task import Step, Task
 from tasker_temporal.core.template import Frozen
@@ -37,7 +37,9 @@ class StepReport(Frozen):
     next_attempt_at: datetime | None = None
     last_error: ErrorReport | None = None
     by_hand: bool = False
-    """Somebody gave its result."""
+    """Its result came from no handler: somebody gave it, or an event brought it."""
+    handled_by: str | None = None
+    """The step that runs because this one failed; the failure holds up nothing any more."""
     waits_for: tuple[str, ...] = ()
     """The dependencies that are not over."""
 
@@ -110,6 +112,7 @@ def step_report(task: Task, step: Step) -> StepReport:
         next_attempt_at=None if timer is None else timer.due,
         last_error=_error(step.failure),
         by_hand=step.by_hand,
+        handled_by=step.handled,
         waits_for=waits_for(task, step) if step.state is State.PENDING else (),
     )
 
@@ -119,13 +122,13 @@ def _error(failure: Failure | None) -> ErrorReport | None:
 
 
 def waits_for(task: Task, step: Step) -> tuple[str, ...]:
-    """The step's dependencies that are not over."""
-    return tuple(name for name in step.template.dependencies if task.steps[name].state not in OVER)
+    """The steps that decide whether it runs, and are not over."""
+    return tuple(name for name in step.template.needs if not task.steps[name].is_over)
 
 
 def completion_percentage(task: Task) -> float:
     """Steps that are complete, skipped or resolved, of all, in percent to two decimals; 100 without steps."""
-    done = sum(task.counts[state] for state in DONE)
+    done = sum(task.counts[state] for state in DONE) + task.handled
     return round(100 * done / len(task.steps), 2) if task.steps else 100.0
 
 
@@ -147,7 +150,7 @@ def execution_status(task: Task) -> str:
 
 def health_status(task: Task) -> str:
     """`healthy` without failures, `blocked` by one that nobody retries while nothing is ready, else `recovering`."""
-    failed, ready = task.counts[State.ERROR], ready_count(task)
+    failed, ready = task.counts[State.ERROR] - task.handled, ready_count(task)
     if task.problems or (task.exhausted and not ready):
         return "blocked"
     return "recovering" if failed else "healthy"

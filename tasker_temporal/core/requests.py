@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field, PrivateAttr, model_validator
 
 from tasker_temporal.core.template import Frozen
 
@@ -153,6 +153,30 @@ class ChangeStep(StepAsk):
     config: dict[str, Any] | None = None
 
 
+class SendEvent(Ask):
+    """Tell the task of something that happened outside. The same `id` of the same event is taken once."""
+
+    request: Literal["send_event"] = "send_event"
+    actor: str = Field(default="outside", min_length=1, max_length=200)
+    reason: str = Field(default="it happened", min_length=1, max_length=2000)
+    name: str = Field(min_length=1, max_length=200)
+    payload: Any = None
+    id: str | None = Field(default=None, min_length=1, max_length=100)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _identify(cls, given: Any) -> Any:
+        """An event is what its name and id say, whoever tells of it, and however often."""
+        if isinstance(given, dict) and given.get("id"):
+            return {**given, "request_id": event_request(given.get("name"), given["id"])}
+        return given
+
+
+def event_request(name: Any, id: Any) -> str:
+    """The request id of an event that has an id of its own."""
+    return f"event:{name}:{id}"[:200]
+
+
 Request = Annotated[
     CancelTask
     | PauseTask
@@ -168,6 +192,7 @@ Request = Annotated[
     | MoveTask
     | Approve
     | Reject
-    | Withdraw,
+    | Withdraw
+    | SendEvent,
     Field(discriminator="request"),
 ]

@@ -12,10 +12,13 @@ from collections.abc import Iterator, Mapping, Set
 from datetime import datetime
 from typing import Any, Final
 
-from tasker_temporal.core.joins import count, is_doomed, occupy, queue_of
+from tasker_temporal.core.answers import reconsider
+from tasker_temporal.core.conditions import reads
+from tasker_temporal.core.joins import count, is_doomed, is_unjudged, occupy, queue_of
 from tasker_temporal.core.machine import DONE, OVER, State
 from tasker_temporal.core.messages import AUTOMATIC, DROPPED, JSON, Ballot, Content, Failure, Kept, Timer, Vote
 from tasker_temporal.core.outbox import Outbox
+from tasker_temporal.core.routes import Course
 from tasker_temporal.core.task import INTERPRETER, Step, Task
 from tasker_temporal.core.task_types import known
 from tasker_temporal.core.template import PAYLOAD_LIMIT, Template, changed
@@ -37,15 +40,17 @@ def snapshot(task: Task) -> dict[str, Any]:
         "interpreter": INTERPRETER,
         "id": task.id,
         "key": task.key.hex(),
-        "template": task.template.model_dump(mode="json", exclude_defaults=True),
+        "template": task.template.plain,
         "state": task.state,
         "before": [task.sort_key, task.head],
         "started_at": _time(task.started_at),
         "ended_at": _time(task.ended_at),
         "since": _time(task.since) if task.since != _since(task) else None,
+        "listed": task.listed or None,
         "cancelling": task.cancelling,
         "cancelled_by": list(task.cancelled_by) if task.cancelling is not None else None,
         "problems": [dict(problem) for problem in task.problems],
+        "course": task.course.model_dump(mode="json", exclude_defaults=True),
         "viable": [name for name in dict.fromkeys((*task.gates, *task.viable)) if task.steps[name].viable],
         "timers": [[*timer[:3], _time(timer.due), timer.cause] for timer in sorted(task.timers.values())],
         "answers": {name: list(rows) for name, rows in sorted(task.answers.items(), key=lambda item: item[1])},
@@ -61,9 +66,10 @@ def snapshot(task: Task) -> dict[str, Any]:
 
 
 def _step(task: Task, step: Step, kept: Set[str]) -> dict[str, Any]:
-    counts = {name: getattr(step, name) for name in _COUNTS}
-    plain: dict[str, Any] = {name: count for name, count in counts.items() if count != _COUNTS[name]}
-    plain |= {name: _time(getattr(step, name)) for name in _TIMES if getattr(step, name) is not None}
+    plain: dict[str, Any] = {
+        name: count for name, default in _COUNTS.items() if (count := getattr(step, name)) != default
+    }
+    plain |= {name: _time(at) for name in _TIMES if (at := getattr(step, name)) is not None}
     if step.state is not State.PENDING:
         plain["state"] = step.state
     if step.since != _since(step, task):
@@ -78,6 +84,18 @@ def _step(task: Task, step: Step, kept: Set[str]) -> dict[str, Any]:
         plain["result"] = _content(step.result) if step.name in kept else None
     if step.by_hand:
         plain["by_hand"] = True
+    return plain | _triggered(step)
+
+
+def _triggered(step: Step) -> dict[str, Any]:
+    """What its trigger remembers. Keys of a JSON object are text, so pairs stand for them."""
+    plain: dict[str, Any] = {"handled": step.handled} if step.handled is not None else {}
+    if step.fired:
+        plain["fired"] = True
+    if step.came:
+        plain["came"] = [list(pair) for pair in sorted(step.came.items())]
+    if step.clocks:
+        plain["clocks"] = [[number, _time(due), number in step.passed] for number, due in sorted(step.clocks.items())]
     return plain
 
 
@@ -103,13 +121,15 @@ def _since(*things: Task | Step) -> datetime | None:
 
 
 def _is_needed(task: Task, step: Step) -> bool:
-    return any(taker.state not in OVER for taker in _takers(task, step))
+    """Of a decision the result says which branches are taken, whenever somebody asks."""
+    return bool(step.template.branches) or any(not taker.is_over for taker in _takers(task, step))
 
 
 def _takers(task: Task, step: Step) -> Iterator[Step]:
-    """The steps that are handed the step's result."""
-    for taker in map(task.steps.__getitem__, task.template.dependents[step.name]):
-        if step.name in taker.template.takes:
+    """The steps that are handed the step's result, or whose conditions read it."""
+    for taker in map(task.steps.__getitem__, task.template.followers(step.name)):
+        when = taker.template.when
+        if step.name in taker.template.takes or (when and reads(when, f"result.{step.name}")):
             yield taker
 
 
@@ -124,7 +144,7 @@ def _content(content: Content) -> Any:
 
 
 def _outbox(task: Task, box: Outbox) -> dict[str, Any]:
-    box.collect(task.rows)
+    box.collect(task.rows, task.said)
     return box.plain()
 
 
@@ -150,9 +170,11 @@ def restore(plain: Mapping[str, Any], context: Content) -> Task:
     task.state = known(plain["state"]) if "state" in plain else None
     task.started_at, task.ended_at = _read_time(plain.get("started_at")), _read_time(plain.get("ended_at"))
     task.since = _read_time(plain.get("since")) or _since(task)
+    task.listed = plain.get("listed", False)
     task.cancelling = plain.get("cancelling")
     task.cancelled_by = tuple(plain.get("cancelled_by", task.cancelled_by))
     task.problems = tuple(plain.get("problems", ()))
+    task.course = Course.model_validate(plain.get("course", {}))
     task.timers = {row[0]: Timer(row[0], row[1], row[2], _known(row[3]), row[4]) for row in plain.get("timers", ())}
     task.answers = {name: (rows[0], rows[1]) for name, rows in plain.get("answers", {}).items()}
     inbox = plain.get("inbox", {})
@@ -184,6 +206,10 @@ def _restore_step(task: Task, step: Step, plain: Mapping[str, Any]) -> None:
     step.template = changed(step.template, step.changes)
     if "result" in plain:
         step.result = _read_content(plain["result"])
+    step.handled, step.fired = plain.get("handled"), plain.get("fired", False)
+    step.came = dict(plain.get("came", ()))
+    step.clocks = {number: _known(due) for number, due, _ in plain.get("clocks", ())}
+    step.passed = frozenset(number for number, _, passed in plain.get("clocks", ()) if passed)
 
 
 def _read_content(plain: Any) -> Content:
@@ -200,14 +226,17 @@ def _count(task: Task) -> None:
         if step.state is None:
             continue
         for dependency in map(task.steps.__getitem__, step.template.dependencies):
-            if dependency.state in DONE:
+            if dependency.state in DONE or dependency.handled is not None:
                 count(step, dependency)
         task.counts[step.state] += 1
         if step.state is State.IN_PROGRESS:
             occupy(task, step, 1)
         elif step.state is State.ERROR:
             task.backing_off += step.final is None
-            task.exhausted += step.final is not None
+            task.exhausted += step.final is not None and step.handled is None
+            task.handled += step.handled is not None
+        reconsider(task, step)
+    task.journal.commit()
 
 
 def _queue(task: Task, viable: Any) -> None:
@@ -215,6 +244,7 @@ def _queue(task: Task, viable: Any) -> None:
         task.steps[name].viable = True
         queue_of(task, task.steps[name]).append(name)
     task.never.extend(step.name for step in task.steps.values() if is_doomed(step))
+    task.unjudged.extend(step.name for step in task.steps.values() if is_unjudged(step))
 
 
 def _time(at: datetime | None) -> str | None:

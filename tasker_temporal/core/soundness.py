@@ -17,15 +17,16 @@ from tasker_temporal.core.triggers import (
     parts,
     step_of,
 )
+from tasker_temporal.core.variables import Schemas, condition_mistakes
 
 
-def unsound(template: Template) -> list[str]:
-    """Every mistake, each in a sentence that names its step."""
+def unsound(template: Template, schemas: Schemas = lambda path: {}) -> list[str]:
+    """Every mistake, each in a sentence that names its step. With `schemas`, types are checked as far as they tell."""
     found = [*_event_mistakes(template), *_mode_mistakes(template)]
     for step in template.steps:
         mistakes = [*_trigger_mistakes(template, step), *_argument_mistakes(step), *_wait_mistakes(step)]
         found += [f"step {step.name!r}: {mistake}" for mistake in (*mistakes, *_decision_mistakes(step))]
-    return found
+    return [*found, *condition_mistakes(template, schemas)]
 
 
 def _event_mistakes(template: Template) -> Iterator[str]:

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from tasker_temporal.core.journal import Journal
-from tasker_temporal.core.machine import DONE, OPEN, State
+from tasker_temporal.core.machine import DONE, OPEN, OVER, State
 from tasker_temporal.core.messages import AUTOMATIC, Ballot, Content, Failure, Kept, Timer
 from tasker_temporal.core.outbox import Outbox
+from tasker_temporal.core.routes import Course, Mode
 from tasker_temporal.core.rows import Kind, Row, entity_of, genesis, ordered, salted, sealed
 from tasker_temporal.core.template import StepTemplate, Template
 
@@ -51,7 +52,16 @@ class Step:
         final: Why the present failure ends the retries; None while there is another attempt to come.
         row: The sort_key of its last transition.
         since: When that was.
-        by_hand: Somebody gave the result: it is in no activity, and so every snapshot keeps it.
+        by_hand: Somebody gave the result, or an event: it is in no activity, and so every snapshot keeps it.
+        handled: The step that runs because this one failed: the failure is final, and holds up nothing.
+        fired: It has run, or its condition was found to hold: what its trigger names does not matter any more.
+        told: What its trigger says; "yes" without one.
+        missing: What it requires of what its trigger names, and cannot have.
+        came: For each event of its trigger that has come, by the leaf's number, the sort_key of the event's row.
+        clocks: When each time of its trigger is over that counts now, by the leaf's number.
+        passed: The numbers of those that are over.
+        expects: Only the outside, or time, is missing for it to run.
+        taken: The part of `size` that its trigger names.
         changes: The template's fields that somebody changed for this task.
     """
 
@@ -74,6 +84,24 @@ class Step:
         self.missing_since: datetime | None = None
         self.since: datetime | None = None
         self.changes: dict[str, Any] = {}
+        self.handled: str | None = None
+        self.fired = self.expects = False
+        self.told: Literal["yes", "never", "not yet"] = "yes" if template.trigger is None else "not yet"
+        self.missing: str | None = None
+        self.came: dict[int, int] = {}
+        self.clocks: dict[int, datetime] = {}
+        self.passed: frozenset[int] = frozenset()
+        self.taken = 0
+
+    @property
+    def is_over(self) -> bool:
+        """It will not run again by itself, and holds up nothing."""
+        return self.state in OVER or self.handled is not None
+
+    @property
+    def has_failed(self) -> bool:
+        """For good, handled or not."""
+        return self.state is State.ERROR and self.final is not None
 
     @property
     def is_in_flight(self) -> bool:
@@ -91,10 +119,16 @@ class Task:
         viable: The steps that may start, the longest viable first, among them some that may not any more.
         gates: The same, of the steps that have no handler to run.
         never: The steps that will never run, until they are skipped.
+        unjudged: The steps for which all is there, and whose condition is to be evaluated.
+        wound: The steps whose triggers began to count time, or ceased to.
         parked: Steps in progress that wait for people or for something from outside.
         backing_off: Failed steps that will be tried again.
-        exhausted: Failed steps that will not.
+        exhausted: Failed steps that will not, and whose failures nobody handles.
+        handled: Failed steps whose failures somebody handles.
+        expecting: Pending steps that wait for the outside, or for time, alone.
         cancelling: The sort_key of the row that asked for the cancellation.
+        course: How it is processed, as far as that differs from its template.
+        listed: It tells lists of tasks what it waits for, as was decided when it was started.
         draining: Nothing new starts until the run continues as new.
         problems: The context's validation errors.
         requester: Who started it.
@@ -103,6 +137,7 @@ class Task:
         ballots: The open approvals, by id.
         inbox: What came before anybody waited for it, by the name of what it is for.
         answers: For the last requests, by id, the first and last sort_key of what they did.
+        said: What a template's own events say, by the sort_key of their rows, until every outbox has it.
         outboxes: What each sink is still to get, by its name.
     """
 
@@ -121,11 +156,15 @@ class Task:
         self.viable: deque[str] = deque()
         self.gates: deque[str] = deque()
         self.never: deque[str] = deque()
+        self.unjudged: deque[str] = deque()
+        self.wound: deque[str] = deque()
         self.in_flight = self.bytes_in_flight = self.parked = self.backing_off = self.exhausted = 0
+        self.handled = self.expecting = 0
+        self.course = Course()
         self.timers: dict[str, Timer] = {}
         self.cancelling: int | None = None
         self.cancelled_by = NOBODY
-        self.draining = False
+        self.listed = self.draining = False
         self.problems: tuple[Mapping[str, Any], ...] = ()
         self.started_at: datetime | None = None
         self.ended_at: datetime | None = None
@@ -136,6 +175,7 @@ class Task:
         self.ballots: dict[str, Ballot] = {}
         self.answers: dict[str, tuple[int, int]] = {}
         self.inbox: dict[str, tuple[Kept, ...]] = {}
+        self.said: dict[int, str] = {}
         self.outboxes = {sink.name: Outbox(sink) for sink in template.sinks}
         self.now = EPOCH
         self.at = ""
@@ -161,13 +201,29 @@ class Task:
 
     @property
     def may_start(self) -> bool:
-        """New executions may begin."""
-        stopped = self.exhausted and self.template.on_failure == "stop"
-        return self.state is State.IN_PROGRESS and self.cancelling is None and not self.draining and not stopped
+        """New executions may begin, those that handle failures included."""
+        return self.state is State.IN_PROGRESS and self.cancelling is None and not self.draining
+
+    @property
+    def is_stopped(self) -> bool:
+        """After a failure, nothing begins but what handles it."""
+        return bool(self.exhausted) and self.template.on_failure == "stop"
+
+    @property
+    def mode(self) -> Mode:
+        return self.course.mode or self.template.mode
+
+    @property
+    def window(self) -> int:
+        """How many steps may run at once."""
+        if self.mode == "sequential_only":
+            return 1
+        asked = self.course.max_concurrency or self.template.max_concurrency
+        return min(self.template.limits.in_flight, asked or self.template.limits.in_flight)
 
     @property
     def all_done(self) -> bool:
-        return sum(self.counts[state] for state in DONE) == len(self.steps)
+        return sum(self.counts[state] for state in DONE) + self.handled == len(self.steps)
 
     def tick(self, now: datetime) -> None:
         """Everything from here on happens at `now`, and may change the task's own attributes, `counts`, and `rows`."""

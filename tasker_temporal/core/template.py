@@ -21,7 +21,7 @@ from pydantic import Field
 from tasker_temporal.core.approval import Approval, approval_mistakes
 from tasker_temporal.core.routes import Mode, Route
 from tasker_temporal.core.task_types import DEFAULT, TaskType, type_mistakes
-from tasker_temporal.core.triggers import EventTemplate, Trigger, steps_of
+from tasker_temporal.core.triggers import EventTemplate, Trigger, events_of, steps_of
 from tasker_temporal.core.values import Frozen as Frozen
 
 PAYLOAD_LIMIT = 2 * 1024 * 1024 - 32 * 1024
@@ -115,9 +115,14 @@ class StepTemplate(Frozen):
         return self.awaits == "handler"
 
     @cached_property
+    def trigger(self) -> Trigger | None:
+        """What beside its dependencies says when it runs. That of a wait says when it is over."""
+        return self.on if self.awaits != "event" else None
+
+    @cached_property
     def named(self) -> tuple[str, ...]:
         """The steps that its trigger names, each once."""
-        return steps_of(self.on)
+        return steps_of(self.trigger)
 
     @cached_property
     def dependencies(self) -> tuple[str, ...]:
@@ -170,6 +175,8 @@ class Sink(Frozen):
     """One attempt to send a batch."""
     task_queue: str | None = None
     """Where the workers are that reach it; the task's own queue unless said."""
+    contents: bool = True
+    """It gets what a template's own events say, which is in no row. Not so an archive in which nothing personal is."""
 
 
 class Limits(Frozen):
@@ -214,10 +221,14 @@ class Template(Frozen):
     sinks: tuple[Sink, ...] = ()
 
     @cached_property
+    def plain(self) -> Mapping[str, Any]:
+        """The template as JSON, without what is as by default."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+    @cached_property
     def digest(self) -> str:
         """SHA-256 of the template's canonical JSON, as 64 hexadecimal digits: equal graphs, equal digests."""
-        plain = self.model_dump(mode="json", exclude_defaults=True)
-        return hashlib.sha256(json.dumps(plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+        return hashlib.sha256(json.dumps(self.plain, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
     @cached_property
     def dependents(self) -> dict[str, tuple[str, ...]]:
@@ -237,9 +248,26 @@ class Template(Frozen):
                 found.setdefault(named, []).append(step.name)
         return {name: tuple(listening) for name, listening in found.items()}
 
+    @cached_property
+    def receivers(self) -> dict[str, tuple[str, ...]]:
+        """For each event that triggers name, the steps that have those triggers, in declared order."""
+        found: dict[str, list[str]] = {}
+        for step in self.steps:
+            for event in events_of(step.on):
+                found.setdefault(event, []).append(step.name)
+        return {name: tuple(receiving) for name, receiving in found.items()}
+
     def followers(self, step: str) -> tuple[str, ...]:
         """The steps that this one decides about, in whatever way, each once."""
         return tuple(dict.fromkeys((*self.dependents[step], *self.listeners.get(step, ()))))
+
+    @cached_property
+    def _places(self) -> dict[str, int]:
+        return {step.name: place for place, step in enumerate(self.steps)}
+
+    def place(self, step: str) -> int:
+        """Where the step stands in declared order."""
+        return self._places[step]
 
     @cached_property
     def _by_name(self) -> dict[str, StepTemplate]:

@@ -162,6 +162,12 @@ def steps_of(trigger: Leaf | Group | None) -> tuple[str, ...]:
     return tuple(dict.fromkeys(step for step in found if step is not None))
 
 
+def events_of(trigger: Leaf | Group | None) -> tuple[str, ...]:
+    """The events that the trigger names, each once."""
+    found = leaves(trigger) if trigger is not None else ()
+    return tuple(dict.fromkeys(leaf.received for leaf in found if isinstance(leaf, Received)))
+
+
 def said(trigger: Leaf | Group) -> str:
     """The trigger in one line, as Python writes it."""
     match trigger:

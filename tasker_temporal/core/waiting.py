@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Literal
 
+from tasker_temporal.core.answers import due_clocks
 from tasker_temporal.core.ballots import approval_id, terms_of
 from tasker_temporal.core.guards import requestable
 from tasker_temporal.core.intake.legality import legal_requests
-from tasker_temporal.core.machine import OVER, State
+from tasker_temporal.core.joins import answer, may_start
+from tasker_temporal.core.machine import State
 from tasker_temporal.core.outbox import Outbox
 from tasker_temporal.core.report import waits_for
 from tasker_temporal.core.task import HOLD, Step, Task
 from tasker_temporal.core.template import Frozen
+from tasker_temporal.core.triggers import events_of, said
 
 
 class OpenApproval(Frozen):
@@ -35,6 +38,7 @@ class Wait(Frozen):
         "approval",
         "move",
         "event",
+        "time",
         "backoff",
         "handler",
         "dependency",
@@ -55,15 +59,39 @@ class Wait(Frozen):
     task_queue: str | None = None
     """Where the step's handler runs, if not where the task's workflow does."""
     approval: OpenApproval | None = None
+    events: tuple[str, ...] = ()
+    """The events from outside that could end it."""
 
 
-def waiting(task: Task) -> tuple[Wait, ...]:
-    """Everything that an open task waits for, the task's own lines first, then its steps in declared order."""
+def waiting(task: Task, most: int | None = None) -> tuple[Wait, ...]:
+    """Everything that an open task waits for, the task's own lines first, then its steps in declared order.
+
+    Args:
+        most: From so many lines of steps on, those that only wait for other steps are counted, and not told.
+    """
     sinks = [_sink(box) for box in task.outboxes.values() if box.sent_at is not None]
     if not task.is_open:
         return tuple(sinks)
-    lines = [_line(task, step) for step in task.steps.values() if step.state not in OVER]
-    return (*_task_waits(task), *sinks, *lines)
+    lines: list[Wait] = []
+    untold: list[Step] = []
+    for step in task.steps.values():
+        if not step.is_over:
+            if most is not None and len(lines) >= most and _only_depends(step):
+                untold.append(step)
+            else:
+                lines.append(_line(task, step))
+    return (*_task_waits(task), *sinks, *lines, *_folded(untold))
+
+
+def _only_depends(step: Step) -> bool:
+    return step.state is State.PENDING and not step.expects and answer(step) == "not yet"
+
+
+def _folded(steps: Sequence[Step]) -> Iterator[Wait]:
+    if steps:
+        what = f"{len(steps)} more steps, of which each waits for others"
+        since = min(step.since for step in steps if step.since is not None)
+        yield Wait(kind="dependency", step=None, what=what, since=since)
 
 
 def _sink(box: Outbox) -> Wait:
@@ -85,7 +113,8 @@ def _task_waits(task: Task) -> Iterator[Wait]:
         yield _approval(task, None, task.since, legal_requests(task))
     if task.state in task.template.type.states:
         to, could = " or ".join(requestable(task)), legal_requests(task)
-        yield Wait(kind="move", step=None, what=f"somebody to move it to {to}", since=task.since, could=could)
+        what = f"somebody to move it to {to}" if to else "somebody to cancel it: no row of its type may be taken"
+        yield Wait(kind="move", step=None, what=what, since=task.since, could=could)
     if task.is_held:
         until, could = task.timers[HOLD].due, legal_requests(task)
         yield Wait(kind="hold", step=None, what="somebody to step in", since=task.ended_at, until=until, could=could)
@@ -103,18 +132,34 @@ def _line(task: Task, step: Step) -> Wait:
         wait = _failed(task, step, could)
     else:
         wait = _pending(task, step, could)
-    queue = step.template.task_queue
+    queue = step.template.task_queue or task.course.task_queue
     return wait if queue is None else wait.model_copy(update={"task_queue": queue})
 
 
 def _pending(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
-    if (step.viable or not step.waiting) and task.state is not State.IN_PROGRESS:
+    known = answer(step)
+    if known != "not yet" and task.state is not State.IN_PROGRESS:
         kind: Literal["pause", "hold"] = "pause" if task.state is State.PAUSED else "hold"
         return Wait(kind=kind, step=step.name, what="the task to go on", since=task.since, could=could)
-    if step.viable:
+    if known == "yes":
         return _viable(task, step, could)
+    if step.expects:
+        return _expecting(task, step, could)
     what = "these steps to be over: " + ", ".join(waits_for(task, step))
+    if step.told == "not yet" and step.template.trigger is not None:
+        what += f", for {said(step.template.trigger)}"
     return Wait(kind="dependency", step=step.name, what=what, since=step.since, could=could)
+
+
+def _expecting(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
+    """Only the outside, or time, is missing."""
+    trigger = step.template.trigger
+    assert trigger is not None
+    until = min(due_clocks(step).values(), default=None)
+    events = events_of(trigger)
+    kind: Literal["event", "time"] = "event" if events else "time"
+    what = said(trigger)
+    return Wait(kind=kind, step=step.name, what=what, since=step.since, until=until, could=could, events=events)
 
 
 def _viable(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
@@ -123,7 +168,7 @@ def _viable(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
     since = max((at for at in (step.since, *ended) if at is not None), default=None)
     if task.draining:
         return Wait(kind="drain", step=step.name, what="the run to continue as new", since=since, could=could)
-    if not task.may_start:
+    if not task.may_start or (task.is_stopped and not may_start(task, step)):
         failed = ", ".join(name for name, other in task.steps.items() if other.final is not None)
         what = f"nothing new to start, because these failed: {failed}"
         return Wait(kind="failure", step=step.name, what=what, since=since, could=could)
@@ -135,8 +180,16 @@ def _parked(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
     if step.template.approval is not None:
         return _approval(task, step.name, step.started_at, could)
     until = _due(task, f"deadline:{step.name}")
-    what = "something from outside"
-    return Wait(kind="event", step=step.name, what=what, since=step.started_at, until=until, could=could)
+    what = said(step.template.on) if step.template.on is not None else "something from outside"
+    return Wait(
+        kind="event",
+        step=step.name,
+        what=what,
+        since=step.started_at,
+        until=until,
+        could=could,
+        events=events_of(step.template.on),
+    )
 
 
 def _approval(task: Task, step: str | None, since: datetime | None, could: tuple[str, ...]) -> Wait:
@@ -171,12 +224,8 @@ def _running(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
         what, until = f"a worker that has the handler {handler!r}", timer.due
         return Wait(kind="handler", step=step.name, what=what, since=step.missing_since, until=until, could=could)
     what = f"execution {step.execution} of its handler"
-    return Wait(kind="execution", step=step.name, what=what, since=step.since, until=_deadline(task, step), could=could)
-
-
-def _deadline(task: Task, step: Step) -> datetime | None:
-    timer = task.timers.get(f"deadline:{step.name}")
-    return None if timer is None else timer.due
+    deadline = _due(task, f"deadline:{step.name}")
+    return Wait(kind="execution", step=step.name, what=what, since=step.since, until=deadline, could=could)
 
 
 def _failed(task: Task, step: Step, could: tuple[str, ...]) -> Wait:

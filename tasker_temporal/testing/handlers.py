@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import Executor
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
@@ -21,7 +22,7 @@ from tasker_temporal.outcomes import failed, failure_of, succeeded
 from tasker_temporal.retry_after import seconds_of
 from tasker_temporal.testing.memory import AT_ONCE, Ended
 from tasker_temporal.testing.script import Fail, Hang, NoHandler, Ok, Outcomes, duration, outcome_of
-from tasker_temporal.wire import content_of, step_call
+from tasker_temporal.wire import BACKSTOP, activity_id, content_of, step_call
 
 CONVERTER: Final = PydanticPayloadConverter()
 
@@ -57,9 +58,17 @@ class Handlers:
         return end if end.after <= timeout else end._replace(fact=_timed_out(command, timeout), after=timeout)
 
     async def _run_for_real(self, task: Task, command: RunStep) -> Ended:
+        template = task.steps[command.step].template
         environment = ActivityEnvironment()
         environment.payload_converter = CONVERTER
-        first, *values = step_call(task, task.steps[command.step].template, command.attempt, command.execution)
+        environment.info = replace(
+            environment.info,
+            workflow_id=task.id,
+            activity_id=activity_id(command.step, command.execution),
+            start_to_close_timeout=template.timeout + BACKSTOP,
+            heartbeat_timeout=template.heartbeat_timeout,
+        )
+        first, *values = step_call(task, template, command.attempt)
         try:
             result = await environment.run(self._activities[command.step].__call__, first, values)
         except ApplicationError as error:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client, WorkflowQueryRejectedError
 from temporalio.service import RPCError
 
@@ -67,7 +68,7 @@ async def _open(client: Client, door: Door, id: str, run: Described) -> Explanat
     steps = [reason(line, seen) for line in told.lines]
     reasons = [*_of_run(id, run, failure), *_of_workers(run, workers, told), *steps, *deserted(told.lines, steps, seen)]
     return Explanation(
-        task_id=id, template=run.info.type.name, state=_state(told), source=told.source, reasons=ordered(reasons)
+        task_id=id, template=run.info.type.name, state=_state(told, run), source=told.source, reasons=ordered(reasons)
     )
 
 
@@ -88,13 +89,20 @@ async def _told(client: Client, door: Door, id: str, run: Described, workers: Se
     return Told("history", views.waiting(engine), trouble, state)
 
 
-STATES = {("pause", None): "paused", ("hold", None): "error", ("preparation", None): "pending"}
+STATES = {
+    ("pause", None): "paused",
+    ("hold", None): "error",
+    ("approval", None): "pending_approval",
+    ("preparation", None): "pending",
+}
 """The state of a task that waits for such a thing itself; any other is in progress."""
 
 
-def _state(told: Told) -> str:
-    return told.state or next(
-        (STATES[key] for line in told.lines if (key := (line["kind"], line["step"])) in STATES), "in_progress"
+def _state(told: Told, run: Described) -> str:
+    return (
+        told.state
+        or run.state
+        or next((STATES[key] for line in told.lines if (key := (line["kind"], line["step"])) in STATES), "in_progress")
     )
 
 
@@ -120,13 +128,19 @@ async def _timers(client: Client, id: str, run: Described) -> Sequence[Line]:
         if event.event_type == EventType.EVENT_TYPE_TIMER_STARTED:
             lasts = event.timer_started_event_attributes.start_to_fire_timeout.ToTimedelta()
             since = moment(event.event_time)
-            summary = client.data_converter.payload_converter.from_payload(event.user_metadata.summary)
             until = since + lasts if since else None
             times = {"since": since.isoformat() if since else None, "until": until.isoformat() if until else None}
-            found[event.event_id] = {"kind": "timer", "step": None, "what": f"a timer: {summary}", **times}
+            found[event.event_id] = {"kind": "timer", "step": None, "what": await _called(client, event), **times}
         found.pop(event.timer_fired_event_attributes.started_event_id, None)
         found.pop(event.timer_canceled_event_attributes.started_event_id, None)
     return list(found.values())
+
+
+async def _called(client: Client, event: HistoryEvent) -> str:
+    if not event.user_metadata.HasField("summary"):
+        return "a timer"
+    [summary] = await client.data_converter.decode([event.user_metadata.summary])
+    return f"a timer: {summary}"
 
 
 # What the server tells of the run itself.

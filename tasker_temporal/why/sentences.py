@@ -79,20 +79,17 @@ ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """For each kind, the request that is best if it is legal."""
 
-FLAGS: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {("failure", "retry_step"): ("--fresh",)}
-"""What the request says beside: a step that has used up its attempts needs new ones."""
+FLAGS: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
+    ("failure", "retry_step"): ("--fresh",),
+    ("approval", "approve"): ("--actor", "YOU"),
+}
+"""What the request says beside: a step that has used up its attempts needs new ones, and a vote is somebody's."""
 
 
 def _action(line: Line, seen: Seen) -> str | None:
-    kind, step = line["kind"], line["step"]
-    legal = [
-        name for name in ACTIONS.get(kind, ()) if name in line.get("could", ()) and (step is None) == _of_task(name)
-    ]
-    return request(legal[0], seen.task_id, step, *FLAGS.get((kind, legal[0]), ())) if legal else None
-
-
-def _of_task(name: str) -> bool:
-    return name in ("retry", "resume")
+    kind = line["kind"]
+    legal = [name for name in ACTIONS.get(kind, ()) if name in line.get("could", ())]
+    return request(legal[0], seen.task_id, line["step"], *FLAGS.get((kind, legal[0]), ())) if legal else None
 
 
 def _told(line: Line, seen: Seen) -> Reason:
@@ -167,9 +164,19 @@ ACTIVITIES: Final[Mapping[int, Callable[[PendingActivityInfo, Line, Seen], dict[
     A.PENDING_ACTIVITY_STATE_PAUSE_REQUESTED: _paused,
 }
 
+
+def _event(line: Line, seen: Seen) -> Reason:
+    """Anybody may tell of it: Temporal's own command can, by a signal of its name."""
+    told = _plain(line, seen, "waits for an event from outside:" if line.get("events") else "waits for")
+    words = ("temporal", "workflow", "signal", "--workflow-id", seen.task_id, "--name")
+    ways = [command(*words, name, "--input", "JSON") for name in line.get("events", ())]
+    return told.model_copy(update={"action": ways[0] if ways else None})
+
+
 SENTENCES: Final[Mapping[str, Callable[[Line, Seen], Reason]]] = {
     "execution": _execution,
     "handler": _handler,
+    "event": _event,
     "drain": lambda line, seen: _plain(line, seen) if line["step"] else _told(line, seen),
     "cancellation": _told,
 }

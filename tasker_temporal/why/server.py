@@ -18,6 +18,9 @@ from temporalio.api.workflowservice.v1 import (
     GetWorkflowExecutionHistoryReverseRequest,
 )
 from temporalio.client import Client
+from temporalio.converter import decode_typed_search_attributes
+
+from tasker_temporal.attributes import STATE
 
 S = WorkflowExecutionStatus
 
@@ -55,6 +58,11 @@ class Described:
         return self.info.task_queue
 
     @property
+    def state(self) -> str | None:
+        """The task's state, if its search attributes tell one."""
+        return decode_typed_search_attributes(self.info.search_attributes).get(STATE)
+
+    @property
     def begins_at(self) -> datetime | None:
         """When it begins, if it was started with a delay that is not over."""
         at = moment(self.info.execution_time)
@@ -76,6 +84,8 @@ class Described:
         """What runs or is about to, by step: the last execution of each."""
         found: dict[str, PendingActivityInfo] = {}
         for one in self.raw.pending_activities:
+            if one.activity_type.name.startswith("tasker."):
+                continue
             step, _, execution = one.activity_id.rpartition(":")
             known = found.get(step)
             if known is None or _number(execution) > _number(known.activity_id.rpartition(":")[2]):

@@ -2,7 +2,7 @@
 
 from tasker_temporal.yaml.declaring import Makes, declare_yaml
 from tasker_temporal.yaml.reading import read_template
-from tasker_temporal.yaml.registry import Handlers
+from tasker_temporal.yaml.registry import Handler, Handlers
 from tasker_temporal.yaml.writing import write_template
 
-__all__ = ["Handlers", "Makes", "declare_yaml", "read_template", "write_template"]
+__all__ = ["Handler", "Handlers", "Makes", "declare_yaml", "read_template", "write_template"]

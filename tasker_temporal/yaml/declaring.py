@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from tasker_temporal.core.approval import Approval
 from tasker_temporal.core.template import Argument, StepTemplate, Template
-from tasker_temporal.core.triggers import Received, leaves
+from tasker_temporal.core.triggers import EventTemplate, Received, leaves
 from tasker_temporal.errors import TemplateError
 from tasker_temporal.expression import On
 from tasker_temporal.signature import (
@@ -22,6 +23,7 @@ from tasker_temporal.signature import (
     read,
     type_name,
 )
+from tasker_temporal.yaml.nodes import Place
 from tasker_temporal.yaml.reading import Document, read_document, tell_mistake
 from tasker_temporal.yaml.registry import Handler, Handlers, Registry
 from tasker_temporal.yaml.source import meant
@@ -37,7 +39,7 @@ class Makes:
     template: Callable[..., Any]
     """Of a name, a context's type and options makes a task template."""
     step: Mapping[str, Callable[..., Any]]
-    """By what it awaits: of template, name, function, options and names makes a declared step."""
+    """By what it awaits: of template, name, handler and the type of its result makes a declared step."""
 
 
 def declare_yaml(path_or_text: str | os.PathLike[str], handlers: Handlers, context: Any, makes: Makes) -> Any:
@@ -64,11 +66,17 @@ class _Declaring:
 
     def declare(self, context: Any) -> Any:
         template, sound = self._template, not self._document.source.problems
-        found = context if context is not None else self._type(template.context, ("context",), "the context")
-        made = self._makes.template(template.name, context=found, **_options(template))
+        found = (
+            context
+            if context is not None
+            else self._type(template.context, self._document.place(("context",)), "the context")
+        )
+        notify = self._notifier("", template.approval)
+        made = self._makes.template(template.name, context=found, notify=notify, **_options(template))
+        made.custom_events += self._registry.custom_events
         events = {
-            event.name: made.event(event.name, self._type(event.model, ("events", number, "model"), "the event"))
-            for number, event in enumerate(template.events)
+            event.name: made.event(event.name, self._type(event.model, place, f"the event {event.name!r}"))
+            for event, place in self._event_places()
         }
         steps = {step.name: self._step(made, step) for step in template.steps}
         for step in template.steps:
@@ -80,11 +88,15 @@ class _Declaring:
 
     # What the file names.
 
-    def _type(self, name: str, loc: tuple[str | int, ...], what: str) -> Any:
+    def _event_places(self) -> Iterator[tuple[EventTemplate, Place]]:
+        for number, event in enumerate(self._template.events):
+            yield event, self._document.place(("events", number, "model"))
+
+    def _type(self, name: str, place: Place, what: str) -> Any:
         if name in self._registry.types:
             return self._registry.types[name]
         expected = f"expected the name of a registered type, or of one in a handler's signature{self._known(name)}"
-        self._tell("TT-Y033", self._document.place(loc), f"{what} is of a type {name!r} that nobody knows: {expected}")
+        self._tell("TT-Y033", place, f"{what} is of a type {name!r} that nobody knows: {expected}")
         return Any
 
     def _known(self, name: str) -> str:
@@ -107,9 +119,31 @@ class _Declaring:
 
     def _step(self, made: Any, step: StepTemplate) -> Any:
         handler = self._handler(step) if step.runs else self._no_handler(step)
-        declared = self._makes.step[step.awaits](made, step.name, handler.function, _options(step), handler.names)
+        result: Any = Any
+        if step.awaits == "approval":
+            handler = replace(handler, function=self._notifier(step.name, step.approval))
+            result = None if "result" not in step.model_fields_set else self._form(step)
+        declared = self._makes.step[step.awaits](made, step.name, handler, result)
+        declared.options = _options(step)
         made.declared.append(declared)
         return declared
+
+    def _form(self, step: StepTemplate) -> Any:
+        place = self._document.key(step.name, "result")
+        return self._type(step.result, place, f"the form of step {step.name!r}")
+
+    def _notifier(self, step: str, approval: Approval | None) -> Any:
+        """Who is told of an approval; nobody if the file names nobody."""
+        if approval is None or not approval.notify:
+            return None
+        name = self._document.notifiers.get(step)
+        found = self._registry.handlers.get(name or "")
+        if found is None:
+            known = sorted(self._registry.handlers)
+            hint = meant(name or "", known) or f": expected one of {', '.join(known)}"
+            place = self._document.approval_key(step, "notify")
+            self._tell("TT-Y030", place, f"the approval's notify is {name!r}, and no such function is registered{hint}")
+        return None if found is None else found.function
 
     def _no_handler(self, step: StepTemplate) -> Handler:
         if step.name in self._document.handlers:

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from tasker_temporal.core.approval import Approval
 from tasker_temporal.core.soundness import unsound
 from tasker_temporal.core.template import Argument, StepTemplate, Template, mistakes
 from tasker_temporal.durations import parse_duration
@@ -39,14 +40,17 @@ class Document:
         source: The file, and all problems that were found.
         plain: What the template's model validates.
         handlers: The names of the handlers that differ from their steps' own.
+        notifiers: The names of those who are told of approvals, by step; under "" that of the task's own.
     """
 
     def __init__(self, source: Source) -> None:
         self.source = source
         self.handlers: dict[str, str] = {}
+        self.notifiers: dict[str, str] = {}
         self._places: dict[Loc, Place] = {(): Place()}
         self._roots: dict[str, Node] = {}
         self._refused: set[Loc] = set()
+        self._step_names: list[str] = []
         self.plain: dict[str, Any] = {}
         self._root: Node | None = None
 
@@ -76,6 +80,13 @@ class Document:
             return node.keys[word]
         return self._places.get(("step", step), Place())
 
+    def approval_key(self, step: str, word: str) -> Place:
+        """Where a key of an approval stands: of a step's, or with no step of the task's own."""
+        root = self._roots.get(step) if step else self._root
+        approval = root.items.get("approval") if isinstance(root, Mapping) else None
+        known = approval.keys.get(word) if isinstance(approval, Mapping) else None
+        return known or self.key(step, "approval")
+
     def find(self, step: str, text: str) -> Place | None:
         """Where the text stands as a value, or as a key, in the step's mapping."""
         return next(_places_of(self._roots[step], text), None) if step in self._roots else None
@@ -101,7 +112,7 @@ class Document:
     def _read(self, node: Node, hint: Any, loc: Loc, what: str) -> Any:
         self._places[loc] = node.place
         bare = shape.bare(hint)
-        if isinstance(node, Scalar) and node.value is None and bare is not hint:
+        if isinstance(node, Scalar) and node.value is None and shape.accepts_none(hint):
             return None
         if (model := shape.model_of(bare)) is not None:
             return self._model(node, model, loc, what)
@@ -125,9 +136,11 @@ class Document:
             if known is not None:
                 return known
         if not isinstance(node, Mapping):
-            return self._refuse("TT-Y011", node.place, f"{what} is {_said(node)}: expected a mapping of its keys")
+            return self._refuse("TT-Y011", node.place, f"{what} is {_said(node)}: {_expected(model, node)}")
         if model is Argument:
             node = _unmarked(node)
+        if model is Approval:
+            node = self._notified(node, loc)
         found: dict[str, Any] = {}
         for word, value in node.items.items():
             field = self._field(model, word, node.keys[word], what, name)
@@ -180,6 +193,7 @@ class Document:
     def _step(self, name: str, place: Place, node: Node) -> Node:
         """Take out what is not part of the template."""
         self._roots[name], self._places["step", name] = node, place
+        self._step_names.append(name)
         if not isinstance(node, Mapping) or shape.HANDLER not in node.items:
             return node
         left = {word: value for word, value in node.items.items() if word != shape.HANDLER}
@@ -187,6 +201,15 @@ class Document:
         if handler is not NOT_GIVEN:
             self.handlers[name] = handler
         return Mapping(node.place, left, node.keys, node.size)
+
+    def _notified(self, node: Mapping, loc: Loc) -> Mapping:
+        """Take out who is told of the approval: the template keeps only that somebody is."""
+        said = node.items.get(shape.NOTIFY)
+        if not isinstance(said, Scalar) or not isinstance(said.value, str):
+            return node
+        step = self._step_names[loc[1]] if loc[0] == "steps" and isinstance(loc[1], int) else ""
+        self.notifiers[step] = said.value
+        return Mapping(node.place, {**node.items, shape.NOTIFY: Scalar(said.place, True, "true")}, node.keys, node.size)
 
     def _items(self, node: Node, item: Any, loc: Loc, what: str) -> Any:
         """A single value is a list of one."""
@@ -237,6 +260,14 @@ def _kind(hint: Any) -> tuple[str, Callable[[Any], bool]] | None:
     if get_origin(hint) is dict or hint is dict:
         return "a mapping", lambda value: isinstance(value, dict)
     return KINDS.get(hint)
+
+
+def _expected(model: type[BaseModel], node: Node) -> str:
+    known = shape.short_names(model)
+    if not known:
+        return "expected a mapping of its keys"
+    guess = meant(str(node.value), known) if isinstance(node, Scalar) else ""
+    return f"expected {', '.join(known)}, or a mapping of its keys{guess}"
 
 
 def _said(node: Node) -> str:
@@ -370,9 +401,15 @@ PHRASES: Final[tuple[tuple[str, str], ...]] = (
     ("no step of this template", "TT-Y020"),
     ("which is not declared", "TT-Y022"),
     ("has no branch", "TT-Y023"),
+    (": its condition ", "TT-Y024"),
+    (": its match ", "TT-Y024"),
     (" expects ", "TT-Y032"),
 )
 """What a mistake in the template as data is about, by what is said of it."""
+
+
+KEYS: Final = {"TT-Y024": "when"}
+"""Where such a mistake probably stands, if nothing that it quotes does."""
 
 
 def tell_mistake(document: Document, mistake: str, code: str = "TT-Y021") -> None:
@@ -387,4 +424,4 @@ def tell_mistake(document: Document, mistake: str, code: str = "TT-Y021") -> Non
     found = [(text, place) for text in quoted[1:] if (place := document.find(quoted[0], text)) is not None]
     text, place = next((it for it in found if it[0] not in steps), found[0] if found else ("", None))
     guess = meant(text, known) if text not in known else ""
-    document.source.tell(code, place or document.key(quoted[0]), mistake + guess)
+    document.source.tell(code, place or document.key(quoted[0], KEYS.get(code, "")), mistake + guess)

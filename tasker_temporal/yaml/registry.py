@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Final
 
+from tasker_temporal.custom_events import CustomEvent
 from tasker_temporal.signature import Signature, read, type_name
 
 Handlers = Mapping[str, Any] | ModuleType | object
 """Names and functions: a mapping, a module (what it defines itself), or an object (its public attributes).
 
-Types may stand beside them, so that the file can name the context's and the events'.
+Types may stand beside them, so that the file can name the context's and the events', and the template's custom events.
 """
 
 PLAIN: Final[Mapping[str, Any]] = {
@@ -25,7 +26,7 @@ class Handler:
     """A registered function. `names` are those that its annotations may use beside its module's own."""
 
     name: str
-    function: Callable[..., Any]
+    function: Callable[..., Any] | None
     names: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -35,14 +36,18 @@ class Registry:
     def __init__(self, handlers: Handlers) -> None:
         self.handlers: dict[str, Handler] = {}
         self.types: dict[str, Any] = dict(PLAIN)
+        self.custom_events: list[CustomEvent[Any]] = []
         for name, value in _public(handlers):
             if isinstance(value, type):
                 self.types[name] = value
+            elif isinstance(value, CustomEvent):
+                self.custom_events.append(value)
             elif callable(value):
                 function = getattr(value, "function", value) if _is_declared(value) else value
                 self.handlers[name] = Handler(name, function, getattr(value, "_names", {}))
-        for handler in list(self.handlers.values()):
-            self._learn(read(handler.function, handler.names))
+        for handler in self.handlers.values():
+            if handler.function is not None:
+                self._learn(read(handler.function, handler.names))
 
     def _learn(self, signature: Signature) -> None:
         """A type that some handler's signature has can be named as people read it there."""
@@ -74,4 +79,6 @@ def _of_module(module: ModuleType) -> Iterator[tuple[str, Any]]:
 
 
 def _is_own(module: ModuleType, name: str, value: Any) -> bool:
+    if isinstance(value, CustomEvent):
+        return True
     return not name.startswith("_") and getattr(value, "__module__", None) == module.__name__

@@ -12,6 +12,8 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
+from tasker_temporal.core.approval import Approval
+from tasker_temporal.core.task_types import TaskType
 from tasker_temporal.core.template import NAME_LIMIT, STEP_NAME, Argument, StepTemplate, Template
 from tasker_temporal.durations import ISO, SIMPLE, duration_text
 from tasker_temporal.yaml import shape
@@ -47,8 +49,14 @@ def _models(model: type[BaseModel]) -> Iterator[type[BaseModel]]:
     yield from found
 
 
+def _by_names() -> set[type[BaseModel]]:
+    """The models whose name is the key that they stand under."""
+    hints = (field.annotation for model in _models(Template) for field in model.model_fields.values())
+    return {model for hint in hints if (model := shape.named(shape.bare(hint))) is not None}
+
+
 def _model(model: type[BaseModel], raw: Mapping[str, Any]) -> dict[str, Any]:
-    is_named = model is not Template and "name" in raw.get("required", ())
+    is_named = model in _by_names()
     said = field_docs(model)
     properties = {
         word: _property(model, field, raw["properties"][field], said.get(field, ""))
@@ -78,11 +86,13 @@ def _of(hint: Any, raw: Mapping[str, Any]) -> dict[str, Any]:
     bare = shape.bare(hint)
     plain = {key: value for key, value in raw.items() if key not in ("title", "default")}
     if bare is timedelta:
-        return {"$ref": f"#/$defs/{DURATION}"}
+        duration = {"$ref": f"#/$defs/{DURATION}"}
+        return {"anyOf": [duration, {"type": "null"}]} if shape.accepts_none(hint) else duration
     if (named := shape.named(bare)) is not None:
         return _by_name(named)
     if shape.models_of(bare):
-        return {"anyOf": [{"$ref": f"#/$defs/{model.__name__}"} for model in shape.models_of(bare)]}
+        kinds = [{"$ref": f"#/$defs/{model.__name__}"} for model in shape.models_of(bare)]
+        return {"anyOf": [*kinds, *([{"type": "null"}] if shape.accepts_none(hint) else [])]}
     if shape.item_of(bare) is not None:
         item = _of(shape.item_of(bare), plain["items"])
         return {"anyOf": [{**plain, "items": item}, item]}
@@ -115,7 +125,18 @@ MARKERS: Final = {
     "event_of": "The event whose payload it takes.",
 }
 
-EXTRAS: Final = {StepTemplate: _step, Argument: _argument}
+
+def _approval(made: dict[str, Any]) -> dict[str, Any]:
+    said = "The name of the registered function that is told when it is opened, escalated and decided."
+    notify = {"description": said, "anyOf": [{"type": "string"}, {"type": "boolean"}]}
+    return made | {"properties": {**made["properties"], shape.NOTIFY: notify}}
+
+
+def _task_type(made: dict[str, Any]) -> dict[str, Any]:
+    return {"anyOf": [{"enum": list(shape.short_names(TaskType))}, made]}
+
+
+EXTRAS: Final = {StepTemplate: _step, Argument: _argument, Approval: _approval, TaskType: _task_type}
 """What the file has beside the model."""
 
 

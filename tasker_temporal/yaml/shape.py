@@ -14,6 +14,7 @@ from typing import Annotated, Any, Final, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
+from tasker_temporal.core.task_types import TYPES, TaskType
 from tasker_temporal.core.template import Argument, StepTemplate
 
 WORDS: Final[Mapping[type[BaseModel], Mapping[str, str]]] = {StepTemplate: {"arguments": "takes"}}
@@ -24,6 +25,9 @@ HANDLER: Final = "handler"
 
 CONTEXT: Final = "context"
 """What a parameter takes that takes no step's result."""
+
+NOTIFY: Final = "notify"
+"""The key of an approval that names a registered function; the template keeps only that there is one."""
 
 MARKERS: Final[Mapping[str, Mapping[str, str]]] = {
     "result_of": {"field": "step"},
@@ -52,6 +56,10 @@ def bare(hint: Any) -> Any:
         return hint
     left = [part for part in get_args(hint) if part is not type(None)]
     return bare(left[0]) if len(left) == 1 else hint
+
+
+def accepts_none(hint: Any) -> bool:
+    return get_origin(hint) in (Union, types.UnionType) and type(None) in get_args(hint)
 
 
 def model_of(hint: Any) -> type[BaseModel] | None:
@@ -87,18 +95,27 @@ def tells(model: type[BaseModel]) -> str:
 
 def long_form(model: type[BaseModel], short: str) -> dict[str, Any] | None:
     """What a single text stands for in the place of the model's mapping."""
-    if model is not Argument:
-        return None
-    return {} if short == CONTEXT else {"step": short}
+    if model is Argument:
+        return {} if short == CONTEXT else {"step": short}
+    if model is TaskType and short in TYPES:
+        return TYPES[short].model_dump(mode="json", exclude_defaults=True)
+    return None
 
 
-def short_form(model: type[BaseModel], plain: Mapping[str, Any]) -> Any:
-    """The model's mapping in the fewest words."""
-    if model is not Argument:
-        return dict(plain)
-    if not plain or (set(plain) == {"step"} and plain["step"] != CONTEXT):
-        return plain.get("step", CONTEXT)
-    return _marked(plain)
+def short_names(model: type[BaseModel]) -> tuple[str, ...]:
+    """The texts that stand for something in the place of the model's mapping."""
+    return tuple(TYPES) if model is TaskType else ()
+
+
+def short_form(model: BaseModel, told: Mapping[str, Any]) -> Any:
+    """The inverse of `long_form`: the model's mapping, `told`, in the fewest words."""
+    if isinstance(model, TaskType) and TYPES.get(model.name) == model:
+        return model.name
+    if not isinstance(model, Argument):
+        return dict(told)
+    if not told or (set(told) == {"step"} and told["step"] != CONTEXT):
+        return told.get("step", CONTEXT)
+    return _marked(told)
 
 
 def _marked(plain: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,13 +23,19 @@ ONE_LINE = 80
 """So many characters of a list stand on one line."""
 
 
-def write_template(template: Template, handlers: Mapping[str, str] | None = None) -> str:
+NO_NAMES: Mapping[str, str] = {}
+
+
+def write_template(
+    template: Template, handlers: Mapping[str, str] = NO_NAMES, notifiers: Mapping[str, str] = NO_NAMES
+) -> str:
     """The template as YAML. `read_template` gives a template of the same digest.
 
     Args:
         handlers: The names of the handlers that differ from their steps' own.
+        notifiers: The names of those who are told of approvals, by step; under "" that of the task's own.
     """
-    plain = plain_of(template, handlers or {})
+    plain = plain_of(template, handlers, notifiers)
     writer = YAML(typ="rt", pure=True)
     writer.width, writer.default_flow_style, writer.allow_unicode = WIDTH, False, True
     writer.indent(mapping=2, sequence=4, offset=2)
@@ -38,11 +44,13 @@ def write_template(template: Template, handlers: Mapping[str, str] | None = None
     return out.getvalue()
 
 
-def plain_of(template: Template, handlers: Mapping[str, str]) -> dict[str, Any]:
+def plain_of(template: Template, handlers: Mapping[str, str], notifiers: Mapping[str, str]) -> dict[str, Any]:
     """The template in the shape of YAML."""
     plain: dict[str, Any] = _model(template)
     for step, name in handlers.items():
         plain["steps"][step] = {shape.HANDLER: name, **plain["steps"][step]}
+    for step, name in notifiers.items():
+        (plain["steps"][step] if step else plain)["approval"][shape.NOTIFY] = name
     return plain
 
 
@@ -56,7 +64,7 @@ def _model(model: BaseModel, *, without: str = "") -> Any:
     }
     if "steps" in told:
         told["steps"] = told.pop("steps")
-    return shape.short_form(kind, told)
+    return shape.short_form(model, told)
 
 
 def _value(value: Any) -> Any:

@@ -9,8 +9,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from tasker_temporal.core.approval import Approval
+from tasker_temporal.core.ballots import terms_of
 from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.events import Event, Payload
+from tasker_temporal.core.guards import requestable
 from tasker_temporal.core.joins import is_doomed
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import (
@@ -34,7 +36,7 @@ from tasker_temporal.core.messages import (
     Timer,
     TimerFired,
 )
-from tasker_temporal.core.requests import Ask, CancelTask, ResumeTask, SkipStep
+from tasker_temporal.core.requests import Approve, Ask, CancelTask, MoveTask, ResumeTask, SkipStep
 from tasker_temporal.core.rows import TASK, Row, entity_of, genesis, salted
 from tasker_temporal.core.snapshot import restore, snapshot
 from tasker_temporal.core.subscribers import SUBSCRIPTIONS, Subscriptions
@@ -225,17 +227,30 @@ class Drive:
         return commands
 
     def finish(self) -> None:
-        """Let everything succeed that runs, and every timer fire when nothing runs, until the task is over.
+        """Let everything succeed that runs, people approve, and every timer fire, until the task is over.
 
         A paused task is resumed first.
         """
         if self.task.state is State.PAUSED and self.task.cancelling is None:
             self.ask(ResumeTask)
-        while self.closed is None and (self.running or self.timers):
+        while self.closed is None and (self.running or self.timers or self.task.ballots or requestable(self.task)):
             if self.running:
                 self.succeed(next(iter(self.running)))
+            elif self.task.ballots:
+                self._approve(min(self.task.ballots))
+            elif places := requestable(self.task):
+                self.ask(MoveTask, to=places[0])
             else:
                 self.fire(min(self.timers.values(), key=lambda timer: (timer.due, timer.id)))
+
+    def _approve(self, id: str) -> None:
+        """The next of those who may vote and did not does."""
+        ballot = self.task.ballots[id]
+        terms = terms_of(self.task, ballot.step)
+        assert terms is not None
+        voted = [vote.actor for vote in ballot.votes]
+        (voter, *_) = (name for name in terms.approvers if name not in voted)
+        self.ask(Approve, actor=voter, step=ballot.step)
 
     def continued(self) -> Drive:
         """The next run of the task, by way of a snapshot in JSON; what runs keeps running."""

@@ -21,6 +21,7 @@ from tasker_temporal.core.requests import (
     RetryFrom,
     RetryStep,
     RetryTask,
+    SendEvent,
     SkipStep,
     Withdraw,
 )
@@ -40,20 +41,21 @@ class Scene:
 
     template: Template
     play: Play
+    context: bytes = b"{}"
 
     def driven(self, subscriptions: Subscriptions = SUBSCRIPTIONS) -> Drive:
         """The scene, played to its end."""
-        drive = Drive(self.template, subscriptions=subscriptions)
+        drive = Drive(self.template, context=self.context, subscriptions=subscriptions)
         self.play(drive)
         return drive
 
     def seen(self, subscriptions: Subscriptions = SUBSCRIPTIONS) -> Any:
         """All that can be seen of the scene from outside: rows, commands, and whether it could be played at all."""
-        drive = Drive(self.template, subscriptions=subscriptions)
+        drive = Drive(self.template, context=self.context, subscriptions=subscriptions)
         try:
             self.play(drive)
             broken = None
-        except (KeyError, RequestRefused) as error:
+        except (KeyError, ValueError, RequestRefused) as error:
             broken = repr(error)
         return [(run.rows, run.replies) for run in drive.runs], broken
 
@@ -61,11 +63,11 @@ class Scene:
 SCENES: dict[str, Scene] = {}
 
 
-def scene(*steps: StepTemplate, **options: Any) -> Callable[[Play], Play]:
+def scene(*steps: StepTemplate, context: bytes = b"{}", **options: Any) -> Callable[[Play], Play]:
     """Make the function the scene of a task of these steps."""
 
     def register(play: Play) -> Play:
-        SCENES[play.__name__] = Scene(template(*steps, **options), play)
+        SCENES[play.__name__] = Scene(template(*steps, **options), play, context)
         return play
 
     return register
@@ -368,6 +370,82 @@ def reopened(drive: Drive) -> None:
     later = drive.reopened()
     later.ask(RetryTask)
     later.finish()
+
+
+@scene(
+    step("a", retry=ONCE),
+    step("b", on={"failed": "a"}),
+    step("c", after=["a"]),
+    step("d", after=["a", "b"]),
+)
+def failure_handled(drive: Drive) -> None:
+    drive.start()
+    drive.fail("a")
+    drive.finish()
+
+
+@scene(
+    step("a", when="context.total > 10"),
+    step("b", when="context.total > 20"),
+    step("c", when="context.unknown"),
+    step("d", on={"failed": "c"}, when="failure.c.type == 'ConditionError'"),
+    context=b'{"total": 15}',
+)
+def conditions_judged(drive: Drive) -> None:
+    drive.start()
+    drive.finish()
+
+
+@scene(step("a"), step("b", on={"all_of": [{"completed": "a"}, {"elapsed": 60}]}), step("c", after=["b"]))
+def time_elapsed(drive: Drive) -> None:
+    drive.start()
+    drive.succeed("a")
+    drive.finish()
+
+
+PAID = {"received": "paid", "match": "event.order == context.order"}
+
+
+@scene(
+    step("a"),
+    step("early", awaits="event", on=PAID, after=["a"]),
+    step("late", awaits="event", on=PAID),
+    step("b", on={"any_of": [PAID, {"elapsed": 60}]}),
+    step("c", after=["late"]),
+    context=b'{"order": 7}',
+    events=[{"name": "paid"}],
+)
+def event_received(drive: Drive) -> None:
+    drive.start()
+    drive.ask(SendEvent, name="paid", payload={"order": 8})
+    drive.ask(SendEvent, name="paid", payload={"order": 7}, id="p-1")
+    drive.finish()
+
+
+@scene(step("a", on={"received": "paid"}), events=[{"name": "paid"}])
+def event_starts_a_step(drive: Drive) -> None:
+    drive.start()
+    drive.ask(SendEvent, name="paid")
+    drive.finish()
+
+
+@scene(
+    step("a", awaits="event", on=PAID, deadline=seconds(9), on_deadline="skip"), step("b"), events=[{"name": "paid"}]
+)
+def event_did_not_come(drive: Drive) -> None:
+    drive.start()
+    drive.finish()
+
+
+@scene(
+    step("a"),
+    step("b"),
+    context=b'{"total": 15}',
+    routes=[{"when": "context.size > 10"}, {"when": "context.total > 10", "mode": "sequential_only", "name": "large"}],
+)
+def routed(drive: Drive) -> None:
+    drive.start()
+    drive.finish()
 
 
 @scene(approval("review", "ann", "bob", "cid", quorum=2), step("pay", "review"))

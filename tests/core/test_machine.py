@@ -119,7 +119,7 @@ def test_what_nobody_asked_for_is_signed_by_the_library() -> None:
 
 
 def test_targets_are_the_states_that_can_follow() -> None:
-    assert targets(STEP_TABLE, State.IN_PROGRESS) == (State.COMPLETE, State.ERROR, State.CANCELLED)
+    assert targets(STEP_TABLE, State.IN_PROGRESS) == (State.COMPLETE, State.ERROR, State.CANCELLED, State.SKIPPED)
     assert targets(TASK_TABLE, None) == (State.PENDING,)
     assert targets(TASK_TABLE, State.COMPLETE) == ()
 

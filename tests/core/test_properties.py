@@ -10,17 +10,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tasker_temporal.core.approval import Approval
+from tasker_temporal.core.ballots import approval_id, terms_of, votes_so_far
 from tasker_temporal.core.intake.legality import legal_requests
 from tasker_temporal.core.joins import answer
-from tasker_temporal.core.machine import DONE, OVER, STEP_TABLE, TASK_TABLE, State
+from tasker_temporal.core.machine import DONE, OVER, STEP_TABLE, State
 from tasker_temporal.core.messages import DROPPED, Content, Refused, RunStep, StepSucceeded
 from tasker_temporal.core.report import completion_percentage, report
 from tasker_temporal.core.requests import (
+    Approve,
     Ask,
     CancelTask,
     ChangeStep,
     CompleteStep,
+    MoveTask,
     PauseTask,
+    Reject,
     ResolveStep,
     ResolveTask,
     ResumeTask,
@@ -29,14 +34,19 @@ from tasker_temporal.core.requests import (
     RetryTask,
     SkipStep,
     StepAsk,
+    VoteAsk,
+    Withdraw,
 )
 from tasker_temporal.core.rows import TASK, verify
 from tasker_temporal.core.task import Task
+from tasker_temporal.core.task_types import BATCH, CRITICAL, DEFAULT
 from tasker_temporal.core.template import Argument, Limits, Retry, StepTemplate, Template
 from tasker_temporal.core.waiting import waiting
 from tasker_temporal.errors import RequestRefused
 from tests.core.driving import (
+    AUDITED,
     Drive,
+    approval,
     chain_start,
     dump,
     essence,
@@ -53,12 +63,46 @@ LINKS = [None, None, "after", "required", "optional"]
 
 
 @st.composite
+def terms(draw: st.DrawFn, has_deadline: bool) -> dict[str, Any]:
+    """Those of an approval of two people."""
+    then = draw(st.sampled_from(["reject", "approve", "escalate"])) if has_deadline else "reject"
+    return {
+        "approvers": ("ann", "bob"),
+        "quorum": draw(st.integers(1, 2)),
+        "on_deadline": then,
+        "escalate_to": ("boss",) if then == "escalate" else (),
+        "notify": draw(st.booleans()),
+        **({"form": "None"} if then == "approve" else {}),
+    }
+
+
+@st.composite
+def kinds(draw: st.DrawFn) -> dict[str, Any]:
+    """A type of tasks, and the approval that goes with it."""
+    kind = draw(st.sampled_from([DEFAULT, DEFAULT, BATCH, AUDITED, CRITICAL]))
+    if not kind.is_approved:
+        return {"type": kind}
+    deadline = draw(st.sampled_from([None, seconds(3)]))
+    asked = {key: value for key, value in draw(terms(deadline is not None)).items() if key != "form"}
+    return {"type": kind, "approval": Approval(deadline=deadline, **asked)}
+
+
+def _asked(name: str, after: Sequence[str], deadline: Any, said: dict[str, Any]) -> StepTemplate:
+    form = said.pop("form", "Form")
+    return approval(name, *said.pop("approvers"), after=after, form=form, deadline=deadline, **said)
+
+
+@st.composite
 def steps(draw: st.DrawFn, index: int) -> StepTemplate:
     links = [(f"s{other}", draw(st.sampled_from(LINKS))) for other in range(index)]
     arguments = [
         Argument(name=name, step=name, optional=link == "optional") for name, link in links if link in LINKS[3:]
     ]
     context = [Argument(name="context")] if draw(st.booleans()) else []
+    if draw(st.integers(0, 4)) == 0:
+        after = tuple(name for name, link in links if link is not None)
+        deadline = draw(st.sampled_from([None, seconds(3)]))
+        return _asked(f"s{index}", after, deadline, draw(terms(deadline is not None)))
     return StepTemplate(
         name=f"s{index}",
         arguments=(*context, *arguments),
@@ -76,6 +120,7 @@ def flows(draw: st.DrawFn) -> Template:
         on_failure=draw(st.sampled_from(["continue", "stop"])),
         on_error=draw(st.sampled_from(["fail", "hold"])),
         handler_grace=seconds(draw(st.sampled_from([0, 2, 600]))),
+        **draw(kinds()),
         limits=Limits(
             in_flight=draw(st.sampled_from([1, 2, 64])), bytes_in_flight=draw(st.sampled_from([30, 120, 2_000_000]))
         ),
@@ -140,7 +185,13 @@ def requests(drive: Drive) -> list[Ask]:
     of_steps = [
         kind(step=name, actor="ann", reason="r", **more) for name in drive.task.steps for kind, more in OF_STEPS
     ]
-    return [*of_task, *of_steps]
+    votes = [
+        kind(step=step, actor=actor, reason="r")
+        for step in (None, *drive.task.steps)
+        for actor in ("ann", "bob", "boss")
+        for kind in (Approve, Reject, Withdraw)
+    ]
+    return [*of_task, *of_steps, *votes, MoveTask(to="complete", actor="ann", reason="r")]
 
 
 OF_STEPS: list[tuple[type[StepAsk], dict[str, Any]]] = [
@@ -172,6 +223,15 @@ def allowed(task: Task, request: Ask) -> bool:
     if isinstance(request, ResolveStep):
         takers = [step for step in task.steps.values() if request.step in step.template.required]
         return all(step.state in OVER for step in takers)
+    if isinstance(request, VoteAsk):
+        id = approval_id(task, request.step)
+        voted = request.actor in [vote.actor for vote in votes_so_far(task, id)]
+        if isinstance(request, Withdraw):
+            return voted
+        escalated = id in task.ballots and task.ballots[id].escalated
+        return not voted and (request.actor != "boss" or (escalated and may_escalate(task, request.step)))
+    if isinstance(request, MoveTask):
+        return task.state == "under_audit"
     if isinstance(request, ChangeStep):
         return task.template.step(request.step).retryable
     if isinstance(request, RetryFrom):
@@ -186,12 +246,38 @@ def allowed(task: Task, request: Ask) -> bool:
     return True
 
 
+def may_escalate(task: Task, step: str | None) -> bool:
+    found = terms_of(task, step)
+    return found is not None and found.escalate_to == ("boss",)
+
+
+@MODEST
+@given(flows(), choices)
+def test_each_approval_is_decided_at_most_once_and_by_as_many_as_needed(flow: Template, chosen: Sequence[int]) -> None:
+    for drive in Wanderer(flow).wander(chosen):
+        rows = [row for run in drive.runs for row in run.rows if row.event == "approval.decided"]
+        ids = [row.metadata["approval"] for row in rows]
+        assert len(ids) == len(set(ids))
+        for row in rows:
+            found = terms_of(drive.task, row.step)
+            assert found is not None
+            votes = len(row.metadata["votes"])
+            assert votes == {"overdue": 0, "rejected": 1}.get(row.metadata["decision"], votes)
+            assert row.metadata["decision"] != "approved" or votes in (0, found.quorum)
+        going = [step for step in drive.task.steps.values() if step.state is State.IN_PROGRESS]
+        parked: set[str | None] = {step.name for step in going if not step.template.runs}
+        of_task = {None} if drive.task.state is State.PENDING_APPROVAL else set()
+        assert {ballot.step for ballot in drive.task.ballots.values()} == parked | of_task
+
+
 @MODEST
 @given(flows(), choices)
 def test_the_sums_are_those_of_the_steps(flow: Template, chosen: Sequence[int]) -> None:
     for drive in Wanderer(flow).wander(chosen):
         task, found = drive.task, list(drive.task.steps.values())
-        running = [step for step in found if step.state is State.IN_PROGRESS]
+        going = [step for step in found if step.state is State.IN_PROGRESS]
+        running = [step for step in going if step.template.runs]
+        assert task.parked == len(going) - len(running)
         failed = [step for step in found if step.state is State.ERROR]
         assert task.counts == {state: sum(step.state is state for step in found) for state in State}
         assert (task.in_flight, task.bytes_in_flight) == (len(running), sum(step.size for step in running))
@@ -228,11 +314,11 @@ def test_exactly_the_pending_steps_whose_answer_is_yes_wait_for_a_place(flow: Te
         for name, step in drive.task.steps.items():
             pending = step.state is State.PENDING
             assert step.viable == (pending and answer(step) == "yes")
-            assert name in drive.task.viable or not step.viable
+            assert name in (*drive.task.viable, *drive.task.gates) or not step.viable
             doomed = pending and answer(step) == "never"
             assert name in drive.task.never or not doomed
             assert not doomed or drive.task.state in (State.PAUSED, State.ERROR)
-        queues = drive.task.viable, drive.task.never
+        queues = drive.task.viable, drive.task.gates, drive.task.never
         assert all(not queue or drive.task.steps[queue[0]].state is State.PENDING for queue in queues)
 
 
@@ -253,12 +339,12 @@ def test_every_transition_is_one_of_the_tables_and_begins_where_the_last_one_end
     flow: Template, chosen: Sequence[int]
 ) -> None:
     *_, last = Wanderer(flow).wander(chosen)
-    states: dict[str, State] = {}
+    states: dict[str, str | None] = {}
     for row in (row for run in last.runs for row in run.rows if row.kind == "transition"):
-        before, after = states.get(row.entity), State(str(row.to_state))
-        assert (None if row.from_state is None else State(row.from_state)) is before
-        assert (TASK_TABLE if row.entity == TASK else STEP_TABLE)[before, after] == row.event
-        states[row.entity] = after
+        assert row.from_state == states.get(row.entity)
+        table = flow.type.table if row.entity == TASK else STEP_TABLE
+        assert table[row.from_state, str(row.to_state)] == row.event
+        states[row.entity] = row.to_state
 
 
 @MODEST
@@ -296,7 +382,7 @@ def test_every_task_ends_when_all_commands_are_answered(flow: Template, chosen: 
     if last.closed is State.COMPLETE:
         assert last.task.all_done
     if last.closed is State.ERROR:
-        assert last.task.exhausted or last.task.backing_off
+        assert last.task.exhausted or last.task.backing_off or last.task.failure
 
 
 @MODEST

@@ -18,6 +18,7 @@ SOURCES = sorted(Path(core.__path__[0]).rglob("*.py"))
 ALLOWED = {
     "__future__",
     "base64",
+    "cel_expr_python",
     "collections",
     "dataclasses",
     "datetime",
@@ -85,7 +86,7 @@ def test_a_module_awaits_nothing_and_asks_nobody_for_time_chance_or_identity(sou
         assert not isinstance(node, (ast.Await, ast.AsyncFunctionDef, ast.AsyncFor, ast.AsyncWith, ast.Global))
         if isinstance(node, ast.Call):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
-            assert name not in FORBIDDEN_CALLS
+            assert name not in FORBIDDEN_CALLS or (name == "eval" and source.stem == "conditions")
 
 
 def test_the_core_loads_nothing_that_is_not_allowed() -> None:

@@ -62,7 +62,7 @@ class Breaking(Drive):
 
 @pytest.mark.parametrize("scene", SCENES.values(), ids=SCENES)
 def test_a_message_that_is_broken_off_at_any_moment_leaves_no_trace(scene: Scene) -> None:
-    drive = Breaking(scene.template)
+    drive = Breaking(scene.template, context=scene.context)
     scene.play(drive)
     assert [(run.rows, run.replies, run.events) for run in drive.runs] == [
         (run.rows, run.replies, run.events) for run in scene.driven().runs

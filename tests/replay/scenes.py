@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -31,6 +31,7 @@ from tasker_temporal import (
     result_of,
     start_task,
 )
+from tasker_temporal.sinks import Sink, TaskEvent
 from tests.shell.kit import Gate, until
 
 SOON = timedelta(milliseconds=900)
@@ -39,6 +40,16 @@ SOON = timedelta(milliseconds=900)
 NO_DELAY = Retry(attempts=3, base_delay=timedelta(0), jitter="none")
 
 BY: dict[str, Any] = {"actor": "ann", "reason": "the customer called"}
+
+
+async def takes(events: Sequence[TaskEvent]) -> None: ...
+
+
+async def refuses(events: Sequence[TaskEvent]) -> None:
+    raise ConnectionError("nobody is there")
+
+
+SINKS = {"well": takes, "down": refuses}
 
 
 @dataclass
@@ -55,7 +66,7 @@ class Stage:
     @asynccontextmanager
     async def working(self, template: TaskTemplate[Any] | None = None) -> AsyncIterator[None]:
         """A worker, with the scene's own template unless another is given."""
-        client = await self.connect(plugins=[TaskerPlugin(template or self.template)])
+        client = await self.connect(plugins=[TaskerPlugin(template or self.template, sinks=SINKS)])
         async with Worker(client, task_queue=self.id, sticky_queue_schedule_to_start_timeout=SOON):
             yield
 
@@ -502,6 +513,49 @@ async def until_noted(task: TaskHandle, event: str) -> None:
             return
 
 
+def listed() -> Scene:
+    """Search attributes tell of a pause, a hold with its failed step, an approval, and the end of each."""
+    template = TaskTemplate("golden.listed", on_error="hold")
+    down = [True]
+
+    @template.step
+    async def gateway() -> int:
+        if down:
+            raise PermanentError("closed")
+        return 1
+
+    template.approval("sign", after=[gateway], approvers=["bob"])
+
+    async def play(stage: Stage) -> None:
+        task = await stage.start()
+        await task.settled()
+        down.clear()
+        await task.retry(**BY)
+        await until(task, "UPSERT_WORKFLOW_SEARCH_ATTRIBUTES", 3)
+        await task.pause(**BY)
+        await task.resume(**BY)
+        await task.approve("sign", actor="bob", reason="it is fine")
+
+    return Scene(template, play)
+
+
+def told() -> Scene:
+    """Two sinks: one takes batch after batch, over two runs; what the other never took is left to another workflow."""
+    sinks = Sink(name="well", batch=5), Sink(name="down", events=("task.*",), grace=timedelta(seconds=1))
+    template = TaskTemplate("golden.told", sinks=sinks, limits=Limits(drain_events=14))
+
+    async def nothing() -> None: ...
+
+    before = template.add_step("first", nothing)
+    for name in ("second", "third", "fourth"):
+        before = template.add_step(name, nothing, after=[before])
+
+    async def play(stage: Stage) -> None:
+        await stage.start()
+
+    return Scene(template, play)
+
+
 SCENES = {
     scene.name: scene
     for scene in (
@@ -525,5 +579,7 @@ SCENES = {
         approved(),
         escalated(),
         moved(),
+        listed(),
+        told(),
     )
 }

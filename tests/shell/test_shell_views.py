@@ -15,6 +15,7 @@ from temporalio.client import WorkflowQueryFailedError
 from tasker_temporal import Limits, Retry, State, TaskCancelled, TaskHandle, TaskTemplate, result_of, start_task
 from tasker_temporal.dev import DevServer
 from tasker_temporal.requests import KINDS
+from tasker_temporal.views import attempt_summary
 from tests.server.conftest import Connect, replayed, worker
 from tests.shell.kit import Gate, history, temporal, until
 
@@ -208,9 +209,13 @@ async def test_activities_and_timers_say_what_they_are(task: TaskHandle) -> None
     activities = [e for e in events if e.HasField("activity_task_scheduled_event_attributes")]
     names = [e.activity_task_scheduled_event_attributes.activity_type.name for e in activities]
     assert sorted(names) == ["views.shop.find", "views.shop.pay", "views.shop.pick"]
-    assert sorted([await summary(task, e) for e in activities]) == ["attempt 1/2", "attempt 1/3", "attempt 1/3"]
+    assert not any(e.user_metadata.HasField("summary") for e in activities)
     [timer] = [e for e in events if e.HasField("timer_started_event_attributes")]
     assert await summary(task, timer) == "pay · backoff"
+
+
+def test_an_activity_says_which_attempt_it_is_from_the_second_on() -> None:
+    assert [attempt_summary(attempt, 3) for attempt in (1, 2, 3)] == [None, "attempt 2/3", "attempt 3/3"]
 
 
 async def test_the_call_stack_names_what_runs(task: TaskHandle) -> None:

@@ -78,6 +78,9 @@ def receiving(port: int = 0, **options: Any) -> Iterator[Receiver]:
     class Server(ThreadingHTTPServer):
         daemon_threads = True
 
+        def handle_error(self, request: Any, client_address: Any) -> None:
+            """Who sent it may have died, or lost patience, before it heard the answer."""
+
         def process_request(self, request: Any, client_address: Any) -> None:
             open_sockets.append(request)
             super().process_request(request, client_address)

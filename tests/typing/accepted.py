@@ -11,12 +11,16 @@ from pydantic import BaseModel
 from temporalio.client import Client
 
 from tasker_temporal import (
+    Approval,
+    ApprovalNotice,
+    Move,
     Retry,
     StepContext,
     TaskerPlugin,
     TaskHandle,
     TaskReport,
     TaskTemplate,
+    TaskType,
     result_of,
     start_task,
 )
@@ -28,6 +32,10 @@ class Order(BaseModel):
 
 class Cart(BaseModel):
     items: int
+
+
+class Verdict(BaseModel):
+    limit: int
 
 
 @dataclass
@@ -75,6 +83,26 @@ again = process_order.add_step("again", functools.partial(audit, prefix="again")
 untyped = TaskTemplate("shop.untyped")
 
 
+def tell(notice: ApprovalNotice) -> None:
+    print(notice.approval, notice.kind, notice.until)
+
+
+review = process_order.approval(
+    "review", after=[again], form=Verdict, approvers=["ann", "group:fraud"], deadline=timedelta(days=1), notify=tell
+)
+release = process_order.approval("release", after=[review], approvers=["ann"], quorum=1, not_requester=False)
+
+
+@process_order.step(after=[release])
+def settle(verdict: Verdict = result_of(review)) -> int:
+    return verdict.limit
+
+
+audited_type = TaskType(name="audited", states=("under_audit",), rows=(Move(source="in_progress", to="under_audit"),))
+critical = TaskTemplate("shop.critical", type="critical", approval=Approval(approvers=("ann",)), notify=tell)
+declared = TaskTemplate("shop.declared", context=Order, type=audited_type)
+
+
 async def use(client: Client, order: Order) -> None:
     task = await start_task(client, process_order, order)
     assert_type(task, TaskHandle)
@@ -87,4 +115,13 @@ async def use(client: Client, order: Order) -> None:
     await start_task(client, untyped, {"anything": "goes"})
     assert_type(await charge(order, Cart(items=1)), Payment)
     assert_type(reserve(Cart(items=1), StepContext()), int)
+    assert_type(await task.result_of(review), Verdict)
+    assert_type(await task.result_of(release), None)
+    await task.approve(review, Verdict(limit=1), actor="ann", reason="fine")
+    await task.approve(release, approval="release#1", actor="ann", reason="fine")
+    await task.approve("review", {"limit": 1}, actor="ann", reason="fine")
+    await task.approve(actor="ann", reason="fine")
+    await task.reject(review, actor="ann", reason="no")
+    await task.withdraw("review", actor="ann", reason="no")
+    await task.move("complete", actor="ann", reason="done")
     TaskerPlugin(process_order, untyped)

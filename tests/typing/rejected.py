@@ -5,7 +5,7 @@ from __future__ import annotations
 from temporalio.client import Client
 
 from tasker_temporal import Retry, TaskTemplate, result_of, start_task
-from tests.typing.accepted import Cart, Order, Payment, charge, process_order, reserve, validate
+from tests.typing.accepted import Cart, Order, Payment, charge, process_order, reserve, review, validate
 
 
 @process_order.step
@@ -28,6 +28,12 @@ async def unknown_option(order: Order) -> None: ...
 async def wrong_option(order: Order) -> None: ...
 
 
+@process_order.step
+async def not_the_form(payment: Payment = result_of(review)) -> None: ...  # type: ignore[assignment]  # pyright: ignore[reportArgumentType]
+
+
+process_order.approval("nobody")  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
+process_order.approval("typo", approvers=["ann"], quorrum=2)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
 wrong_retry = Retry(atempts=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 wrong_policy = TaskTemplate("shop.x", on_failure="halt")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
 
@@ -38,4 +44,5 @@ async def use(client: Client, order: Order) -> None:
     wrong: str = await task.result_of(charge)  # type: ignore[arg-type]  # pyright: ignore[reportAssignmentType]
     await charge(order, Payment(1))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     await task.cancel(actor="ann")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+    await task.approve(review, Cart(items=1), actor="ann", reason="no form")  # type: ignore[misc]  # pyright: ignore[reportArgumentType, reportCallIssue]
     print(wrong)

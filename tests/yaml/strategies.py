@@ -7,9 +7,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
+from tasker_temporal.core.approval import Approval
 from tasker_temporal.core.routes import Route
 from tasker_temporal.core.soundness import unsound
-from tasker_temporal.core.template import Argument, Limits, Retry, StepTemplate, Template, mistakes
+from tasker_temporal.core.task_types import TYPES, Move, TaskType
+from tasker_temporal.core.template import Argument, Limits, Retry, Sink, StepTemplate, Template, mistakes
 from tasker_temporal.core.triggers import (
     AllOf,
     AnyOf,
@@ -29,6 +31,9 @@ from tasker_temporal.core.triggers import (
 LONG = timedelta(days=400)
 durations = st.timedeltas(min_value=timedelta(0), max_value=LONG)
 spans = st.timedeltas(min_value=timedelta(microseconds=1), max_value=LONG)
+conditions = st.sampled_from(["", "context.total > 1000", "true || context.name == 'é'"])
+routing = st.sampled_from(["context.total > 1000", "has(context.vip)"])
+matches = st.sampled_from(["", "event.order == context.order", "size(event.lines) > 2"])
 words = st.from_regex(r"[A-Za-z_][A-Za-z0-9_-]{0,8}", fullmatch=True)
 texts = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
@@ -60,7 +65,7 @@ limits = st.builds(
 EVENTS = ("payment.captured", "payment", "shipped")
 routes = st.builds(
     Route,
-    when=texts,
+    when=routing,
     name=texts,
     mode=st.none() | st.sampled_from(["concurrent", "sequential_only", "high_priority"]),
     max_concurrency=st.none() | st.integers(1, 9),
@@ -75,7 +80,7 @@ def triggers(earlier: list[StepTemplate]) -> st.SearchStrategy[Trigger]:
     """Any trigger over earlier steps and the events."""
     names = [step.name for step in earlier]
     kinds: list[st.SearchStrategy[Any]] = [
-        st.builds(Received, received=st.sampled_from(EVENTS), match=texts),
+        st.builds(Received, received=st.sampled_from(EVENTS), match=matches),
         st.builds(Elapsed, elapsed=spans),
     ]
     if names:
@@ -107,15 +112,45 @@ def arguments(draw: st.DrawFn, earlier: list[str], on: Trigger | None) -> tuple[
     )
 
 
+approvals = st.builds(
+    Approval,
+    approvers=st.lists(words, min_size=1, max_size=3, unique=True).map(tuple),
+    not_requester=st.booleans(),
+    verified=st.booleans(),
+    notify=st.booleans(),
+)
+sinks = st.builds(
+    Sink,
+    events=st.lists(texts, max_size=2).map(tuple),
+    batch=st.integers(1, 5000),
+    within=st.none() | spans,
+    grace=spans,
+    task_queue=st.none() | texts,
+    name=st.just("ledger"),
+)
+OWN = TaskType(
+    name="checked",
+    states=("checking",),
+    rows=(
+        Move(source="in_progress", to="checking"),
+        Move(source="checking", to="complete", by="request"),
+        Move(source="checking", to="error", when="all_steps_over", by="request"),
+    ),
+)
+
+
 @st.composite
 def steps(draw: st.DrawFn, name: str, before: list[StepTemplate]) -> StepTemplate:
     earlier = [step.name for step in before]
     some = st.lists(st.sampled_from(earlier), unique=True, max_size=3) if earlier else st.just([])
-    common: dict[str, Any] = {"description": texts, "after": some.map(tuple), "when": texts, "deadline": spans}
+    common: dict[str, Any] = {"description": texts, "after": some.map(tuple), "when": conditions, "deadline": spans}
     if draw(st.integers(0, 4)) == 0:
-        wait = st.builds(Received, received=st.sampled_from(EVENTS), match=texts)
+        wait = st.builds(Received, received=st.sampled_from(EVENTS), match=matches)
         common["on_deadline"] = st.sampled_from(["fail", "skip"])
         return StepTemplate(name=name, awaits="event", on=draw(wait), **_some(draw, common))
+    if draw(st.integers(0, 4)) == 0 and name != "task":
+        common |= {"result": texts, "formerly": st.lists(words, max_size=2).map(tuple)}
+        return StepTemplate(name=name, awaits="approval", approval=draw(approvals), **_some(draw, common))
     on = draw(st.none() | triggers(before))
     options: dict[str, Any] = {
         "arguments": arguments(earlier, on),
@@ -159,7 +194,10 @@ def templates(draw: st.DrawFn) -> Template:
         "max_concurrency": st.integers(1, 99),
         "routes": st.lists(routes, max_size=2).map(tuple),
     }
+    kind = draw(st.sampled_from([*TYPES.values(), OWN]))
+    options["sinks"] = sinks.map(lambda sink: (sink,))
+    kinds: dict[str, Any] = {"type": kind, "approval": draw(approvals) if kind.is_approved else None}
     events = tuple(EventTemplate(name=name, model=draw(texts)) for name in EVENTS)
-    template = Template(name=f"shop.{draw(words)}", steps=tuple(made), events=events, **_some(draw, options))
+    template = Template(name=f"shop.{draw(words)}", steps=tuple(made), events=events, **_some(draw, options), **kinds)
     assert [*mistakes(template), *unsound(template)] == []
     return template

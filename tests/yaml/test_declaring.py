@@ -27,7 +27,10 @@ from tasker_temporal import (
     result_of,
     skipped,
 )
+from tasker_temporal.approval_notice import ApprovalNotice
+from tasker_temporal.core.approval import Approval
 from tasker_temporal.core.routes import Route
+from tasker_temporal.core.template import Sink
 from tasker_temporal.errors import YamlError
 from tasker_temporal.failed_step import FailedStep
 from tasker_temporal.testing import run_task
@@ -47,6 +50,18 @@ class Captured(BaseModel):
     order: str
 
 
+class Signed(BaseModel):
+    comment: str
+
+
+async def told(notice: ApprovalNotice) -> None:
+    raise AssertionError(notice)
+
+
+async def asked(notice: ApprovalNotice) -> None:
+    raise AssertionError(notice)
+
+
 everything = TaskTemplate(
     "shop.everything",
     version="3",
@@ -55,6 +70,10 @@ everything = TaskTemplate(
     on_error="hold",
     hold_for=timedelta(days=2),
     max_concurrency=7,
+    type="critical",
+    approval=Approval(approvers=("ann", "group:chiefs"), quorum=2, deadline=timedelta(days=1)),
+    notify=told,
+    sinks=[Sink(name="ledger", events=("step.*",), within=None)],
     routes=[Route(when="context.total > 1000", mode="high_priority", priority=1)],
 )
 captured = everything.event("payment.captured", Captured)
@@ -84,6 +103,17 @@ payment = everything.wait_for(
 )
 
 
+signed = everything.approval(
+    "sign", form=Signed, approvers=["group:chiefs"], after=[price], deadline=timedelta(hours=4), notify=asked
+)
+waved = everything.approval("wave", approvers=["*"], not_requester=False)
+
+
+@everything.step
+def file(paper: Signed = result_of(signed)) -> str:
+    return paper.comment
+
+
 @everything.step(on=failed(price), formerly=["sorry"])
 def apologize(why: FailedStep = failure_of(price)) -> None:
     raise AssertionError(why.message)
@@ -104,7 +134,9 @@ def thank(paid: Captured = event_of(captured)) -> None:
     raise AssertionError(paid.order)
 
 
-HANDLERS = {name: step.function for name, step in everything.handlers.items()} | {"Captured": Captured}
+HANDLERS = {name: step.function for name, step in everything.handlers.items()} | {
+    "Captured": Captured, "Signed": Signed, "told": told, "asked": asked,
+}  # fmt: skip
 
 
 def test_a_template_with_every_form_keeps_its_digest_from_python_to_yaml_and_back() -> None:
@@ -113,6 +145,7 @@ def test_a_template_with_every_form_keeps_its_digest_from_python_to_yaml_and_bac
     assert again.compiled == everything.compiled
     assert again.compiled.digest == everything.compiled.digest
     assert again.to_yaml() == text
+    assert (again.notify, again.declared[4].notify) == (told, asked)  # type: ignore[attr-defined]
 
 
 def test_a_file_need_not_repeat_what_the_signatures_say() -> None:
@@ -199,6 +232,15 @@ def test_a_handler_that_does_not_fit_is_told_with_its_line(code: str, steps: str
     problem = raised.value.problems[0]
     assert (problem.code, problem.line) == (code, 3), problem
     assert said in problem.message
+
+
+def test_who_is_told_of_an_approval_must_be_registered() -> None:
+    text = "name: shop.flow\nsteps:\n  sign:\n    awaits: approval\n    approval: {approvers: ann, notify: pric}\n"
+    with pytest.raises(YamlError, match=r"5:32: TT-Y030.*'pric'.*did you mean 'price'"):
+        TaskTemplate.from_yaml(text, handlers=shop)
+    template = TaskTemplate.from_yaml(text.replace("pric}", "price}"), handlers=shop)
+    assert template.compiled.steps[0].approval == Approval(approvers=("ann",), notify=True)
+    assert "notify: price" in template.to_yaml()
 
 
 def test_a_type_that_nobody_knows_is_told() -> None:

@@ -33,7 +33,7 @@ def test_what_is_published_is_made_of_the_models() -> None:
     Draft202012Validator.check_schema(json.loads(published_schema()))
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 @given(templates())
 def test_every_template_that_is_written_fits_the_schema(template: Template) -> None:
     assert list(SCHEMA.iter_errors(load(write_template(template)))) == []

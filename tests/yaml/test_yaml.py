@@ -12,7 +12,7 @@ from tasker_temporal.durations import duration_text, parse_duration
 from tasker_temporal.yaml import read_template, write_template
 from tests.yaml.strategies import durations, templates
 
-MODEST = settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
+MODEST = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
 
 
 @MODEST

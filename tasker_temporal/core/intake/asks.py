@@ -7,10 +7,12 @@ from typing import Any, Final
 
 from pydantic_core import to_json
 
+from tasker_temporal.core.answers import wrong_branch
+from tasker_temporal.core.external import require_place, takers
 from tasker_temporal.core.guards import requestable
 from tasker_temporal.core.intake.legality import legal_requests, require_legal
 from tasker_temporal.core.intake.votes import approve, reject, withdraw
-from tasker_temporal.core.machine import OVER, State
+from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import DROPPED, Announce, Content, Failure, Message, Note, StopStep, TransitionTo
 from tasker_temporal.core.requests import (
     Approve,
@@ -27,6 +29,7 @@ from tasker_temporal.core.requests import (
     RetryFrom,
     RetryStep,
     RetryTask,
+    SendEvent,
     SkipStep,
     Withdraw,
 )
@@ -65,8 +68,6 @@ def _retry_step(request: RetryStep, task: Task) -> Iterator[Message]:
 
 
 def _retry_from(request: RetryFrom, task: Task) -> Iterator[Message]:
-    if task.state in task.template.type.waits:
-        raise RequestRefused(f"the task is {task.state}, where no step runs: it must be moved, or rejected, first")
     again = [task.steps[name] for name in _downstream(task, request.step)]
     running = [step.name for step in again if step.state is State.IN_PROGRESS]
     if running:
@@ -74,7 +75,7 @@ def _retry_from(request: RetryFrom, task: Task) -> Iterator[Message]:
     if gone := _gone(task, again):
         raise RequestRefused(f"the result of {_these(gone)}, which would be asked for, is not kept any more")
     # What is over comes first: it takes the ground from under all that is not, so that none of it starts too early.
-    for step in sorted(again, key=lambda step: step.state not in OVER):
+    for step in sorted(again, key=lambda step: not step.is_over):
         if step.state is not State.PENDING:
             yield _back(request, step.name, fresh=True)
     yield Announce("workflow.round_begun", {"steps": tuple(step.name for step in again)})
@@ -84,7 +85,7 @@ def _downstream(task: Task, step: str) -> list[str]:
     """The step and all that depend on it, each after at least one of those that it depends on."""
     found = {step: None}
     for name in (queue := [step]):
-        fresh = [dependent for dependent in task.template.dependents[name] if dependent not in found]
+        fresh = [dependent for dependent in task.template.followers(name) if dependent not in found]
         found.update(dict.fromkeys(fresh))
         queue.extend(fresh)
     return list(found)
@@ -103,8 +104,8 @@ def _back(request: Ask, step: str, *, fresh: bool) -> TransitionTo:
 
 
 def _resolve_step(request: ResolveStep, task: Task) -> Iterator[Message]:
-    dependents = [task.steps[name] for name in task.template.dependents[request.step]]
-    takers = [step.name for step in dependents if request.step in step.template.required and step.state not in OVER]
+    dependents = [task.steps[name] for name in task.template.followers(request.step)]
+    takers = [step.name for step in dependents if request.step in step.template.required and not step.is_over]
     if takers:
         legal = ("complete_step", "skip")
         raise RequestRefused(f"{_these(takers)} cannot do without the result of step {request.step!r}", legal)
@@ -113,14 +114,32 @@ def _resolve_step(request: ResolveStep, task: Task) -> Iterator[Message]:
 
 def _complete_step(request: CompleteStep, task: Task) -> Iterator[Message]:
     step = task.steps[request.step]
-    if step.state is State.IN_PROGRESS and step.template.approval is not None:
-        raise RequestRefused(f"step {step.name!r} is decided by votes", ("approve", "reject"))
     running = step.is_in_flight
     result = Content(to_json(request.result))
+    if (problem := wrong_branch(step, result)) is not None:
+        raise RequestRefused(problem)
     by_hand = {"by_hand": True}
     yield TransitionTo(step.name, State.COMPLETE, by_hand, request.actor, request.reason, result=result)
     if running:
         yield StopStep(step.name, step.execution)
+
+
+def _send_event(request: SendEvent, task: Task) -> Iterator[Message]:
+    """An event that nobody waits for, not any more or not yet again, is a fact all the same."""
+    known = [event.name for event in task.template.events]
+    if request.name not in known:
+        raise RequestRefused(f"no event {request.name!r} is declared: expected one of {', '.join(known)}")
+    payload = Content(to_json(request.payload))
+    found = takers(task, request.name, payload)
+    if found.takers:
+        require_place(task, request.name, payload)
+    metadata: dict[str, Any] = {"name": request.name, "payload": task.trace(payload.data)}
+    metadata["taken_by"] = list(dict.fromkeys(taker.step for taker in found.takers))
+    if found.unclear:
+        metadata["unclear"] = list(found.unclear)
+    change = {"name": request.name, "id": request.id or "", "content": payload, "takers": found.takers}
+    change = change if found.takers else {}
+    yield Note("external.received", None, metadata, request.actor, request.reason, change=change)
 
 
 def _change_step(request: ChangeStep, task: Task) -> Iterator[Message]:
@@ -159,6 +178,7 @@ _DOORS: Final[Mapping[type[Ask], Callable[[Any, Task], Iterator[Message]]]] = {
     ResolveStep: _resolve_step,
     CompleteStep: _complete_step,
     ChangeStep: _change_step,
+    SendEvent: _send_event,
     MoveTask: _move,
     Approve: approve,
     Reject: reject,

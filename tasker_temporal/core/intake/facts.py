@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from tasker_temporal.core.answers import wrong_branch
 from tasker_temporal.core.ballots import approval_id, terms_of
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import (
@@ -33,12 +34,16 @@ def _start(fact: Start, task: Task) -> Iterator[Message]:
     task.problems = fact.problems
     task.requester = fact.actor
     task.cancelled_by = fact.cancelled_by or task.cancelled_by
+    task.course = fact.course or task.course
     yield TransitionTo(None, State.PENDING, actor=fact.actor, reason=fact.reason)
 
 
 def _succeeded(fact: StepSucceeded, task: Task) -> Iterator[Message]:
     step = task.steps[fact.step]
-    if _is_awaited(step, fact.execution):
+    if _is_awaited(step, fact.execution) and (problem := wrong_branch(step, fact.result)) is not None:
+        failure = Failure("BranchUnknown", problem, retryable=False)
+        yield TransitionTo(fact.step, State.ERROR, failure=failure, cause=step.row)
+    elif _is_awaited(step, fact.execution):
         yield from _published(fact, step, task)
         yield TransitionTo(fact.step, State.COMPLETE, result=fact.result, cause=step.row)
     else:
@@ -101,7 +106,10 @@ def _backoff_over(timer: Timer, task: Task) -> Iterator[Message]:
 
 def _deadline_over(timer: Timer, task: Task) -> Iterator[Message]:
     step = task.steps[timer.step or ""]
-    if step.state is State.IN_PROGRESS and step.template.approval is not None:
+    if step.state is State.IN_PROGRESS and step.template.on_deadline == "skip":
+        reason = f"what it waits for did not come within {step.template.deadline}"
+        yield TransitionTo(timer.step, State.SKIPPED, reason=reason, cause=timer.cause)
+    elif step.state is State.IN_PROGRESS and step.template.approval is not None:
         yield from _approval_over(timer, task)
     elif step.state is State.IN_PROGRESS:
         failure = Failure("StepDeadlineExceeded", f"not over within {step.template.deadline}", retryable=False)
@@ -118,6 +126,12 @@ def _grace_over(timer: Timer, task: Task) -> Iterator[Message]:
     for name, step in task.steps.items():
         if step.is_in_flight:
             yield TransitionTo(name, State.CANCELLED, {"abandoned": True}, cause=timer.cause)
+
+
+def _time_over(timer: Timer, task: Task) -> Iterator[Message]:
+    """Of a trigger that counts this time: one that ceased to stopped its timer."""
+    step, number = task.steps[timer.step or ""], int(timer.id.rpartition(":")[2])
+    yield Note("step.time_elapsed", step.name, {"trigger": number}, cause=timer.cause, change={"number": number})
 
 
 def _hold_over(timer: Timer, task: Task) -> Iterator[Message]:
@@ -142,6 +156,7 @@ TIMERS: Final[Mapping[str, Callable[[Timer, Task], Iterator[Message]]]] = {
     "handler": _handler_wait_over,
     "grace": _grace_over,
     "hold": _hold_over,
+    "elapsed": _time_over,
     "approval": _approval_over,
 }
 

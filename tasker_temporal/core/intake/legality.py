@@ -20,6 +20,8 @@ TASK_REQUESTS: Final[dict[str, frozenset[State]]] = {
     "resume": frozenset({S.PAUSED}),
     "retry": frozenset({S.ERROR}),
     "resolve": frozenset({S.ERROR}),
+    "send_event": OPEN | {S.ERROR},
+    "move": frozenset(),
 }
 """The states of the task in which each request about it is legal; `move` depends on the rows of its type."""
 
@@ -34,11 +36,19 @@ STEP_REQUESTS: Final[dict[str, frozenset[State]]] = {
 """The states of a step in which each request about it is legal, while its task is open."""
 
 
+HANDLED: Final = ("retry_from", "change_step")
+"""What is legal for a step whose failure another step handles: the failure is final, and others have run after it."""
+
+
 def _no_retry(task: Task) -> str | None:
     return "its context is not valid: start another task with a valid one" if task.problems else None
 
 
-TASK_GUARDS: Final[Mapping[str, Callable[[Task], str | None]]] = {"retry": _no_retry}
+def _no_events(task: Task) -> str | None:
+    return None if task.template.events else "the task's template declares no events"
+
+
+TASK_GUARDS: Final[Mapping[str, Callable[[Task], str | None]]] = {"retry": _no_retry, "send_event": _no_events}
 """Why a request about the task is refused though its state allows it; None if it is not."""
 
 VOTES: Final = ("approve", "reject", "withdraw")
@@ -49,15 +59,36 @@ def legal_requests(task: Task, step: str | None = None) -> tuple[str, ...]:
     """The requests that are legal now for the task, or that its table allows for one step of it."""
     if not task.is_open or task.cancelling is not None:
         return ()
-    if step is None:
-        allowed = [name for name, states in TASK_REQUESTS.items() if task.state in states]
-        found = [name for name in allowed if _objection(name, task) is None]
+    if step is not None:
+        state = task.steps[step].state
+        found = [name for name, states in STEP_REQUESTS.items() if state in states or _undoes(name, task, step)]
+        found = [name for name in found if not _barred(name, task, step)]
     else:
-        found = [name for name, states in STEP_REQUESTS.items() if task.steps[step].state in states]
-    if step is None and task.state in task.template.type.waits:
-        found.insert(0, "cancel") if "cancel" not in found else None
-        found += ["move"] if requestable(task) else []
+        found = [name for name in TASK_REQUESTS if _is_for(name, task) and _objection(name, task) is None]
     return (*found, *_votes(task, step))
+
+
+def _is_for(name: str, task: Task) -> bool:
+    """A state of a type's own is as open as any."""
+    own = name == "cancel" and task.state in task.template.type.states
+    return own or (name == "move" and bool(requestable(task))) or task.state in TASK_REQUESTS[name]
+
+
+def _undoes(name: str, task: Task, step: str) -> bool:
+    """A failure that is handled is as over as a result."""
+    return name == "retry_from" and task.steps[step].handled is not None
+
+
+def _barred(name: str, task: Task, step: str) -> str | None:
+    """Why a request about a step is not legal, although the step's state would allow it."""
+    known = task.steps[step]
+    if name == "complete_step" and known.template.approval is not None and known.state is S.IN_PROGRESS:
+        return f"step {step!r} is decided by votes"
+    if known.handled is not None and name not in HANDLED:
+        return f"the failure of step {step!r} is handled by {known.handled!r}: only 'retry_from' does it once more"
+    if name == "retry_from" and task.state in task.template.type.waits:
+        return f"the task is {task.state}, where no step runs: it must be moved, or rejected, first"
+    return None
 
 
 def _votes(task: Task, step: str | None) -> tuple[str, ...]:
@@ -93,6 +124,8 @@ def _rule(name: str, step: str | None, task: Task) -> str:
     state = task.state if step is None else task.steps[step].state
     if name == "move":
         return f"the task is {state}: its type {task.template.type.name!r} has no row out of it that is asked for"
+    if step is not None and (why := _barred(name, task, step)) is not None:
+        return why
     if name in VOTES:
         return _no_vote(name, step, task, f"{who} is {state}")
     states = TASK_REQUESTS[name] if step is None else STEP_REQUESTS[name]

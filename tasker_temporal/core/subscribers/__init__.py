@@ -23,6 +23,8 @@ from tasker_temporal.core.subscribers.approver import (
 )
 from tasker_temporal.core.subscribers.canceller import cancel_steps, go_on_cancelling
 from tasker_temporal.core.subscribers.error_handler import handle_failure, handle_passed_deadline
+from tasker_temporal.core.subscribers.event_receiver import end_waits, take_early
+from tasker_temporal.core.subscribers.failure_handler import handle_failures
 from tasker_temporal.core.subscribers.orchestrator import (
     announce_step_over,
     announce_task_started,
@@ -30,6 +32,7 @@ from tasker_temporal.core.subscribers.orchestrator import (
     retry_unblocked_task,
 )
 from tasker_temporal.core.subscribers.retry_scheduler import await_handler, restart_task, schedule_retry
+from tasker_temporal.core.subscribers.router import route
 from tasker_temporal.core.subscribers.step_executor import run_step, start_steps
 from tasker_temporal.core.subscribers.task_finalizer import (
     close_task,
@@ -45,6 +48,7 @@ from tasker_temporal.core.subscribers.timekeeper import (
     resume_timers,
     start_deadline,
     stop_backoff,
+    stop_clocks,
     stop_hold,
     stop_timers,
 )
@@ -55,11 +59,15 @@ Subscriber = Callable[[Event[Any], Task], Iterator[Message]]
 Subscriptions = Mapping[str, Sequence[Subscriber]]
 
 SUBSCRIPTIONS: Final[Subscriptions] = {
-    "task.initialize_requested": [initialize_steps],
+    "task.initialize_requested": [route, initialize_steps],
     "task.start_requested": [announce_task_started],
     "workflow.task_started": [discover],
     "workflow.viable_steps_discovered": [start_steps],
-    "step.execution_requested": [start_deadline, run_step, request_approval],
+    "step.execution_requested": [stop_clocks, start_deadline, handle_failures, take_early, run_step, request_approval],
+    "step.failure_handled": [discover],
+    "step.condition_met": [discover],
+    "step.time_elapsed": [discover],
+    "external.received": [end_waits, discover],
     "step.completed": [stop_timers, announce_step_over],
     "step.completed_manually": [stop_timers, announce_step_over, retry_unblocked_task],
     "step.resolved_manually": [stop_timers, announce_step_over, retry_unblocked_task],

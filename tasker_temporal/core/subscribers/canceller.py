@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tasker_temporal.core.events import Event, RowWritten, StepTransitioned
-from tasker_temporal.core.machine import OVER, State
+from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Announce, Message, StartTimer, StopStep, Timer, TransitionTo
 from tasker_temporal.core.task import Task
 
@@ -14,7 +14,7 @@ def cancel_steps(event: Event[RowWritten], task: Task) -> Iterator[Message]:
     for name, step in task.steps.items():
         if step.is_in_flight:
             yield StopStep(name, step.execution)
-        elif step.state not in OVER:
+        elif not step.is_over:
             yield TransitionTo(name, State.CANCELLED)
     if task.in_flight:
         yield StartTimer(Timer("grace", "grace", None, task.now + task.template.cancel_grace, event.cause))

@@ -29,8 +29,13 @@ def announce_task_started(event: Event[TaskTransitioned], task: Task) -> Iterato
 
 
 def retry_unblocked_task(event: Event[StepTransitioned | StepsNamed], task: Task) -> Iterator[Message]:
-    """Whoever removes the last failure of a held task wants it to go on, unless its context is not valid."""
-    if task.state is State.ERROR and not task.counts[State.ERROR] and not task.problems:
+    """Whoever removes the last failure of a held task wants it to go on, unless its context is not valid.
+
+    What failed may be the task itself, even in this very moment: only another round of its steps can change that.
+    """
+    if task.failure is not None and isinstance(event.payload, StepTransitioned):
+        return
+    if task.state is State.ERROR and task.counts[State.ERROR] == task.handled and not task.problems:
         yield TransitionTo(None, State.PENDING, reason="its last failure was removed")
 
 

@@ -42,7 +42,7 @@ def _delay(task: Task, step: Step) -> timedelta:
 def restart_task(event: Event[TaskTransitioned], task: Task) -> Iterator[Message]:
     """A retried task goes on with its failed steps set back to pending, with all their attempts anew."""
     for name, step in task.steps.items():
-        if step.state is State.ERROR:
+        if step.state is State.ERROR and step.handled is None:
             yield TransitionTo(name, State.PENDING, {"fresh": True}, fresh=True)
     yield TransitionTo(None, State.IN_PROGRESS)
 

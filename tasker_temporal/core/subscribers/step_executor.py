@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tasker_temporal.core.events import Event, StepNoted, StepsNamed, StepTransitioned
+from tasker_temporal.core.joins import may_start
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Failure, Message, RunStep, TransitionTo
 from tasker_temporal.core.task import Task
@@ -14,7 +15,7 @@ from tasker_temporal.core.template import PAYLOAD_LIMIT
 def start_steps(event: Event[StepsNamed], task: Task) -> Iterator[Message]:
     """A step that failed for good meanwhile may have stopped the rest of them."""
     for name in event.payload.steps:
-        if task.steps[name].viable and task.may_start:
+        if may_start(task, task.steps[name]):
             yield TransitionTo(name, State.IN_PROGRESS)
 
 

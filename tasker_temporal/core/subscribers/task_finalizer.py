@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
+from tasker_temporal.core.answers import handles
 from tasker_temporal.core.events import Event, Payload, RowWritten, StepsNamed, TaskTransitioned, Unclear
 from tasker_temporal.core.guards import next_row
 from tasker_temporal.core.machine import State
@@ -34,15 +35,25 @@ def finalize(event: Event[Payload], task: Task) -> Iterator[Message]:
     elif task.cancelling is not None:
         actor, reason = task.cancelled_by
         yield TransitionTo(None, State.CANCELLED, actor=actor, reason=reason, cause=task.cancelling)
-    elif task.exhausted and task.template.on_failure == "stop":
+    elif task.is_stopped and not _is_still_handled(task):
         yield _blocked(task)
-    elif task.backing_off or (task.draining and task.viable):
+    elif task.backing_off or task.expecting or (task.draining and _would_start(task)):
         return
     elif task.exhausted:
         yield _blocked(task)
     else:
         found = {str(state): count for state, count in task.counts.items() if count}
         yield Announce("workflow.task_state_unclear", {"found": found})
+
+
+def _would_start(task: Task) -> bool:
+    """Something is there that may start in the next run."""
+    return bool(task.viable or task.gates or task.unjudged)
+
+
+def _is_still_handled(task: Task) -> bool:
+    """Something that handles a failure waits for the outside, or for time, alone."""
+    return task.expecting > 0 and any(step.expects and handles(task, step) for step in task.steps.values())
 
 
 def move_on(event: Event[TaskTransitioned], task: Task) -> Iterator[Message]:
@@ -61,7 +72,7 @@ def _moved(task: Task, row: Move) -> TransitionTo:
 
 
 def _blocked(task: Task) -> Announce:
-    failed = tuple(name for name, step in task.steps.items() if step.state is State.ERROR)
+    failed = tuple(name for name, step in task.steps.items() if step.state is State.ERROR and step.handled is None)
     return Announce("error.task_blocked", {"steps": failed})
 
 

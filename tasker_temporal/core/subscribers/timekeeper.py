@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tasker_temporal.core.events import Event, RowWritten, StepNamed, StepTransitioned, TaskTransitioned
+from tasker_temporal.core.joins import unwound
 from tasker_temporal.core.messages import Message, StartTimer, StopTimer, Timer
 from tasker_temporal.core.task import HOLD, Step, Task
 
@@ -21,6 +22,13 @@ def start_deadline(event: Event[StepTransitioned], task: Task) -> Iterator[Messa
         due, known = step.started_at + deadline, task.timers.get(_deadline(step))
         if known is None or known.due != due:
             yield StartTimer(Timer(_deadline(step), "deadline", step.name, due, event.cause))
+
+
+def stop_clocks(event: Event[StepTransitioned], task: Task) -> Iterator[Message]:
+    """What has begun does not ask its trigger any more."""
+    for timer, due in unwound(task, task.steps[event.payload.step]).items():
+        assert due is None
+        yield StopTimer(timer)
 
 
 def stop_timers(event: Event[StepTransitioned | StepNamed], task: Task) -> Iterator[Message]:

@@ -1,6 +1,18 @@
 """Every case, by what it is about."""
 
-from tests.conformance.cases import approvals, doors, events, failures, graphs, legality, requests, runs, sizes, workers
+from tests.conformance.cases import (
+    approvals,
+    doors,
+    events,
+    failures,
+    graphs,
+    legality,
+    requests,
+    runs,
+    sizes,
+    triggers,
+    workers,
+)
 
 CASES = [
     *graphs.CASES,
@@ -9,6 +21,7 @@ CASES = [
     *requests.CASES,
     *doors.CASES,
     *legality.CASES,
+    *triggers.CASES,
     *sizes.CASES,
     *runs.CASES,
     *workers.CASES,

@@ -1,0 +1,307 @@
+"""What a trigger says as things stand: yes, never, or not yet. And what a step takes that its trigger names.
+
+The answer of a step with `on` is found again whenever a step that it names changes, an event comes, or time is over:
+that costs the trigger's own size, however large the task is.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Final, Literal
+
+from pydantic_core import to_json
+
+from tasker_temporal.core.machine import State
+from tasker_temporal.core.messages import Content
+from tasker_temporal.core.task import Step, Task
+from tasker_temporal.core.template import Argument
+from tasker_temporal.core.triggers import (
+    AllOf,
+    AnyOf,
+    AtLeast,
+    Chosen,
+    Completed,
+    Elapsed,
+    Ended,
+    Failed,
+    Group,
+    Leaf,
+    Received,
+    Skipped,
+    leaves,
+    parts,
+    said,
+    step_of,
+)
+
+Answer = Literal["yes", "never", "not yet"]
+
+RESULTS: Final = frozenset({State.COMPLETE, State.RESOLVED_MANUALLY})
+
+
+def _completed(leaf: Completed, step: Step) -> Answer:
+    return "yes" if step.state in RESULTS else "never" if step.is_over else "not yet"
+
+
+def _failed(leaf: Failed, step: Step) -> Answer:
+    return "yes" if step.has_failed else "never" if step.is_over else "not yet"
+
+
+def _ended(leaf: Ended, step: Step) -> Answer:
+    return "yes" if step.is_over or step.has_failed else "not yet"
+
+
+def _skipped(leaf: Skipped, step: Step) -> Answer:
+    return "yes" if step.state is State.SKIPPED else "never" if step.is_over else "not yet"
+
+
+def _chosen(leaf: Chosen, step: Step) -> Answer:
+    if not step.is_over:
+        return "not yet"
+    return "yes" if leaf.branch in chosen(step) else "never"
+
+
+ABOUT_STEPS: Final[Mapping[type, Callable[..., Answer]]] = {
+    Completed: _completed,
+    Failed: _failed,
+    Ended: _ended,
+    Skipped: _skipped,
+    Chosen: _chosen,
+}
+"""What becomes of the named step, and what that means to each word."""
+
+
+def chosen(step: Step) -> tuple[str, ...]:
+    """The branches that a decision has chosen; none if it did not choose."""
+    if step.state is not State.COMPLETE or step.result is None:
+        return ()
+    return branches_in(step.result) or ()
+
+
+def branches_in(result: Content) -> tuple[str, ...] | None:
+    """The branches that a decision's result names; None if it names none."""
+    try:
+        value = json.loads(result.data or b"null")
+    except ValueError:
+        return None
+    found = value if isinstance(value, list) else [value]
+    return tuple(found) if all(isinstance(branch, str) for branch in found) else None
+
+
+def wrong_branch(step: Step, result: Content) -> str | None:
+    """What is wrong with what a decision returned; None if it is one of its branches, or several."""
+    if not step.template.branches:
+        return None
+    found = branches_in(result)
+    if found is not None and set(found) <= set(step.template.branches):
+        return None
+    expected = ", ".join(map(repr, step.template.branches))
+    return f"step {step.name!r} is a decision: expected one of its branches {expected}, or a list of them"
+
+
+def combined(trigger: Leaf | Group, answers: Iterator[Answer]) -> Answer:
+    """The answer of the whole, given those of its leaves in their order."""
+    if not isinstance(trigger, Group):
+        return next(answers)
+    found = [combined(part, answers) for part in parts(trigger)]
+    wanted = _wanted(trigger)
+    if found.count("yes") >= wanted:
+        return "yes"
+    return "never" if len(found) - found.count("never") < wanted else "not yet"
+
+
+def _wanted(group: Group) -> int:
+    match group:
+        case AllOf(all_of=found):
+            return len(found)
+        case AnyOf():
+            return 1
+        case AtLeast(at_least=count):
+            return count
+
+
+def reconsider(task: Task, step: Step) -> None:
+    """Find the answer of the step's trigger anew. The step may be changed."""
+    trigger = step.template.trigger
+    if trigger is None:
+        return
+    found = list(leaves(trigger))
+    _wind(task, step, trigger, found)
+    answers = [_leaf(task, step, number, leaf) for number, leaf in enumerate(found)]
+    step.told = combined(trigger, iter(answers))
+    step.missing = _missing(task, step) if step.told == "yes" else None
+    if step.state is State.PENDING:
+        _weigh(task, step)
+    _expect(task, step, _is_expecting(step, trigger, found, answers))
+
+
+def _leaf(task: Task, step: Step, number: int, leaf: Leaf) -> Answer:
+    if isinstance(leaf, Received):
+        return "yes" if number in step.came else "not yet"
+    if isinstance(leaf, Elapsed):
+        return "yes" if number in step.passed else "not yet"
+    named = task.steps[step_of(leaf) or ""]
+    return ABOUT_STEPS[type(leaf)](leaf, named)
+
+
+# Time counts from when all holds that has to hold beside it, other times aside.
+
+
+def _wind(task: Task, step: Step, trigger: Leaf | Group, found: Sequence[Leaf]) -> None:
+    """Note when each time is over that counts now, and forget those that do not count any more."""
+    if not any(isinstance(leaf, Elapsed) for leaf in found):
+        return
+    aside: list[Answer] = [
+        "yes" if isinstance(leaf, Elapsed) else _leaf(task, step, number, leaf) for number, leaf in enumerate(found)
+    ]
+    counting = set(_counting(trigger, aside, 0, not step.waiting))
+    clocks = {n: due for n, due in step.clocks.items() if n in counting}
+    for number in sorted(counting - clocks.keys()):
+        leaf = found[number]
+        assert isinstance(leaf, Elapsed)
+        clocks[number] = task.now + leaf.elapsed
+    if clocks != step.clocks:
+        step.clocks, step.passed = clocks, step.passed & counting
+        task.journal.append(task.wound, step.name)
+
+
+def _counting(trigger: Leaf | Group, aside: Sequence[Answer], first: int, held: bool) -> Iterator[int]:
+    """The numbers of the times beside which everything holds. `first` is the number of the trigger's first leaf."""
+    if not held:
+        return
+    if not isinstance(trigger, Group):
+        if isinstance(trigger, Elapsed):
+            yield first
+        return
+    places, place = [], first
+    for part in parts(trigger):
+        places.append((part, place))
+        place += sum(1 for _ in leaves(part))
+    open_parts = {at for part, at in places if combined(part, iter(aside[at:])) != "yes"}
+    for part, at in places:
+        yield from _counting(part, aside, at, not isinstance(trigger, AllOf) or not open_parts - {at})
+
+
+def times(step: Step) -> Iterator[int]:
+    """The numbers of the times that its trigger asks for."""
+    trigger = step.template.trigger
+    found = leaves(trigger) if trigger is not None else iter(())
+    return (number for number, leaf in enumerate(found) if isinstance(leaf, Elapsed))
+
+
+def clock_id(step: Step, number: int) -> str:
+    """The id of the timer of one of its times."""
+    return f"elapsed:{step.name}:{number}"
+
+
+def due_clocks(step: Step) -> dict[str, datetime]:
+    """The timers that the step's trigger needs now."""
+    if step.state is not State.PENDING or step.fired:
+        return {}
+    return {clock_id(step, number): due for number, due in step.clocks.items() if number not in step.passed}
+
+
+# Whether only the outside or time is missing.
+
+
+def _is_expecting(step: Step, trigger: Leaf | Group, found: Sequence[Leaf], answers: Sequence[Answer]) -> bool:
+    if step.state is not State.PENDING or step.fired or step.waiting or step.told != "not yet":
+        return False
+    hopes: list[Answer] = [
+        "yes" if isinstance(leaf, (Received, Elapsed)) else known for leaf, known in zip(found, answers, strict=True)
+    ]
+    return combined(trigger, iter(hopes)) == "yes"
+
+
+def _expect(task: Task, step: Step, expects: bool) -> None:
+    task.expecting += expects - step.expects
+    step.expects = expects
+
+
+def stop_expecting(task: Task, step: Step) -> None:
+    """The step is not pending any more."""
+    _expect(task, step, False)
+    if step.clocks:
+        task.journal.append(task.wound, step.name)
+
+
+# What a step takes of what its trigger names: what is there when it runs.
+
+
+def _missing(task: Task, step: Step) -> str | None:
+    """What it requires and cannot have."""
+    for argument in step.template.arguments:
+        if _is_named(step, argument) and not argument.optional and argument_of(task, step, argument) is None:
+            return _missed(argument)
+    return None
+
+
+def _is_named(step: Step, argument: Argument) -> bool:
+    return argument.event is not None or argument.step in step.template.named
+
+
+def _missed(argument: Argument) -> str:
+    if argument.event is not None:
+        return f"the event {argument.event!r}, which it takes, has not come"
+    return f"the {argument.part} of {argument.step!r}, which it requires, is not there"
+
+
+def _weigh(task: Task, step: Step) -> None:
+    taken = [argument_of(task, step, a) for a in step.template.arguments if _is_named(step, a)]
+    weight = sum(content.size for content in taken if content is not None)
+    step.size += weight - step.taken
+    step.taken = weight
+
+
+def argument_of(task: Task, step: Step, argument: Argument) -> Content | None:
+    """What the parameter is handed; None if there is nothing."""
+    if argument.event is not None:
+        return payload_of(task, step, argument.event)
+    if argument.step is None:
+        return task.context
+    named = task.steps[argument.step]
+    return failure_of(named) if argument.part == "failure" else named.result
+
+
+def failure_of(step: Step) -> Content | None:
+    """How the step failed, as JSON; None if it has not failed for good."""
+    if not step.has_failed or step.failure is None:
+        return None
+    told = {"step": step.name, "type": step.failure.type, "message": step.failure.message, "attempts": step.attempt}
+    return Content(to_json(told))
+
+
+def payload_of(task: Task, step: Step, event: str) -> Content | None:
+    """The payload of the event of that name that the step was waiting for; None if it has not come."""
+    on = step.template.on
+    for number, leaf in enumerate(leaves(on)) if on is not None else ():
+        if isinstance(leaf, Received) and leaf.received == event and number in step.came:
+            row = step.came[number]
+            return next((kept.content for kept in task.inbox.get(inbox_name(event), ()) if kept.row == row), None)
+    return None
+
+
+def forget_gone(task: Task, step: Step) -> None:
+    """A step that is done again takes the events that it had, as far as they are still kept."""
+    kept = {entry.row for entries in task.inbox.values() for entry in entries} if step.came else set()
+    step.came = {number: row for number, row in step.came.items() if row in kept}
+
+
+def inbox_name(event: str) -> str:
+    """Under which name events are kept. Steps keep theirs there too."""
+    return f"event:{event}"
+
+
+def handles(task: Task, step: Step) -> tuple[str, ...]:
+    """The failed steps whose failures it handles if it runs now."""
+    trigger = step.template.trigger
+    found = [leaf.failed for leaf in leaves(trigger) if isinstance(leaf, Failed)] if trigger is not None else []
+    return tuple(name for name in dict.fromkeys(found) if task.steps[name].has_failed and not task.steps[name].handled)
+
+
+def why_never(step: Step) -> str:
+    """Why the trigger of a step can never be true, or what it requires is not there."""
+    assert step.template.trigger is not None
+    return step.missing or f"this will never be: {said(step.template.trigger)}"

@@ -1,0 +1,186 @@
+"""Conditions: expressions in CEL that are checked when a template is built, and say yes or no while it runs.
+
+CEL has no loops without end, no clock and no chance; the library behind it ends an evaluation after 10,000 steps of its
+macros, and refuses what is nested more than 32 deep. What is left to bound here is how much is read, and the one thing
+that would differ from replay to replay: the order of a map's keys.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from typing import Any, Final, Literal
+
+from cel_expr_python import cel  # type: ignore[import-untyped]
+
+from tasker_temporal.errors import ConditionError
+
+LENGTH_LIMIT: Final = 2_000
+"""Characters of one expression."""
+DATA_LIMIT: Final = 256 * 1024
+"""Bytes of JSON that one evaluation may read."""
+
+Kind = Literal["bool", "number", "string", "list", "any"]
+"""What is known of a variable. Numbers are of one kind: JSON does not tell 1 from 1.0, and CEL compares both."""
+
+ROOTS: Final = ("context", "result", "failure", "event")
+NUMBERS: Final = {"int", "uint", "double"}
+
+_KINDS: Final[Mapping[Kind, Any]] = {
+    "bool": cel.Type.BOOL,
+    "number": cel.Type.INT,
+    "string": cel.Type.STRING,
+    "list": cel.Type.List(cel.Type.DYN),
+    "any": cel.Type.DYN,
+}
+_TEXT = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'")
+_UNORDERED = re.compile(r"\.\s*(map|filter)\s*\(")
+_ORDER_FREE = re.compile(r"\s*\.\s*(size|all|exists|exists_one|map|filter)\s*\(")
+_BY_KEY = re.compile(r"\b(result|failure)\s*\[\s*[\"']([\w-]+)[\"']\s*\]")
+_APPLIED = re.compile(r"applied to '\((.*)\)'")
+
+
+def mistakes(expression: str, variables: Mapping[str, Kind]) -> list[str]:
+    """What is wrong with the expression, each in a sentence; nothing if it can be evaluated.
+
+    Args:
+        variables: All that it may name, by dotted path: `context` and `result.charge` as far as nothing is known of
+            their fields, else `context.total`.
+    """
+    if len(expression) > LENGTH_LIMIT:
+        return [f"it has {len(expression)} characters: at most {LENGTH_LIMIT} are evaluated"]
+    keyed = [f"{root}.{name}" for root, name in _BY_KEY.findall(expression)]
+    known = {
+        variable.split(".")[0] if variable.startswith(("context", "event")) else ".".join(variable.split(".")[:2])
+        for variable in variables
+    }
+    if unknown := [name for name in keyed if name not in known]:
+        return [f"it names {unknown[0]!r}: expected one of {sorted(known)}"]
+    loose = dict.fromkeys(known, cel.Type.DYN) | {name.split(".")[0]: cel.Type.DYN for name in keyed}
+    found = _said(expression, loose)
+    if isinstance(found, list):
+        return [_explained(line, sorted(known)) for line in found]
+    if wrong := list(_value_mistakes(found)):
+        return wrong
+    return [*_order_mistakes(expression), *_type_mistakes(expression, variables, keyed)]
+
+
+def _said(expression: str, variables: Mapping[str, Any]) -> Any:
+    """The compiled expression, or the lines of what the compiler says."""
+    try:
+        return cel.NewEnv(variables=dict(variables)).compile(expression)
+    except RuntimeError as error:
+        text = re.sub(r"\n \|.*", "", str(error)).replace(" (in container '')", "").replace(" [INVALID_ARGUMENT]", "")
+        return [re.sub(r"^(\w+: )?(ERROR: <input>:\d+:\d+: )?", "", line) for line in text.splitlines() if line]
+
+
+def _explained(line: str, known: Sequence[str]) -> str:
+    return f"{line}: expected one of {list(known)}" if line.startswith("undeclared") else line
+
+
+def _value_mistakes(compiled: Any) -> Iterator[str]:
+    if compiled.return_type() not in (cel.Type.BOOL, cel.Type.DYN):
+        yield f"it is {compiled.return_type().name().lower()}: expected true or false"
+
+
+def _order_mistakes(expression: str) -> Iterator[str]:
+    """The keys of a map come in an order of their own in every process: a replay would decide otherwise."""
+    plain = _without_text(expression)
+    for macro in _UNORDERED.finditer(plain):
+        if not _ORDER_FREE.match(plain, _closing(plain, macro.end())):
+            yield f"of {macro[1]}(...) only .size(), .all(...) and .exists(...) can be asked: its order is not fixed"
+
+
+def _without_text(expression: str) -> str:
+    """The expression, as long as it is, with nothing in its string literals."""
+    return _TEXT.sub(lambda found: "'" + "_" * (len(found[0]) - 2) + "'", expression)
+
+
+def _closing(text: str, start: int) -> int:
+    """Behind the parenthesis that closes the one before `start`."""
+    depth = 1
+    for place in range(start, len(text)):
+        depth += (text[place] == "(") - (text[place] == ")")
+        if not depth:
+            return place + 1
+    return len(text)
+
+
+def _type_mistakes(expression: str, variables: Mapping[str, Kind], keyed: Sequence[str]) -> Iterator[str]:
+    """Fields that their model does not have, and operators that do not fit."""
+    typed = {name: _KINDS[kind] for name, kind in variables.items()}
+    found = _said(_without_has(expression), typed | {name.split(".")[0]: cel.Type.DYN for name in keyed})
+    if not isinstance(found, list):
+        yield from _value_mistakes(found)
+        return
+    for line in found:
+        operands = _APPLIED.search(line)
+        if operands is not None and not set(operands[1].split(", ")) <= NUMBERS:
+            yield line.split(" (candidates")[0]
+        elif line.startswith("undeclared reference to "):
+            yield from _stranger(line.split("'")[1], variables)
+
+
+def _without_has(expression: str) -> str:
+    """Whether there is a field is for running tasks to see: with a variable for each field, CEL takes it for that."""
+    plain = _without_text(expression)
+    while (macro := re.search(r"\bhas\s*\(", plain)) is not None:
+        end = _closing(plain, macro.end())
+        expression = f"{expression[: macro.start()]}true{expression[end:]}"
+        plain = f"{plain[: macro.start()]}true{plain[end:]}"
+    return expression
+
+
+def _stranger(name: str, variables: Mapping[str, Kind]) -> Iterator[str]:
+    """A whole of which fields are known may be named too: `result.cart != null`."""
+    if name not in ROOTS and not any(known.startswith(f"{name}.") for known in variables):
+        yield f"there is no {name}: expected one of {sorted(variables)}"
+
+
+@lru_cache(maxsize=1024)
+def _compiled(expression: str) -> Any:
+    return _environment().compile(expression)
+
+
+@lru_cache(maxsize=1)
+def _environment() -> Any:
+    return cel.NewEnv(variables=dict.fromkeys(ROOTS, cel.Type.DYN))
+
+
+def holds(expression: str, data: Mapping[str, Any]) -> bool:
+    """Evaluate the expression. `data` has plain JSON values by the names of `ROOTS`.
+
+    Raises:
+        ConditionError: it cannot be evaluated, or is neither true nor false.
+    """
+    try:
+        value = _compiled(expression).eval(data=dict(data))
+    except RuntimeError as error:
+        raise ConditionError(expression, str(error)) from error
+    if value.type() == cel.Type.ERROR:
+        raise ConditionError(expression, str(value.value()))
+    if value.type() != cel.Type.BOOL:
+        raise ConditionError(expression, f"it is {value.type().name().lower()}: expected true or false")
+    return bool(value.value())
+
+
+def reads(expression: str, root: str) -> bool:
+    """The expression names `context`, `event`, or `result.charge`."""
+    head, _, step = root.partition(".")
+    if not step:
+        return re.search(rf"\b{head}\b", expression) is not None
+    return re.search(rf"\b{head}\s*(\.\s*{step}\b|\[\s*[\"']{step}[\"']\s*\])", expression) is not None
+
+
+def decoded(expression: str, path: str, data: bytes) -> Any:
+    """The value of the variable; no data at all is null.
+
+    Raises:
+        ConditionError: it is not JSON.
+    """
+    try:
+        return json.loads(data) if data else None
+    except ValueError as error:
+        raise ConditionError(expression, f"{path} is not JSON") from error

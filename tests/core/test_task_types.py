@@ -1,0 +1,273 @@
+"""Types of tasks: their machines are data, and a task takes no row that its own type does not have."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tasker_temporal.core.machine import TASK_TABLE, State
+from tasker_temporal.core.messages import Failure, Refused, TransitionTo
+from tasker_temporal.core.moves import IllegalMove
+from tasker_temporal.core.report import report
+from tasker_temporal.core.requests import (
+    Approve,
+    CancelTask,
+    MoveTask,
+    Reject,
+    RetryFrom,
+    RetryTask,
+    SkipStep,
+    Withdraw,
+)
+from tasker_temporal.core.task_types import BATCH, CRITICAL, DEFAULT, Move, TaskType, type_mistakes
+from tasker_temporal.core.template import Template
+from tasker_temporal.core.waiting import waiting
+from tasker_temporal.errors import RequestRefused
+from tests.core.driving import AUDITED, ONCE, Drive, essence, restored, seconds, step, template, terms
+
+
+def critical(**options: Any) -> Drive:
+    """A critical task whose steps are over."""
+    asked = options.pop("approval", terms("ann", "bob"))
+    drive = Drive(template(step("a"), type=CRITICAL, approval=asked, **options))
+    drive.start(actor="sam")
+    drive.succeed("a")
+    return drive
+
+
+def refused(drive: Drive, request: Any) -> str:
+    with pytest.raises(RequestRefused) as error:
+        drive.apply(request)
+    return error.value.rule
+
+
+def ask(kind: Any, actor: str = "ann", **said: Any) -> Any:
+    return kind(actor=actor, reason="r", **said)
+
+
+def test_the_default_type_has_the_table_of_every_task() -> None:
+    assert DEFAULT.table == TASK_TABLE
+
+
+def test_a_template_of_the_default_type_says_nothing_of_it() -> None:
+    assert Template(name="x").model_dump(exclude_defaults=True) == {"name": "x"}
+    assert template(step("a"), type=BATCH).digest != template(step("a")).digest
+
+
+@pytest.mark.parametrize("kind", [CRITICAL, BATCH, AUDITED])
+def test_every_row_of_a_type_may_be_taken_and_no_other(kind: TaskType) -> None:
+    states: list[Any] = [None, *State, *kind.states]
+    approval = terms("ann") if kind.is_approved else None
+    for old in states:
+        for new in states[1:]:
+            wish = TransitionTo(None, new, failure=Failure("Boom", "it broke"))
+            table: Any = {"workflow.request_refused": [lambda event, task, wish=wish: iter([wish])]}
+            drive = Drive(template(type=kind, approval=approval), subscriptions=table)
+            drive.task.state = old
+            if (old, new) in kind.table:
+                drive.tell(Refused("go"))
+                assert drive.task.state == new
+                assert drive.rows[-1].event == kind.table[old, new] == drive.said[-1]
+            else:
+                with pytest.raises(IllegalMove):
+                    drive.tell(Refused("go"))
+
+
+def test_a_critical_task_whose_steps_are_over_waits_for_people() -> None:
+    drive = critical()
+    assert (drive.state, drive.closed) == ("pending_approval", None)
+    assert drive.task.is_open
+    (line,) = waiting(drive.task)
+    assert (line.kind, line.step, line.what) == ("approval", None, "a vote of ann, bob")
+    assert line.could == ("cancel", "approve", "reject")
+    drive.ask(Approve, approval="task#1")
+    assert (drive.state, drive.closed) == ("complete", "complete")
+
+
+def test_a_critical_task_that_is_rejected_is_in_error_and_says_why() -> None:
+    drive = critical()
+    drive.ask(Reject, reason="too dear")
+    assert drive.closed == "error"
+    assert drive.task.failure == Failure("ApprovalRejected", "ann: too dear", retryable=False)
+    error = report(drive.task).last_error
+    assert error is not None
+    assert (error.type, error.message) == ("ApprovalRejected", "ann: too dear")
+    assert drive.row("task.failed").metadata["error"]["type"] == "ApprovalRejected"
+    assert "too dear" not in repr(drive.row("task.failed"))
+    assert essence(restored(drive.task)) == essence(drive.task)
+
+
+def test_a_rejected_task_that_is_retried_is_asked_again_under_another_id() -> None:
+    drive = critical(on_error="hold")
+    drive.ask(Reject)
+    drive.ask(RetryTask)
+    assert (drive.state, list(drive.task.ballots)) == ("pending_approval", ["task#2"])
+    assert drive.task.failure is None
+    assert "that is 'task#2'" in refused(drive, ask(Approve, approval="task#1"))
+    later = drive.continued()
+    later.ask(Approve, approval="task#2")
+    assert later.closed == "complete"
+
+
+def test_a_step_of_a_rejected_task_that_is_done_anew_leads_to_another_approval() -> None:
+    drive = critical(on_error="hold")
+    drive.ask(Reject)
+    drive.ask(RetryFrom, step="a")
+    assert drive.state == "in_progress"
+    drive.succeed("a")
+    assert list(drive.task.ballots) == ["task#2"]
+
+
+def test_the_tasks_own_approval_has_a_deadline_and_escalates() -> None:
+    drive = critical(approval=terms("ann", deadline=seconds(60), on_deadline="escalate", escalate_to=("boss",)))
+    (line,) = waiting(drive.task)
+    assert line.until == drive.now + seconds(60)
+    assert essence(restored(drive.task)) == essence(drive.task)
+    drive.wait(60)
+    later = drive.continued()
+    later.wait(60)
+    assert later.task.failure == Failure("ApprovalOverdue", "nobody decided in time", retryable=False)
+    assert later.closed == "error"
+    drive = critical(approval=terms("ann", deadline=seconds(60), on_deadline="approve"))
+    drive.wait(60)
+    assert drive.closed == "complete"
+
+
+def test_votes_on_a_task_may_come_before_its_steps_are_over() -> None:
+    drive = Drive(template(step("a"), type=CRITICAL, approval=terms("ann", "bob", quorum=2)))
+    drive.start(actor="sam")
+    drive.ask(Approve)
+    drive.ask(Withdraw)
+    drive.ask(Approve, actor="bob")
+    drive.ask(Approve)
+    drive.succeed("a")
+    assert drive.closed == "complete"
+    assert [row.metadata["voters"] for row in drive.rows if "voters" in row.metadata] == []
+
+
+def test_no_step_is_touched_while_people_decide_on_the_task() -> None:
+    drive = critical()
+    assert "the task is pending_approval, where no step runs" in refused(drive, ask(RetryFrom, step="a"))
+    assert "is complete" in refused(drive, ask(SkipStep, step="a"))
+    drive.ask(CancelTask)
+    assert drive.closed == "cancelled"
+    assert drive.task.ballots == {}
+
+
+def test_a_batch_is_complete_only_if_every_step_is() -> None:
+    drive = Drive(template(step("a"), type=BATCH))
+    drive.start()
+    drive.succeed("a")
+    assert drive.closed == "complete"
+    drive = Drive(template(step("a"), step("b"), type=BATCH))
+    drive.start()
+    drive.fail("b", retryable=False)
+    drive.ask(SkipStep, step="b")
+    drive.succeed("a")
+    assert drive.closed == "error"
+    assert drive.task.failure == Failure("StepsNotComplete", "not every step is complete: b")
+    assert drive.row("task.failed").metadata["not_complete"] == ["b"]
+
+
+def test_a_batch_of_which_a_step_failed_fails_as_any_task() -> None:
+    drive = Drive(template(step("a", retry=ONCE), type=BATCH))
+    drive.start()
+    drive.fail("a")
+    assert drive.row("task.failed").metadata == {"failed_steps": ["a"]}
+
+
+def audited() -> Drive:
+    drive = Drive(template(step("a"), type=AUDITED))
+    drive.start()
+    drive.succeed("a")
+    return drive
+
+
+def test_a_declared_type_goes_its_own_way() -> None:
+    drive = audited()
+    assert drive.path() == ["pending", "in_progress", "packed", "under_audit"]
+    assert drive.task.is_open
+    (line,) = waiting(drive.task)
+    assert (line.kind, line.what, line.could) == (
+        "move",
+        "somebody to move it to complete or error",
+        ("cancel", "move"),
+    )
+    assert refused(drive, ask(MoveTask, to="shipped")) == (
+        "no row leads from under_audit to 'shipped' now: expected complete or error"
+    )
+    later = drive.continued()
+    assert report(later.task).state == "under_audit"
+    later.ask(MoveTask, to="complete")
+    assert later.closed == "complete"
+
+
+def test_a_task_that_is_moved_to_error_says_who_wanted_it_and_why() -> None:
+    drive = audited()
+    drive.ask(MoveTask, to="error", reason="the books do not add up")
+    assert drive.task.failure == Failure("MovedToError", "the books do not add up", retryable=False)
+    assert (drive.row("task.failed").actor, drive.closed) == ("ann", "error")
+
+
+def test_a_task_is_moved_only_where_its_type_has_a_row_for_it() -> None:
+    drive = Drive(template(step("a")))
+    drive.start()
+    assert "its type 'default' has no row out of it that is asked for" in refused(drive, ask(MoveTask, to="complete"))
+
+
+def test_a_task_that_waits_to_be_moved_can_be_cancelled() -> None:
+    drive = audited()
+    drive.ask(CancelTask)
+    assert drive.closed == "cancelled"
+
+
+def test_a_state_that_no_row_leaves_now_says_so() -> None:
+    kind = TaskType(
+        name="stuck",
+        states=("odd",),
+        rows=(
+            Move(source="in_progress", to="odd"),
+            Move(source="odd", to="complete", by="request", when="all_steps_complete"),
+        ),
+    )
+    drive = Drive(template(step("a"), type=kind))
+    drive.start()
+    drive.ask(SkipStep, step="a") if drive.states["a"] == "pending" else drive.fail("a", retryable=False)
+    drive = Drive(template(step("a"), step("b", after=["a"]), type=kind))
+    drive.start()
+    drive.ask(SkipStep, step="b")
+    drive.succeed("a")
+    (line,) = waiting(drive.task)
+    assert (line.what, line.could) == ("somebody to cancel it: no row of its type may be taken", ("cancel",))
+
+
+GO = Move(source="in_progress", to="odd")
+OUT = Move(source="odd", to="complete", by="request")
+
+
+@pytest.mark.parametrize(
+    ("states", "rows", "approved", "said"),
+    [
+        (("paused",), (Move(source="in_progress", to="complete"),), False, "is the library's own"),
+        (("odd",), (Move(source="in_progress", to="complete"), OUT), False, "'odd' is never reached"),
+        (("odd",), (GO,), False, "'odd' is never left"),
+        (("odd",), (GO, OUT, Move(source="paused", to="complete")), False, "expected it to begin at one of"),
+        (("odd",), (GO, OUT, Move(source="odd", to="pending")), False, "expected it to lead to a declared state"),
+        (("odd",), (GO, OUT, Move(source="in_progress", to="error", by="request")), False, "taken by itself"),
+        (("odd",), (GO, OUT, Move(source="odd", to="error", when="approved")), False, "'pending_approval' alone"),
+        ((), (Move(source="in_progress", to="complete", when="all_steps_complete"),), False, "all steps are over"),
+        (("odd",), (GO, OUT, Move(source="odd", to="odd")), False, "circle by themselves: odd -> odd"),
+        ((), CRITICAL.rows, False, "which asks people: expected approval=Approval"),
+        ((), DEFAULT.rows, True, "which asks nobody"),
+        ((), CRITICAL.rows[:2], True, "and one when 'rejected'"),
+    ],
+)
+def test_a_type_that_cannot_work_is_a_mistake(states: Any, rows: Any, approved: bool, said: str) -> None:
+    found = type_mistakes(TaskType(name="odd", states=states, rows=rows), has_approval=approved)
+    assert len([mistake for mistake in found if said in mistake]) == 1
+
+
+@pytest.mark.parametrize("kind", [DEFAULT, BATCH, AUDITED, CRITICAL])
+def test_a_type_that_works_is_none(kind: TaskType) -> None:
+    assert type_mistakes(kind, has_approval=kind.is_approved) == []

@@ -1,0 +1,130 @@
+"""A handler of the user's: any function that takes events. What it raises is tried again, and when it says."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tasker_temporal import RetryableError, start_task
+from tasker_temporal.dev import DevServer
+from tasker_temporal.sinks import PartlyTaken, Sink, SinkHandler, TaskEvent
+from tasker_temporal.sinks.handlers import MOST_RETRY_AFTER, hand, translated
+from tests.server.conftest import worker
+from tests.sinks.kit import connect, told_all
+from tests.sinks.some import some_events
+from tests.sinks.test_delivery import small
+
+PATIENT = Sink(name="audit", grace=timedelta(minutes=1))
+
+
+async def test_a_plain_function_is_called_in_a_thread() -> None:
+    threads: list[bool] = []
+
+    def handler(events: Sequence[TaskEvent]) -> None:
+        threads.append(threading.current_thread() is threading.main_thread())
+
+    async def asynchronous(events: Sequence[TaskEvent]) -> None:
+        threads.append(threading.current_thread() is threading.main_thread())
+
+    class Both:
+        async def __call__(self, events: Sequence[TaskEvent]) -> None:
+            await asynchronous(events)
+
+    def returns_a_coroutine(events: Sequence[TaskEvent]) -> object:
+        return asynchronous(events)
+
+    handlers: list[SinkHandler] = [handler, asynchronous, Both(), returns_a_coroutine]  # type: ignore[list-item]
+    for each in handlers:
+        await hand(each, await some_events())
+    assert threads == [False, True, True, True]
+
+
+async def played(server: DevServer, handler: SinkHandler) -> None:
+    template = small(PATIENT)
+    connected = await connect(server, template, audit=handler)
+    async with worker(connected) as running:
+        task = await start_task(connected, template, None, task_queue=running.task_queue)
+        await task.result()
+        await told_all(getattr(handler, "taken"), task)  # noqa: B009
+
+
+class Stumbling:
+    """Takes two events a call, and then stumbles."""
+
+    def __init__(self) -> None:
+        self.taken: list[TaskEvent] = []
+        self.calls: list[int] = []
+
+    async def __call__(self, events: Sequence[TaskEvent]) -> None:
+        self.calls.append(len(events))
+        self.taken += events[:2]
+        if len(events) > 2:
+            raise PartlyTaken(2, RetryableError("one moment", retry_after=0.01))
+
+
+async def test_of_a_batch_that_was_partly_taken_only_the_rest_comes_again(server: DevServer) -> None:
+    handler = Stumbling()
+    await played(server, handler)
+    assert [event.number for event in handler.taken] == list(range(1, len(handler.taken) + 1))
+    assert handler.calls == list(range(handler.calls[0], 0, -2))
+
+
+class Later:
+    """Asks to be left alone for a second."""
+
+    def __init__(self) -> None:
+        self.taken: list[TaskEvent] = []
+        self.asked: list[datetime] = []
+
+    def __call__(self, events: Sequence[TaskEvent]) -> None:
+        self.asked.append(datetime.now(UTC))
+        if len(self.asked) == 1:
+            raise RetryableError("not now", retry_after="2")
+        self.taken += events
+
+
+async def test_a_receiver_is_asked_again_when_it_said(server: DevServer) -> None:
+    handler = Later()
+    await played(server, handler)
+    assert handler.asked[1] - handler.asked[0] >= timedelta(seconds=1.9)
+
+
+@pytest.mark.parametrize(
+    ("error", "delay"),
+    [
+        (ValueError("no"), None),
+        (RetryableError("no"), None),
+        (RetryableError("no", retry_after=3), timedelta(seconds=3)),
+        (RetryableError("no", retry_after="what?"), None),
+        (RetryableError("no", retry_after=86_400), timedelta(seconds=MOST_RETRY_AFTER)),
+    ],
+)
+def test_an_error_says_when_the_next_attempt_is(error: Exception, delay: timedelta | None) -> None:
+    found = translated("audit", error)
+    assert (found.next_retry_delay, found.non_retryable, found.type) == (delay, False, "SinkFailed")
+    assert found.message == f"sink 'audit': {type(error).__name__}: no"
+
+
+async def test_a_slow_sink_delays_only_itself(server: DevServer) -> None:
+    """Another sink has everything while the first still waits."""
+    slow, quick = asyncio.Event(), asyncio.Event()
+
+    async def waits(events: Sequence[TaskEvent]) -> None:
+        await slow.wait()
+
+    async def goes(events: Sequence[TaskEvent]) -> None:
+        if events[-1].type == "task.completed":
+            quick.set()
+
+    template = small(Sink(name="waits", grace=timedelta(milliseconds=200)), Sink(name="goes"))
+    connected = await connect(server, template, waits=waits, goes=goes)
+    async with worker(connected, graceful_shutdown_timeout=timedelta(seconds=5)) as running:
+        task = await start_task(connected, template, None, task_queue=running.task_queue)
+        await quick.wait()
+        await task.result()
+        assert not slow.is_set()
+        slow.set()
