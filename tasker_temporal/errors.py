@@ -34,7 +34,7 @@ Every exception of the package, divided by what the catcher does next:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -102,14 +102,7 @@ class UnknownTemplate(TaskerError):
 
 
 class UnknownSink(TaskerError):
-    """A template names a sink that nobody here can reach."""
-
-    def __init__(self, template: str, sink: str, known: Iterable[str]) -> None:
-        super().__init__(
-            f"template {template!r} names sink {sink!r}, which this worker does not know; it knows: "
-            f"{', '.join(known) or 'none'}; pass TaskerPlugin(..., sinks={{{sink!r}: ...}}), "
-            "or give the sink a task_queue whose workers know it"
-        )
+    """A template names a sink that nobody here can reach, or a task has no sink of that name."""
 
 
 class TaskAlreadyStarted(TaskerError):

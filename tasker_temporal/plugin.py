@@ -135,7 +135,12 @@ class TaskerPlugin(SimplePlugin):
         for template in self.templates.values():
             for sink in template.compiled.sinks:
                 if sink.name not in self.sinks and sink.task_queue is None:
-                    raise UnknownSink(template.name, sink.name, self.sinks)
+                    raise UnknownSink(
+                        f"template {template.name!r} names sink {sink.name!r}, which this worker does not know; "
+                        f"it knows: {', '.join(self.sinks) or 'none'}; "
+                        f"pass TaskerPlugin(..., sinks={{{sink.name!r}: ...}}), "
+                        "or give the sink a task_queue whose workers know it"
+                    )
 
     async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
         """Called by the worker.

@@ -212,3 +212,15 @@ async def test_a_wheel_brings_the_example_along(tmp_path: Path) -> None:
 
 def test_a_clone_has_the_example_where_everybody_sees_it() -> None:
     assert examples_folder() == ROOT / "examples"
+
+
+async def test_the_refund_is_reviewed_and_whoever_must_decide_is_told_by_the_webhook(tmp_path: Path) -> None:
+    async with Running(folder=tmp_path, module="examples.refund_review.main") as running:
+        ended = await running.ended()
+    assert ended.code == 0, ended.err
+    assert ended.out.splitlines() == [
+        "fraud_review#1 of refund-1001 was opened: ann, bob, cid, please decide",
+        "refused: 'ann' started the task: somebody else must decide 'fraud_review#1'",
+        "fraud_review#1 of refund-1001 was approved by bob, cid",
+        "complete - 200 euros paid back",
+    ]

@@ -28,7 +28,7 @@ SECTIONS: Mapping[str, Sequence[str]] = {
     "Look at them": ("list", "approvals", "status", "why", "watch", "result", "audit", "graph"),
     "Step in": tuple(verb.name for verb in REQUESTS),
     "Before they run": ("check", "plan", "export", "schema", "events"),
-    "Run": ("new", "demo", "dev", "worker", "setup"),
+    "Run": ("new", "demo", "dev", "worker", "setup", "resend"),
 }
 """The commands as the help groups them. One that is in no section is listed after the first of them."""
 

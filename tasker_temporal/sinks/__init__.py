@@ -17,6 +17,7 @@ from tasker_temporal.sinks.events import (
 from tasker_temporal.sinks.handlers import PartlyTaken, SinkHandler
 from tasker_temporal.sinks.json_lines import JsonLines
 from tasker_temporal.sinks.postgres import Postgres
+from tasker_temporal.sinks.resend import resend
 from tasker_temporal.sinks.signature import verify_webhook
 from tasker_temporal.sinks.webhook import Webhook, WebhookRefused
 
@@ -36,5 +37,6 @@ __all__ = [
     "TaskMoved",
     "Webhook",
     "WebhookRefused",
+    "resend",
     "verify_webhook",
 ]
