@@ -173,12 +173,22 @@ def _event(line: Line, seen: Seen) -> Reason:
     return told.model_copy(update={"action": ways[0] if ways else None})
 
 
+def _sink(line: Line, seen: Seen) -> Reason:
+    """What the sink answered last is with its activity."""
+    told, sending = _plain(line, seen), seen.run.deliveries.get(str(line.get("sink")))
+    if sending is None or sending.attempt < 2 or not sending.last_failure.message:
+        return told
+    said = f"{told.sentence}; its last try, of {sending.attempt - 1}, ended: {sending.last_failure.message}"
+    return told.model_copy(update={"sentence": said, "until": moment(sending.next_attempt_schedule_time)})
+
+
 SENTENCES: Final[Mapping[str, Callable[[Line, Seen], Reason]]] = {
     "execution": _execution,
     "handler": _handler,
     "event": _event,
     "drain": lambda line, seen: _plain(line, seen) if line["step"] else _told(line, seen),
     "cancellation": _told,
+    "sink": _sink,
 }
 """How lines of a kind are told, if not simply as what is waited for."""
 
