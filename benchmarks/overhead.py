@@ -12,7 +12,7 @@ import asyncio
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from time import process_time
@@ -25,7 +25,7 @@ from temporalio.client import WorkflowHistory
 from benchmarks import gate
 from benchmarks.rig import NOT_LINUX, Bench, at_most, benches, conditions, cpu_ms, p50_p95, require_linux, timed
 from benchmarks.shapes import SHAPES, Shape
-from benchmarks.ways import WAYS
+from benchmarks.ways import LISTENED, WAYS, Way
 
 CONCURRENCY = 30
 STEPS_ALONE, STEPS_A_ROUND, STEPS_REPLAYED = 100, 1500, 1000
@@ -54,10 +54,10 @@ def _tasks(shape: Shape, steps: int) -> int:
     return max(steps // len(shape), 2)
 
 
-async def measure(rounds: int, shapes: Sequence[Shape]) -> list[dict[str, Any]]:
+async def measure(rounds: int, shapes: Sequence[Shape], ways: Mapping[str, Way] = WAYS) -> list[dict[str, Any]]:
     """One line for each shape and way."""
     samples: dict[tuple[str, str], list[Sample]] = {}
-    async with benches(WAYS.values()) as found:
+    async with benches(ways.values()) as found:
         for number in range(rounds):
             for shape in shapes:
                 for bench in _rotated(found, number):
@@ -136,7 +136,9 @@ def table(lines: Sequence[dict[str, Any]]) -> Table:
     for line in lines:
         mine = line["way"] == "library"
         cells = (_cell(line[name], None if mine else ours[line["shape"]][name]) for name in COLUMNS)
-        made.add_row(line["shape"] if mine else "", WAYS[line["way"]].title, *cells, end_section=line is lines[-1])
+        made.add_row(
+            line["shape"] if mine else "", (WAYS | LISTENED)[line["way"]].title, *cells, end_section=line is lines[-1]
+        )
     return made
 
 
@@ -149,6 +151,9 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--quick", action="store_true", help="worker CPU only; fail if this library is too slow")
     parser.add_argument("--rounds", type=int, default=3, help="how often each case is measured (default: 3)")
     parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES), metavar="SHAPE", help="only these")
+    parser.add_argument(
+        "--telemetry", action="store_true", help="this library with telemetry and without, and no other"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there too")
     return parser.parse_args(arguments)
 
@@ -162,8 +167,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     require_linux()
     if options.quick:
         return asyncio.run(gate.passes())
-    begin = conditions()
-    lines = asyncio.run(measure(options.rounds, [SHAPES[name] for name in options.shapes]))
+    begin, ways = conditions(), LISTENED if options.telemetry else WAYS
+    lines = asyncio.run(measure(options.rounds, [SHAPES[name] for name in options.shapes], ways))
     found = {"conditions": begin | {"load_at_end": conditions()["load"]}, "rounds": options.rounds, "lines": lines}
     if options.json is not None:
         options.json.write_text(json.dumps(found, indent=2) + "\n")

@@ -18,7 +18,7 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from statistics import median
-from time import process_time
+from time import perf_counter, process_time
 from typing import Any
 
 from temporalio.client import Client
@@ -26,10 +26,15 @@ from temporalio.worker import Worker
 
 from benchmarks.rig import at_most, conditions, p50_p95
 from tasker_temporal import TaskerPlugin, TaskTemplate, start_task
+from tasker_temporal.core.rows import salted
 from tasker_temporal.dev import DevServer
 from tasker_temporal.sinks import Sink, Webhook
+from tasker_temporal.sinks.events import events_of
+from tasker_temporal.testing import run_task
+from tasker_temporal.wire import Batch
 
 TASKS, STEPS, CONCURRENCY = 100, 33, 20
+EVENTS = 10_000
 
 SINKS: dict[str, tuple[Sink, ...]] = {
     "without": (),
@@ -96,6 +101,19 @@ async def receiving() -> AsyncIterator[tuple[str, list[list[Any]]]]:
     await process.wait()
 
 
+async def alone(url: str) -> dict[str, float]:
+    """The webhook without Temporal: events of a task that ran in memory, as a worker that has its rows sends them."""
+    task = await run_task(FLOWS["as_it_comes"], None)
+    digest = salted(task.task.key, task.task.context.data)
+    batch = Batch.of(task.task, digest, task.task.outboxes["hooks"], 1, task.audit)
+    webhook, count, start = Webhook(url), 0, perf_counter()
+    while count < EVENTS:
+        events = list(events_of(batch, batch.unpacked(), "alone", 1))
+        await webhook(events)
+        count += len(events)
+    return {"events": count, "events_a_second": round(count / (perf_counter() - start))}
+
+
 async def run(client: Client, flow: TaskTemplate[object], queue: str) -> dict[str, float]:
     """All tasks of one kind."""
 
@@ -117,7 +135,12 @@ async def measure(rounds: int) -> dict[str, Any]:
             for _ in range(rounds):
                 for way, flow in FLOWS.items():
                     found[way].append(await run(client, flow, queue))
-    return {"conditions": conditions(), **{way: _line(found[way], [g for g in got if g[0] == way]) for way in FLOWS}}
+        webhook = await alone(url)
+    return {
+        "conditions": conditions(),
+        "webhook_alone": webhook,
+        **{way: _line(found[way], [g for g in got if g[0] == way]) for way in FLOWS},
+    }
 
 
 def _line(taken: list[dict[str, float]], got: list[list[Any]]) -> dict[str, Any]:

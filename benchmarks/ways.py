@@ -10,13 +10,17 @@ import logging
 import os
 import sys
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from opentelemetry.exporter.otlp.proto.common.trace_encoder import encode_spans
+from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter, SpanExportResult
 from temporalio.client import Client, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.converter import DataConverter
+from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import Replayer, Worker
 
 from benchmarks import handwritten
@@ -24,6 +28,7 @@ from benchmarks.declared import HELD, TEMPLATES
 from benchmarks.orders import ORDER
 from benchmarks.shapes import Shape
 from tasker_temporal import TaskerPlugin, start_task
+from tasker_temporal.telemetry import Telemetry
 
 Start = Callable[[Client, Shape], Awaitable[WorkflowHandle[Any, Any]]]
 
@@ -43,13 +48,16 @@ class Way:
     options: Mapping[str, Any]
     plugins: Callable[[], list[Any]] = list
     data_converter: DataConverter = DataConverter.default
+    runtime: Callable[[], Runtime | None] = lambda: None
 
     @property
     def queue(self) -> str:
         return f"bench-{self.name}"
 
     async def connect(self, target: str) -> Client:
-        return await Client.connect(target, plugins=self.plugins(), data_converter=self.data_converter)
+        return await Client.connect(
+            target, plugins=self.plugins(), data_converter=self.data_converter, runtime=self.runtime()
+        )
 
     def worker(self, client: Client) -> Worker:
         return Worker(client, task_queue=self.queue, **self.options)
@@ -59,9 +67,12 @@ class Way:
         return Replayer(workflows=workflows, plugins=self.plugins(), data_converter=self.data_converter)
 
 
-async def _by_library(client: Client, shape: Shape) -> WorkflowHandle[Any, Any]:
-    task = await start_task(client, TEMPLATES[shape.name], ORDER, task_queue=LIBRARY.queue)
-    return task.workflow
+def _by_library(name: str) -> Start:
+    async def start(client: Client, shape: Shape) -> WorkflowHandle[Any, Any]:
+        task = await start_task(client, TEMPLATES[shape.name], ORDER, task_queue=f"bench-{name}")
+        return task.workflow
+
+    return start
 
 
 def _by_hand(name: str, title: str, classes: Mapping[str, type[Any]]) -> Way:
@@ -74,11 +85,34 @@ def _by_hand(name: str, title: str, classes: Mapping[str, type[Any]]) -> Way:
     return Way(name, title, start, options, data_converter=pydantic_data_converter)
 
 
-LIBRARY: Final = Way("library", "this library", _by_library, {}, lambda: [TaskerPlugin(*TEMPLATES.values(), HELD)])
+class Encoded(SpanExporter):
+    """Spans become the bytes that a collector would be sent, and are dropped."""
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        encode_spans(spans).SerializeToString()
+        return SpanExportResult.SUCCESS
+
+
+def _told() -> list[Any]:
+    provider = TracerProvider()
+    provider.add_span_processor(BatchSpanProcessor(Encoded()))
+    return [TaskerPlugin(*TEMPLATES.values(), HELD, telemetry=Telemetry(provider))]
+
+
+def _measured() -> Runtime:
+    return Runtime(telemetry=TelemetryConfig(metrics=PrometheusConfig(bind_address="127.0.0.1:0")))
+
+
+LIBRARY: Final = Way(
+    "library", "this library", _by_library("library"), {}, lambda: [TaskerPlugin(*TEMPLATES.values(), HELD)]
+)
+TOLD: Final = Way("told", "with telemetry", _by_library("told"), {}, _told, runtime=_measured)
 SANDBOXED: Final = _by_hand("sandboxed", "by hand", handwritten.SANDBOXED)
 UNSANDBOXED: Final = _by_hand("unsandboxed", "by hand, no sandbox", handwritten.UNSANDBOXED)
 
 WAYS: Final = {way.name: way for way in (LIBRARY, SANDBOXED, UNSANDBOXED)}
+LISTENED: Final = {way.name: way for way in (LIBRARY, TOLD)}
+"""What telemetry costs: spans to a batching exporter that encodes them, metrics to Prometheus."""
 
 
 async def work(way: Way, target: str) -> None:
@@ -90,5 +124,5 @@ async def work(way: Way, target: str) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(work(WAYS[sys.argv[1]], sys.argv[2]))
+    asyncio.run(work((WAYS | LISTENED)[sys.argv[1]], sys.argv[2]))
     os._exit(0)

@@ -13,21 +13,31 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
 import click
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
 from pydantic import BaseModel
 from temporalio import workflow
 
 import tasker_temporal
 from tasker_temporal import errors, requests, why
+from tasker_temporal.approval_notice import ApprovalNotice
 from tasker_temporal.cli import tasker
 from tasker_temporal.client import StartOptions
 from tasker_temporal.core import report, template, waiting
+from tasker_temporal.core.approval import Approval
 from tasker_temporal.core.catalogue import EVENTS
 from tasker_temporal.core.events import RowWritten
 from tasker_temporal.core.machine import STEP_TABLE, TASK_TABLE, State, Table
 from tasker_temporal.core.subscribers import SUBSCRIPTIONS, Subscriber
-from tasker_temporal.declare import StepOptions, TemplateOptions
+from tasker_temporal.core.task_types import TYPES, Move, TaskType
+from tasker_temporal.declare import ApprovalOptions, StepOptions, TemplateOptions
 from tasker_temporal.graph import FORMATS, machine_of
+from tasker_temporal.sinks import TaskEvent
+from tasker_temporal.telemetry import catalogue as telemetry
+from tasker_temporal.telemetry.environment import VARIABLES
+from tasker_temporal.telemetry.logs import FIELDS
 from tasker_temporal.workflow import workflow_class
+from tasker_temporal.yaml.schema import PUBLISHED, field_docs, published_schema
 
 TABLES: Final[Mapping[str, Table]] = {"task": TASK_TABLE, "step": STEP_TABLE}
 
@@ -36,10 +46,16 @@ MODELS: Final[Mapping[str, type[BaseModel]]] = {
     for model in (
         template.Retry,
         template.Limits,
+        template.Sink,
+        TaskEvent,
         report.TaskReport,
         report.StepReport,
         report.ErrorReport,
         waiting.Wait,
+        Approval,
+        ApprovalNotice,
+        Move,
+        TaskType,
         why.Explanation,
         why.Reason,
     )
@@ -48,20 +64,23 @@ MODELS: Final[Mapping[str, type[BaseModel]]] = {
 OPTIONS: Final[Mapping[str, Any]] = {
     "step": (StepOptions, StepOptions.__doc__, template.StepTemplate.model_fields),
     "template": (TemplateOptions, tasker_temporal.TaskTemplate.__doc__, template.Template.model_fields),
+    "approval": (ApprovalOptions, ApprovalOptions.__doc__, Approval.model_fields),
     "start": (StartOptions, StartOptions.__doc__, {}),
 }
 """Their types, what is said of them, and where their defaults are, if not in the text."""
 
 
 def transitions(entity: str) -> str:
-    """Every legal move of a task or a step, and the event that it publishes."""
-    rows = ((_code(old or "(none)"), _code(new), _code(event)) for (old, new), event in TABLES[entity].items())
+    """Every legal move of a task, of a step, or of a task of a named type, and the event that it publishes."""
+    found = TYPES[entity].table if entity in TYPES else TABLES[entity]
+    rows = ((_code(old or "(none)"), _code(new), _code(event)) for (old, new), event in found.items())
     return table(("from", "to", "event"), rows)
 
 
 def states() -> str:
     """Every state, and whether tasks, steps, or both can be in it."""
     reached = {entity: {to for _, to in found} for entity, found in TABLES.items()}
+    reached["task"] |= {to for kind in TYPES.values() for _, to in kind.table}
     rows = ((_code(state), *("yes" if state in reached[entity] else "no" for entity in TABLES)) for state in State)
     return table(("state", "a task", "a step"), rows)
 
@@ -102,9 +121,12 @@ def _fields(shape: type[BaseModel]) -> str:
     return "<br>".join(f"{_code(name)}: {_type(info.annotation)}" for name, info in shape.model_fields.items())
 
 
-def picture(entity: Literal["task", "step"]) -> str:
+MACHINES: Final[Mapping[str, Literal["task", "step"]]] = {"task": "task", "step": "step"}
+
+
+def picture(entity: str) -> str:
     """A machine, drawn from its table."""
-    return f"<div>{FORMATS['svg'](machine_of(entity))}</div>"
+    return f"<div>{FORMATS['svg'](machine_of(TYPES.get(entity) or MACHINES[entity]))}</div>"
 
 
 def error_tree() -> str:
@@ -142,7 +164,7 @@ def _entries(doc: str, sections: Sequence[str]) -> dict[str, str]:
 
 def model(name: str) -> str:
     """The fields of a model, with their defaults."""
-    said = _field_docs(MODELS[name])
+    said = field_docs(MODELS[name])
     rows = (
         (_code(field), _type(info.annotation), _default(info), said.get(field, ""))
         for field, info in MODELS[name].model_fields.items()
@@ -155,16 +177,6 @@ def _default(info: Any) -> str:
     if isinstance(default, BaseModel):
         return _code(f"{type(default).__name__}()")
     return "" if info.is_required() or default in (None, "", (), {}) else _code(default)
-
-
-def _field_docs(shape: type[BaseModel]) -> dict[str, str]:
-    """The docstrings that stand under the fields."""
-    found: dict[str, str] = {}
-    for owner in reversed(shape.__mro__[:-1]):
-        if issubclass(owner, BaseModel) and owner is not BaseModel:
-            text = inspect.getsource(owner)
-            found |= dict(re.findall(r'^    (\w+):[^\n]*\n    """(.*?)"""', text, re.MULTILINE | re.DOTALL))
-    return {name: " ".join(said.split()) for name, said in found.items()}
 
 
 def doors(kind: str) -> str:
@@ -186,6 +198,26 @@ def _command(name: str, command: click.Command) -> str:
     rows = ((_code(option), said) for option, said in options)
     said = inspect.cleandoc(command.help or "")
     return f"## tasker {name}\n\n{said}\n\n{table(('option', ''), rows)}"
+
+
+def spans() -> str:
+    """Every kind of span that telemetry tells of."""
+    said = telemetry.SPANS.values()
+    rows = ((_code(span.name), span.kind, span.parent, span.span) for span in said)
+    return table(("span", "kind", "below", "lasts"), rows)
+
+
+def metrics() -> str:
+    """Every metric, with its labels."""
+    rows = (
+        (_code(name), "seconds" if metric.unit else "count", ", ".join(map(_code, metric.labels)), metric.description)
+        for name, metric in telemetry.METRICS.items()
+    )
+    return table(("metric", "", "labels", ""), rows)
+
+
+def _listed(what: str, said: Mapping[str, str]) -> str:
+    return table((what, ""), ((_code(name), text) for name, text in said.items()))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -232,6 +264,12 @@ PARTS: Final[Mapping[str, Callable[..., str]]] = {
     "model": model,
     "doors": doors,
     "commands": commands,
+    "spans": spans,
+    "metrics": metrics,
+    "span_attributes": lambda: _listed("attribute", telemetry.ATTRIBUTES),
+    "wait_kinds": lambda: _listed("kind", telemetry.WAITS),
+    "log_fields": lambda: _listed("field", FIELDS),
+    "otel_variables": lambda: _listed("variable", VARIABLES),
 }
 
 _ASKED = re.compile(r"<!-- generated: (?P<name>\w+)(?P<arguments>[ \w]*) -->")
@@ -245,3 +283,9 @@ def generated(markdown: str) -> str:
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """What MkDocs calls for each page."""
     return generated(markdown)
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """The JSON Schema of templates in YAML is published with the pages."""
+    files.append(File.generated(config, PUBLISHED, content=published_schema()))
+    return files

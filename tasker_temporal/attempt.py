@@ -105,7 +105,8 @@ class Attempt:
         if not follows and not isinstance(raised, PermanentError):
             return error
         context = self._context()
-        said = (context.task_id, context.step, call.attempt, call.attempts, error)
+        # What the error says may be personal: the report has it, and the log does not.
+        said = (context.task_id, context.step, call.attempt, call.attempts, error.type)
         context.logger.warning("task %s, step %s: attempt %d of %d failed: %s", *said)
         details, benign = error.details, ApplicationErrorCategory.BENIGN
         return StepFailure(error.message, *details, type=error.type, non_retryable=True, category=benign)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from datetime import timedelta
+from itertools import islice
 from typing import Any, Final
 
 from temporalio import workflow
@@ -17,6 +18,7 @@ from temporalio.common import SearchAttributeKey
 
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.task import Step, Task
+from tasker_temporal.core.triggers import events_of
 from tasker_temporal.driver import Driver
 
 STATE: Final = SearchAttributeKey.for_keyword("TaskerState")
@@ -54,6 +56,7 @@ class Attributes:
         self._looked = -1
         self._kinds: dict[str, str] = {}
         self._failed: dict[str, None] = {}
+        self._listeners: list[Step] | None = None
         self._is_due = False
 
     def watch(self) -> None:
@@ -90,12 +93,21 @@ class Attributes:
             self._failed.pop(step.name, None)
 
     def _wanted(self, task: Task) -> Values:
-        kinds = {*self._kinds.values(), of_task(task)} if task.is_open else ()
+        kinds = {*self._kinds.values(), of_task(task), self._expected(task)} if task.is_open else ()
+        failed = (name for name in self._failed if task.steps[name].handled is None)
         return {
             STATE.name: None if task.state in PLAIN else str(task.state),
             WAITING_FOR.name: [kind for kind in KINDS if kind in kinds],
-            FAILED_STEPS.name: sorted(self._failed)[:STEPS_NAMED],
+            FAILED_STEPS.name: sorted(islice(failed, STEPS_NAMED)),
         }
+
+    def _expected(self, task: Task) -> str | None:
+        """A step that has not begun may wait for an event, and it is other steps that bring it there."""
+        if not task.expecting:
+            return None
+        if self._listeners is None:
+            self._listeners = [step for step in task.steps.values() if events_of(step.template.trigger)]
+        return "event" if any(step.expects for step in self._listeners) else None
 
     def _upsert(self, wanted: Values) -> None:
         changed = [key for key in (STATE, WAITING_FOR, FAILED_STEPS) if wanted[key.name] != self._told[key.name]]

@@ -72,9 +72,10 @@ class Deliveries:
     def watch(self) -> None:
         """Rows may have been written: send what makes a full batch, and see to it that the rest is sent in time."""
         for box in self._task.outboxes.values():
-            box.collect(self._task.rows)
+            box.collect(self._task.rows, self._task.said)
             if self._is_full(box):
                 self._send(box)
+        self._task.said.clear()
         self._wind_up()
 
     def _is_full(self, box: Outbox) -> bool:
@@ -86,7 +87,7 @@ class Deliveries:
     def is_over(self) -> bool:
         """Every row was acknowledged, or handed over."""
         for box in self._task.outboxes.values():
-            box.collect(self._task.rows)
+            box.collect(self._task.rows, self._task.said)
         return not any(self._is_left(box) for box in self._task.outboxes.values())
 
     def _is_left(self, box: Outbox) -> bool:
@@ -96,7 +97,7 @@ class Deliveries:
         """The task is over: send all that is left, wait for it for a while, and hand over what was not taken."""
         self._is_ending, self._is_leaving = True, False
         for box in self._task.outboxes.values():
-            box.collect(self._task.rows)
+            box.collect(self._task.rows, self._task.said)
             if box.sink.name in self._sent:
                 self._hurry(box, box.sink.grace)
             elif self._is_left(box):
@@ -119,7 +120,7 @@ class Deliveries:
         name = box.sink.name
         if name in self._sent or self._is_leaving or not box.count:
             return
-        batch = self._batch(box.sink, box.next, box.batch())
+        batch = self._batch(box, box.next, box.batch())
         box.sent_at = workflow.now()
         handle = workflow.start_activity(
             DELIVER,
@@ -176,7 +177,7 @@ class Deliveries:
 
     async def _hand_over(self, box: Outbox) -> None:
         """To a workflow that goes on alone. Rows that are too many for its input are read from the written record."""
-        batches = [self._batch(box.sink, number, rows) for number, rows in box.rest()]
+        batches = [self._batch(box, number, rows) for number, rows in box.rest()]
         sink, first, last = box.sink, box.next, box.told + box.count
         call = Remainder(sink=sink, batches=tuple(batches))
         # The one that has the same id, after a reset, has the same to send.
@@ -191,5 +192,5 @@ class Deliveries:
             )
         self._handed_over[sink.name] = last
 
-    def _batch(self, sink: Sink, number: int, rows: int | list[Row]) -> Batch:
-        return Batch.of(self._task, self._context_digest, sink, number, rows)
+    def _batch(self, box: Outbox, number: int, rows: int | list[Row]) -> Batch:
+        return Batch.of(self._task, self._context_digest, box, number, rows)

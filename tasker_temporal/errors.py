@@ -24,6 +24,7 @@ Every exception of the package, divided by what the catcher does next:
     · TaskLost               terminated or timed out: it could not write its own end
   - ServerNotFound           install the embedded server
   - ServerFailed             the embedded server did not start
+  - TelemetryError           mend the OTEL_ variables, or install what they ask for
   - ScriptError              mend the test: what it scripted does not fit the task
 * StepError                  raised by step handlers to say what to do next
   - RetryableError           try again, perhaps after `retry_after`
@@ -33,7 +34,7 @@ Every exception of the package, divided by what the catcher does next:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
@@ -101,14 +102,7 @@ class UnknownTemplate(TaskerError):
 
 
 class UnknownSink(TaskerError):
-    """A template names a sink that nobody here can reach."""
-
-    def __init__(self, template: str, sink: str, known: Iterable[str]) -> None:
-        super().__init__(
-            f"template {template!r} names sink {sink!r}, which this worker does not know; it knows: "
-            f"{', '.join(known) or 'none'}; pass TaskerPlugin(..., sinks={{{sink!r}: ...}}), "
-            "or give the sink a task_queue whose workers know it"
-        )
+    """A template names a sink that nobody here can reach, or a task has no sink of that name."""
 
 
 class TaskAlreadyStarted(TaskerError):
@@ -209,6 +203,10 @@ class ServerNotFound(TaskerError):
 
 class ServerFailed(TaskerError):
     """The embedded server ended before it served, or did not serve in time."""
+
+
+class TelemetryError(TaskerError):
+    """Telemetry cannot be set up as OpenTelemetry's environment variables say."""
 
 
 class ScriptError(TaskerError):

@@ -6,7 +6,7 @@ The main coroutine only waits; what it waits for is done beside it, in errands a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -18,7 +18,7 @@ from temporalio.exceptions import ApplicationError
 
 from tasker_temporal import requests, views
 from tasker_temporal.attributes import Attributes
-from tasker_temporal.core.engine import Engine
+from tasker_temporal.core.engine import Engine, Observer
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Content, Refused, RunContinued, RunReopened, Start
 from tasker_temporal.core.requests import Approve, Ask, CancelTask, CompleteStep, Identity, SendEvent
@@ -56,6 +56,9 @@ Problems = tuple[dict[str, Any], ...]
 ENDS = (State.COMPLETE, State.RESOLVED_MANUALLY, State.ERROR)
 """How a run ends that carries its record in its result or failure."""
 
+Ear = Callable[[Task, Mapping[str, str]], Observer]
+"""Makes an observer of a task, which may have been started in a trace."""
+
 
 class Life:
     """One run, from its first message to its written record.
@@ -72,6 +75,7 @@ class Life:
         self.driver.watch_task = self.attributes.watch
         self.deliveries = Deliveries(self.driver)
         self.driver.watch_rows = self.deliveries.watch
+        self._ear: Ear | None = None
         self._start = self._read(start)
         if self._start is not None:
             self.driver.prepared = Engine(self._task(self._start))
@@ -91,6 +95,16 @@ class Life:
 
     def _task(self, start: StartInput) -> Task:
         return beginning(workflow.info().workflow_id, start, content_of(self._context.payload))
+
+    def listen(self, ear: Ear) -> None:
+        """Let somebody hear every event of the task, from its first on. Call it before `live`."""
+        self._ear = ear
+        self._lend_ear()
+
+    def _lend_ear(self) -> None:
+        engine = self.driver.prepared
+        if engine is not None and self._ear is not None and self._start is not None:
+            engine.observe = self._ear(engine.task, self._start.trace)
 
     async def live(self) -> Any:
         """The whole run."""
@@ -128,6 +142,7 @@ class Life:
             said = {"actor": memo.get(MEMO_ACTOR, start.actor), "reason": memo.get(MEMO_REASON, start.reason)}
             self._start, problems = start.model_copy(update=said), prepared.problems
             self.driver.prepared = Engine(self._task(self._start))
+            self._lend_ear()
         start = self._start
         if start.request is not None:
             await self._reopen(start.previous_run, start.request)

@@ -6,9 +6,10 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from temporalio import workflow
+from temporalio.client import ClientConfig
 from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import DataConverter, DefaultPayloadConverter
 from temporalio.plugin import SimplePlugin
@@ -34,6 +35,10 @@ from tasker_temporal.sinks.delivery import Delivery
 from tasker_temporal.sinks.handlers import SinkHandlers
 from tasker_temporal.sinks.sweep import Sweep, sweep_activity
 from tasker_temporal.workflow import TaskWorkflow, workflow_class
+
+if TYPE_CHECKING:
+    # OpenTelemetry is loaded only where somebody listens.
+    from tasker_temporal.telemetry import Telemetry
 
 HEARTBEAT_THROTTLE = timedelta(seconds=10)
 """How late, at most, a running handler hears of its cancellation. The SDK's own default is 60 seconds."""
@@ -62,6 +67,7 @@ class TaskerPlugin(SimplePlugin):
         search_attributes: Whether new tasks tell lists what they wait for. `auto` (as it comes): if the namespace has
             what `tasker setup` adds, which is asked once. A task keeps for its whole life what was decided at its
             start, whatever its workers say.
+        telemetry: Listens to what happens to tasks. Without it nobody does, and nothing of it is loaded.
 
     Raises:
         TemplateError: a template has mistakes, or two versions have different handlers for one step.
@@ -74,12 +80,14 @@ class TaskerPlugin(SimplePlugin):
         sync_handlers: int = 100,
         identity_key: bytes | None = None,
         search_attributes: Wanted = "auto",
+        telemetry: Telemetry | None = None,
     ) -> None:
+        self.telemetry = telemetry
         self.listing = Listing(search_attributes)
         self.sinks: SinkHandlers = dict(sinks or {})
         self.templates: Mapping[str, TaskTemplate[Any]] = {template.name: template for template in templates}
         executor = ThreadPoolExecutor(sync_handlers, thread_name_prefix="tasker-step")
-        handlers = _handlers(templates)
+        self._handlers = handlers = _handlers(templates)
         super().__init__(
             "tasker_temporal.TaskerPlugin",
             data_converter=_with_pydantic,
@@ -94,6 +102,13 @@ class TaskerPlugin(SimplePlugin):
             ],
         )
 
+    def configure_client(self, config: ClientConfig) -> ClientConfig:
+        configured = super().configure_client(config)
+        if self.telemetry is not None:
+            listening = self.telemetry.of_client(self.templates)
+            configured["interceptors"] = [*configured.get("interceptors", ()), listening]
+        return configured
+
     def configure_worker(self, config: WorkerConfig) -> WorkerConfig:
         """Called by the worker.
 
@@ -102,17 +117,30 @@ class TaskerPlugin(SimplePlugin):
         """
         self._check_sinks()
         configured = super().configure_worker(config)
+        if self.telemetry is not None:
+            listening = self._listening(configured, self.telemetry)
+            configured["interceptors"] = [*configured.get("interceptors", ()), listening]
         throttle = configured.get("max_heartbeat_throttle_interval", HEARTBEAT_THROTTLE)
         configured["max_heartbeat_throttle_interval"] = min(throttle, HEARTBEAT_THROTTLE)
         if configured.get("max_eager_activity_reservations_per_workflow_task", SDK_EAGER_STEPS) == SDK_EAGER_STEPS:
             configured["max_eager_activity_reservations_per_workflow_task"] = EAGER_STEPS
         return configured
 
+    def _listening(self, config: WorkerConfig, telemetry: Telemetry) -> Interceptor:
+        templates = {name: template.compiled for name, template in self.templates.items()}
+        handlers = {kind: (step.template.name, step.name) for kind, step in self._handlers.items()}
+        return telemetry.of_worker(config["client"].service_client.config.runtime, templates, handlers)
+
     def _check_sinks(self) -> None:
         for template in self.templates.values():
             for sink in template.compiled.sinks:
                 if sink.name not in self.sinks and sink.task_queue is None:
-                    raise UnknownSink(template.name, sink.name, self.sinks)
+                    raise UnknownSink(
+                        f"template {template.name!r} names sink {sink.name!r}, which this worker does not know; "
+                        f"it knows: {', '.join(self.sinks) or 'none'}; "
+                        f"pass TaskerPlugin(..., sinks={{{sink.name!r}: ...}}), "
+                        "or give the sink a task_queue whose workers know it"
+                    )
 
     async def run_worker(self, worker: Worker, next: Callable[[Worker], Awaitable[None]]) -> None:
         """Called by the worker.

@@ -21,7 +21,16 @@ from tasker_temporal.core.template import Template
 from tasker_temporal.errors import RecordError
 from tasker_temporal.local_activities import PREPARE, RECORD
 from tasker_temporal.record import Record, read
-from tasker_temporal.wire import Prepared, StartInput, content_of, payload_of, read_raw, unpacked_template
+from tasker_temporal.wire import (
+    TRACE_HEADER,
+    Prepared,
+    StartInput,
+    carried,
+    content_of,
+    payload_of,
+    read_raw,
+    unpacked_template,
+)
 
 Pages = Callable[[str], AsyncIterator[dict[str, Any]]]
 """Asks the open run of that id for its rows."""
@@ -211,6 +220,12 @@ class Reader:
         started = (await self._started(await self._latest())).workflow_execution_started_event_attributes
         decoded: list[RawValue] = await self._client.data_converter.decode(started.input.payloads[:1], [RawValue])
         return decoded[0]
+
+    async def trace(self, run: Run) -> Mapping[str, str]:
+        """The trace in which the task was started, if it was in any."""
+        start = await self._start_of(run.run_id)
+        header = run.started.workflow_execution_started_event_attributes.header
+        return (start and start.trace) or carried(header.fields.get(TRACE_HEADER))
 
     async def latest(self) -> Run:
         """The task's latest run."""

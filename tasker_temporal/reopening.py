@@ -47,7 +47,8 @@ async def reopen(client: Client, task_id: str, plain: Mapping[str, Any]) -> None
     record, context = await reader.record(latest.run_id), await reader.context()
     task = record.task(content_of(context.payload))
     planned(task, plain, latest.run_id)
-    start = StartInput.later(task.template, record.snapshot, latest.run_id, plain)
+    trace = await reader.trace(latest)
+    start = StartInput.later(task.template, record.snapshot, latest.run_id, plain, trace)
     if (await reader.latest()).run_id != latest.run_id:
         raise RequestRefused(TOO_LATE)
     run_id = await _started(client, task_id, latest, [context, start.raw()])

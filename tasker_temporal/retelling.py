@@ -82,7 +82,11 @@ async def _untaken(client: Client, id: str, started: HistoryEvent) -> Engine | N
     plain = read_raw(more[0]) if more else None
     if plain is None:
         return None
-    return Engine(beginning(id, StartInput.model_validate(plain), content_of(context.payload)))
+    try:
+        start = StartInput.model_validate(plain)
+    except ValueError as error:
+        raise RetellingFailed(f"workflow {id!r} is no task of this library") from error
+    return Engine(beginning(id, start, content_of(context.payload)))
 
 
 def taken_up(events: Sequence[HistoryEvent]) -> Sequence[HistoryEvent]:

@@ -21,6 +21,9 @@ from tasker_temporal.wire import payload_of
 PAGE = 500
 """Rows in one page of the audit, unless asked for fewer."""
 
+WAITS = 1000
+"""So many steps say what they wait for. Those that only wait for other steps are counted from then on."""
+
 SHOWN = 40
 """Steps in the table of the current details."""
 
@@ -83,7 +86,7 @@ def graph(engine: Engine) -> dict[str, Any]:
 def waiting(engine: Engine | None) -> list[dict[str, Any]]:
     if engine is None:
         return [{"kind": "preparation", "step": None, "what": "a worker to validate the context"}]
-    return [wait.model_dump(mode="json", exclude_defaults=True) for wait in waits.waiting(engine.task)]
+    return [wait.model_dump(mode="json", exclude_defaults=True) for wait in waits.waiting(engine.task, WAITS)]
 
 
 def result(engine: Engine, step: Any) -> RawValue:

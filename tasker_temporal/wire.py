@@ -22,6 +22,7 @@ from temporalio.common import RawValue
 
 from tasker_temporal.core.answers import argument_of
 from tasker_temporal.core.messages import AUTOMATIC, JSON, Content, Notify
+from tasker_temporal.core.outbox import Outbox
 from tasker_temporal.core.routes import Course
 from tasker_temporal.core.rows import Row
 from tasker_temporal.core.task import INTERPRETER, Task
@@ -84,6 +85,19 @@ def unpacked_template(packed: str) -> Template:
     return Template.model_validate(unpack(packed))
 
 
+TRACE_HEADER = "_tracer-data"
+"""The header in which Temporal's SDKs send a trace: JSON, as `{"traceparent": ...}`."""
+
+
+def carried(header: Payload | None) -> dict[str, str]:
+    """What the header says; nothing if it is missing or cannot be read."""
+    try:
+        plain = json.loads(header.data) if header is not None else {}
+        return {str(key): str(value) for key, value in plain.items()}
+    except (ValueError, AttributeError):
+        return {}
+
+
 MEMO_ACTOR, MEMO_REASON = "tasker.actor", "tasker.reason"
 """Where the memo of a task that was started without a `StartInput` says who started it, and why."""
 
@@ -109,6 +123,8 @@ class StartInput(Frozen):
     """A new task tells search attributes. In a later run, the snapshot says so."""
     course: Course | None = None
     """How whoever starts the task wants it to be processed."""
+    trace: Mapping[str, str] = Field(default_factory=dict)
+    """The trace in which the task was started, for a run that somebody else's call began."""
 
     @classmethod
     def first(
@@ -136,7 +152,12 @@ class StartInput(Frozen):
 
     @classmethod
     def later(
-        cls, template: Template, plain: Mapping[str, Any], previous_run: str, request: Mapping[str, Any] | None = None
+        cls,
+        template: Template,
+        plain: Mapping[str, Any],
+        previous_run: str,
+        request: Mapping[str, Any] | None = None,
+        trace: Mapping[str, str] | None = None,
     ) -> StartInput:
         """How a task goes on in a new run, from its snapshot `plain`."""
         return cls(
@@ -146,6 +167,7 @@ class StartInput(Frozen):
             snapshot=pack(plain),
             previous_run=previous_run,
             request=request,
+            trace=trace or {},
         )
 
     def raw(self) -> RawValue:
@@ -206,6 +228,10 @@ def execution_of(activity_id: str) -> tuple[str, int]:
     return step, int(execution)
 
 
+Told = tuple[Row, str | None]
+"""A row, and what it says as JSON if it is an event of the template's own."""
+
+
 class Batch(Frozen):
     """Rows that a sink is to get: those numbered from `number` on.
 
@@ -219,6 +245,7 @@ class Batch(Frozen):
     context_digest: str
     sink: str
     events: tuple[str, ...]
+    contents: bool = True
     number: int
     count: int
     rows: str = ""
@@ -226,7 +253,7 @@ class Batch(Frozen):
     """How the run was ended from outside, which no row tells: `type`, `time`, `reason`, `actor`, `run_id`."""
 
     @classmethod
-    def of(cls, task: Task, context_digest: str, sink: Sink, number: int, rows: int | Sequence[Row]) -> Batch:
+    def of(cls, task: Task, context_digest: str, box: Outbox, number: int, rows: int | Sequence[Row]) -> Batch:
         """These rows, or so many that are in the written records."""
         return cls(
             task_id=task.id,
@@ -234,15 +261,16 @@ class Batch(Frozen):
             version=task.template.version,
             template_digest=task.template.digest,
             context_digest=context_digest,
-            sink=sink.name,
-            events=sink.events,
+            sink=box.sink.name,
+            events=box.sink.events,
+            contents=box.sink.contents,
             number=number,
             count=rows if isinstance(rows, int) else len(rows),
-            rows="" if isinstance(rows, int) else pack([list(row) for row in rows]),
+            rows="" if isinstance(rows, int) else pack([[*row, box.contents.get(row.sort_key)] for row in rows]),
         )
 
-    def unpacked(self) -> list[Row]:
-        return [Row._make(row) for row in unpack(self.rows)]
+    def unpacked(self) -> list[Told]:
+        return [(Row._make(row), content) for *row, content in unpack(self.rows)]
 
     def raw(self) -> RawValue:
         return raw(self.model_dump(mode="json", exclude_defaults=True))

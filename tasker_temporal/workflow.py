@@ -17,7 +17,7 @@ from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.messages import Refused
 from tasker_temporal.core.requests import Ask
 from tasker_temporal.identity import HEADERS, Claim
-from tasker_temporal.life import Life
+from tasker_temporal.life import Ear, Life
 from tasker_temporal.wire import raw, read_raw
 
 
@@ -26,6 +26,10 @@ class TaskWorkflow:
 
     def __init__(self, context: Any, start: Any) -> None:
         self._life = Life(context, start)
+
+    def listen(self, ear: Ear) -> None:
+        """Let somebody hear every event of the task. Call it before the run begins."""
+        self._life.listen(ear)
 
     async def live(self) -> Any:
         """The whole run."""
@@ -94,11 +98,11 @@ class TaskWorkflow:
     @workflow.signal(description='Any request, unanswered: {"request": "cancel", "actor": ..., "reason": ...}.')
     async def transition(self, request: Any = None, *extra: Any) -> None:
         """A signal that cannot be taken would stop the workflow task, so this one takes whatever comes."""
-        await self._take(None, [request, *extra] if extra else request, "transition", request)
+        await self._take(None, [request, *extra] if extra else request, ("transition", request))
 
     @workflow.signal(name="send_event", description='An event: {"name": ..., "payload": ..., "id": ...}.')
     async def take_event(self, event: Any = None) -> None:
-        await self._take("send_event", event, "send_event", event)
+        await self._take("send_event", event, ("send_event", event))
 
     @workflow.signal(dynamic=True, description="An event of this name, with its payload; all else is only noted.")
     async def signalled(self, name: str, args: Sequence[RawValue]) -> None:
@@ -111,17 +115,18 @@ class TaskWorkflow:
         except ValueError:
             driver.feed(Refused("its payload is not JSON", name=name))
             return
-        await self._take("send_event", {"name": name, "payload": payload}, name, *args)
+        await self._take("send_event", {"name": name, "payload": payload}, (name, payload))
 
-    async def _take(self, name: str | None, plain: Any, *said: Any) -> None:
+    async def _take(self, name: str | None, plain: Any, signed: tuple[Any, ...]) -> None:
         """Apply what came by signal; nobody can be told of a refusal, so it becomes a row.
 
-        `said` is what the sender's identity was signed for: the signal's name, and its arguments.
+        Args:
+            signed: What whoever sent it has signed, if anybody did: the signal's name, and its argument.
         """
         driver = await self._life.begun()
         try:
-            asked = await self._life.identified(requests.parse(name, plain), *said)
-            asked = await self._life.checked(asked)
+            asked = requests.parse(name, plain)
+            asked = await self._life.checked(await self._life.identified(asked, *signed))
         except ApplicationError as error:
             driver.feed(Refused(error.message))
             return

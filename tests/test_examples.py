@@ -66,6 +66,13 @@ async def test_an_example_says_what_its_readme_says(example: str, tmp_path: Path
     assert ended.code == 0 or "PyGILState_Release" in ended.err
 
 
+async def test_the_sink_of_ones_own_runs(tmp_path: Path) -> None:
+    async with Running(folder=tmp_path, module="examples.redis_sink") as running:
+        ended = await running.ended()
+    assert (ended.code, ended.err) == (0, "") or "PyGILState_Release" in ended.err
+    assert ended.out == "1-0 task.initialize_requested\n2-0 task.start_requested\n3-0 task.completed\n"
+
+
 def test_all_orders_but_one_are_valid() -> None:
     refused = []
     for order in ORDERS:
@@ -205,3 +212,15 @@ async def test_a_wheel_brings_the_example_along(tmp_path: Path) -> None:
 
 def test_a_clone_has_the_example_where_everybody_sees_it() -> None:
     assert examples_folder() == ROOT / "examples"
+
+
+async def test_the_refund_is_reviewed_and_whoever_must_decide_is_told_by_the_webhook(tmp_path: Path) -> None:
+    async with Running(folder=tmp_path, module="examples.refund_review.main") as running:
+        ended = await running.ended()
+    assert ended.code == 0, ended.err
+    assert ended.out.splitlines() == [
+        "fraud_review#1 of refund-1001 was opened: ann, bob, cid, please decide",
+        "refused: 'ann' started the task: somebody else must decide 'fraud_review#1'",
+        "fraud_review#1 of refund-1001 was approved by bob, cid",
+        "complete - 200 euros paid back",
+    ]

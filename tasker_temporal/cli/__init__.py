@@ -28,7 +28,7 @@ SECTIONS: Mapping[str, Sequence[str]] = {
     "Look at them": ("list", "approvals", "status", "why", "watch", "result", "audit", "graph"),
     "Step in": tuple(verb.name for verb in REQUESTS),
     "Before they run": ("check", "plan", "export", "schema", "events"),
-    "Run": ("new", "demo", "dev", "worker", "setup"),
+    "Run": ("new", "demo", "dev", "worker", "setup", "resend"),
 }
 """The commands as the help groups them. One that is in no section is listed after the first of them."""
 
@@ -112,8 +112,18 @@ def run_dev(db: Path | None, port: int, ui_port: int, headless: bool) -> None:
     metavar="SECONDS",
     help="How long running handlers may go on after a signal to stop.",
 )
+@click.option("--telemetry", is_flag=True, help="Tell of tasks by OpenTelemetry, as the OTEL_ variables say.")
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="One line of text or one JSON object for each line of the log.",
+)
 @options.connects
-def run_worker(app: str | None, queues: tuple[str, ...], grace: float, connection: Connection) -> None:
+def run_worker(
+    app: str | None, queues: tuple[str, ...], grace: float, telemetry: bool, log_format: str, connection: Connection
+) -> None:
     """Run the steps of your templates.
 
     SIGTERM or Ctrl-C stops it, once the handlers that run have ended.
@@ -125,7 +135,7 @@ def run_worker(app: str | None, queues: tuple[str, ...], grace: float, connectio
     from tasker_temporal.cli.process import run
     from tasker_temporal.cli.workers import work
 
-    run(work(app, queues, grace, connection))
+    run(work(app, queues, grace, connection, options.Telling(log_format, telemetry)))
 
 
 @tasker.command("demo")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
 from pydantic_core import to_json
 
@@ -13,6 +12,7 @@ from tasker_temporal.cli.options import Connection
 from tasker_temporal.cli.process import CLEAN
 from tasker_temporal.cli.screen import put
 from tasker_temporal.cli.templates import in_yaml
+from tasker_temporal.core.task_types import TYPES
 from tasker_temporal.graph import FORMATS, Graph, graph_of, machine_of
 from tasker_temporal.handle import TaskHandle
 from tasker_temporal.plugin import TaskerPlugin
@@ -22,12 +22,11 @@ from tasker_temporal.yaml.source import is_path
 SUFFIXES = {".mmd": "mermaid", ".mermaid": "mermaid", ".dot": "dot", ".gv": "dot", ".svg": "svg", ".txt": "ascii"}
 """The format of an output file, if nothing else says it."""
 
-Machine = Literal["task", "step"]
 
-
-async def draw_machine(machine: Machine, form: str | None, output: Path | None) -> int:
-    """Draw the states of a task or of a step. Returns the exit code."""
-    return _put(machine_of(machine), form, output)
+async def draw_machine(machine: str, form: str | None, output: Path | None) -> int:
+    """Draw the states of a task, of a step, or of a type of tasks that has a name. Returns the exit code."""
+    drawn = machine_of("task" if machine == "task" else "step") if machine not in TYPES else machine_of(TYPES[machine])
+    return _put(drawn, form, output)
 
 
 async def draw(name: str, form: str | None, output: Path | None, app: str | None, connection: Connection) -> int:

@@ -123,7 +123,9 @@ def query_of(wanted: Wanted, plugin: TaskerPlugin | None, is_told: bool) -> str:
         f"{RUNNING} AND {WAITING_FOR.name} = {_quoted(wanted.waiting_for)}" if wanted.waiting_for else "",
         f"{FAILED_STEPS.name} = {_quoted(wanted.failed_step)}" if wanted.failed_step else "",
         f"({wanted.query})" if wanted.query else "",
-        f"WorkflowType IN ({', '.join(map(_quoted, templates))})" if templates else "WorkflowType != 'tasker.delivery'",
+        f"WorkflowType IN ({', '.join(map(_quoted, templates))})"
+        if templates
+        else "WorkflowType NOT STARTS_WITH 'tasker.'",
         "ExecutionStatus != 'ContinuedAsNew'",
     ]
     return " AND ".join(filter(None, parts))

@@ -31,6 +31,16 @@ class Connection(NamedTuple):
     tls_ca_path: Path | None = None
 
 
+class Telling(NamedTuple):
+    """What a worker tells of itself: lines of the log as text or JSON, and telemetry as OTEL_ variables say."""
+
+    log_format: str = "text"
+    telemetry: bool = False
+
+
+SILENT = Telling()
+
+
 CONNECTION = (
     click.option("--address", metavar="HOST:PORT", help="Where the server is."),
     click.option("--namespace", metavar="NAME", help="The server's namespace."),

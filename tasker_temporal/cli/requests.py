@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import click
 
@@ -20,7 +20,8 @@ class Verb(NamedTuple):
     """The help; its first sentence stands in the list of all commands."""
     example: str
     """What follows TASK in the example."""
-    of_step: bool = False
+    step: Literal["", "STEP", "[STEP]"] = ""
+    """What is asked of: the task, a step of it, or either."""
     options: Sequence[click.Option] = ()
 
     @property
@@ -30,6 +31,10 @@ class Verb(NamedTuple):
 
 FRESH = click.Option(["--fresh"], is_flag=True, help="Give it all its attempts anew; else it gets one if none is left.")
 RESULT = options.json_option("--result", "What the handler would have returned; null unless said.")
+FORM = options.json_option("--form", "The approval's form, filled in.")
+APPROVAL = click.Option(["--approval"], metavar="ID", help="Refused if it is not this one, as fraud_review#1, by now.")
+VOTE = (APPROVAL,)
+TO = click.Option(["--to"], required=True, metavar="STATE", help="The state.")
 CHANGES = (
     click.Option(["--attempts"], type=click.IntRange(min=1), metavar="N", help="All attempts, the first included."),
     click.Option(["--timeout"], type=duration, metavar="TIME", help="How long one attempt may take: 90s, 1h30m."),
@@ -48,29 +53,39 @@ REQUESTS: Final = (
     ),
     Verb("resolve", "Close a TASK in error as dealt with by hand.", ""),
     Verb("cancel", "Stop TASK. Steps that run are told to end; `tasker watch` shows when it has stopped.", ""),
-    Verb("skip", "Go on without a pending or failed STEP. What requires its result is skipped too.", "ship", True),
-    Verb("retry_step", "Try a failed STEP now, whatever it waits for.", "charge --fresh", True, (FRESH,)),
-    Verb("retry_from", "Do a STEP that is over once more, and all that depend on it.", "charge", True),
+    Verb("skip", "Go on without a pending or failed STEP. What requires its result is skipped too.", "ship", "STEP"),
+    Verb("retry_step", "Try a failed STEP now, whatever it waits for.", "charge --fresh", "STEP", (FRESH,)),
+    Verb("retry_from", "Do a STEP that is over once more, and all that depend on it.", "charge", "STEP"),
     Verb(
         "resolve_step",
         "Take a pending or failed STEP as dealt with by hand, without a result. Refused if one is required.",
         "charge",
-        True,
+        "STEP",
     ),
     Verb(
         "complete_step",
         "Take STEP as done, with this result. It must be of the handler's return type; a worker checks it.",
         "charge --result '{\"amount\": 12}'",
-        True,
+        "STEP",
         (RESULT,),
     ),
     Verb(
         "change_step",
         "Run STEP otherwise than its template says, in this task only.",
         "charge --attempts 9 --timeout 5m",
-        True,
+        "STEP",
         CHANGES,
     ),
+    Verb(
+        "approve",
+        "Vote for the approval STEP, or for that of TASK itself. The form of the vote that decides is its result.",
+        "fraud_review --form '{\"risk\": 2}'",
+        "[STEP]",
+        (FORM, APPROVAL),
+    ),
+    Verb("reject", "Vote against the approval STEP, or that of TASK: it decides.", "fraud_review", "[STEP]", VOTE),
+    Verb("withdraw", "Take back one's vote on the approval STEP, or on that of TASK.", "fraud_review", "[STEP]", VOTE),
+    Verb("move", "Move TASK to another state of its type, one that is asked for.", "--to shipped", "", (TO,)),
 )
 """In the order in which `tasker --help` lists them."""
 
@@ -104,9 +119,9 @@ ANSWERS = f"{ANSWER}; with --query request, request_id, query, found, done, refu
 
 def command(verb: Verb) -> click.Command:
     """The command of one request."""
-    make = _of_step if verb.of_step else _of_task
-    made = click.command(verb.name, help=_help(verb))(make(verb))
-    made.params[1 + verb.of_step : 1 + verb.of_step] = verb.options
+    made = click.command(verb.name, help=_help(verb))(_of_step(verb) if verb.step else _of_task(verb))
+    arguments = sum(isinstance(parameter, click.Argument) for parameter in made.params)
+    made.params[arguments:arguments] = verb.options
     return made
 
 
@@ -115,8 +130,11 @@ def _help(verb: Verb) -> str:
     first = verb.text.partition(". ")[0].removesuffix(".")
     rest = verb.text[len(first) + 1 :].strip()
     examples = [f"tasker {verb.name} shop.sell-1 {verb.example}".rstrip() + " --reason 'the gateway is back'"]
-    if not verb.of_step:
-        examples.append(f"tasker {verb.name} --query \"WorkflowType = 'shop.sell'\" --reason 'the gateway is back'")
+    if not verb.step:
+        examples.append(
+            f"tasker {verb.name} --query \"WorkflowType = 'shop.sell'\" {verb.example}".rstrip()
+            + " --reason 'the gateway is back'"
+        )
     shown = "\n".join(f"  {example}" for example in examples)
     return f"{first}.\n\n{rest}\n\n\b\nExample{'s' * (len(examples) > 1)}:\n{shown}\n"
 
@@ -144,5 +162,5 @@ def _of_step(verb: Verb) -> options.Command:
 
         run(ask_one(read(verb.request, given, as_json), task, connection))
 
-    named = (click.argument("task"), click.argument("step"))
+    named = (click.argument("task"), click.argument("step", required=verb.step == "STEP"))
     return options.stacked((*named, *ASKED, options.as_json(ANSWER), options.connects), ask)

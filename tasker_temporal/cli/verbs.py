@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 
 from tasker_temporal.cli import options
 from tasker_temporal.cli.options import Connection, duration
+
+MACHINES = ["task", "step", "critical", "batch"]
 
 REPORT = "the report: task_id, template, version, state, counts, steps, ..."
 ROW = "sort_key, kind, entity, from, to, event, actor, reason, cause, metadata, at, digest"
@@ -162,7 +164,7 @@ def audit(
     help="How it is drawn; else by the ending of --output (.mmd, .dot, .svg), else ascii.",
 )
 @click.option("--output", type=options.OUTPUT, metavar="FILE", help="Write it to FILE.")
-@click.option("--machine", type=click.Choice(["task", "step"]), help="Draw the states of a task or of a step instead.")
+@click.option("--machine", type=click.Choice(MACHINES), help="Draw the states of a task, a step, or a type of tasks.")
 @options.as_json("title, nodes (name, label, state, note), edges (source, target, kind, label)")
 @options.app
 @options.connects
@@ -170,7 +172,7 @@ def graph(
     name: str | None,
     form: str | None,
     output: Path | None,
-    machine: Literal["task", "step"] | None,
+    machine: str | None,
     as_json: bool,
     app: str | None,
     connection: Connection,
@@ -215,4 +217,27 @@ def watch(task: str, as_json: bool, connection: Connection) -> None:
     run(follow(task, connection, as_json))
 
 
-VERBS: tuple[click.Command, ...] = (start, status, result, audit, graph, watch)
+@click.command("resend")
+@click.argument("task")
+@click.option("--sink", required=True, metavar="NAME", help="Which of its sinks.")
+@click.option(
+    "--from", "number", type=click.IntRange(min=1), default=1, show_default=True, metavar="N", help="The first number."
+)
+@options.as_json("task_id, sink, events, workflow_id")
+@options.connects
+def resend(task: str, sink: str, number: int, as_json: bool, connection: Connection) -> None:
+    """Send a sink of TASK once more what it had, from number N on.
+
+    The events have the numbers and ids that they have always had. A worker that reaches the sink sends them.
+
+    \b
+    Example:
+      tasker resend shop.sell-1 --sink archive --from 40
+    """
+    from tasker_temporal.cli.process import run
+    from tasker_temporal.cli.resending import send_again
+
+    run(send_again(task, sink, number, connection, as_json))
+
+
+VERBS: tuple[click.Command, ...] = (start, status, result, audit, graph, watch, resend)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -14,20 +13,22 @@ from temporalio.worker import Worker
 
 from tasker_temporal.cli.app import needed_app
 from tasker_temporal.cli.connection import connect
-from tasker_temporal.cli.options import Connection
+from tasker_temporal.cli.options import SILENT, Connection, Telling
 from tasker_temporal.cli.process import CLEAN, FAILED, WrongUse, told_to_stop
+from tasker_temporal.cli.telling import tell_logs, tell_telemetry
 from tasker_temporal.plugin import TaskerPlugin
 
 AFTER_GRACE = 5.0
 """Seconds that handlers have once the grace period is over and they were told to stop."""
 
-LOG_FORMAT = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
-
-async def work(app: str | None, queues: Sequence[str], grace: float, connection: Connection) -> int:
+async def work(
+    app: str | None, queues: Sequence[str], grace: float, connection: Connection, telling: Telling = SILENT
+) -> int:
     """Run the app's steps until a signal comes. Returns the exit code."""
-    logging.basicConfig(level=logging.INFO, format=LOG_FORMAT)
+    tell_logs(telling)
     plugin = needed_app(app, Path.cwd())
+    tell_telemetry(telling, plugin)
     names = tuple(dict.fromkeys(queues)) or _queues(plugin)
     client = await connect(connection, plugin)
     _tell_what_runs_elsewhere(plugin, names)

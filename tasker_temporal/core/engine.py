@@ -58,7 +58,7 @@ class Engine:
         self.task = task
         self._subscriptions = subscriptions
         self._events = events
-        self._observe = observe
+        self.observe = observe
         self._published: list[Event[Payload]] = []
 
     def apply(self, message: Ask | Fact, now: datetime) -> list[Command]:
@@ -86,8 +86,8 @@ class Engine:
             self.task.journal.rollback()
             raise
         self.task.journal.commit()
-        if self._observe is not None:
-            self._tell(self._observe)
+        if self.observe is not None:
+            self._tell(self.observe)
         return commands
 
     def plan(self, request: Ask, now: datetime) -> list[Row]:
@@ -133,7 +133,7 @@ class Engine:
         else:
             by = cause if said.cause is None else said.cause
             event = self._noted(said, by) if isinstance(said, Note) else self._moved(said, by)
-        if self._observe is not None:
+        if self.observe is not None:
             self._publish(event)
         return event
 

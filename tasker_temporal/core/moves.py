@@ -59,6 +59,8 @@ def note(task: Task, note: Note) -> Row:
     """Write a row that is no transition."""
     what: What = ("refused" if note.refused else "noted", entity_of(note.step), None, None, note.event)
     row = task.write(what, (note.actor, note.reason, note.cause), note.metadata)
+    if note.content is not None and task.outboxes:
+        task.journal.put(task.said, row.sort_key, note.content)
     if note.event in EFFECTS:
         EFFECTS[note.event](task, note, row)
     if note.event in STEP_EFFECTS and note.step is not None:
@@ -205,7 +207,8 @@ def _judge(task: Task, step: Step, final: str | None) -> None:
 
 
 def _end(task: Task, step: Step, wish: TransitionTo) -> None:
-    step.ended_at, step.result, step.by_hand = task.now, wish.result, "by_hand" in wish.metadata
+    step.ended_at, step.result = task.now, wish.result
+    step.by_hand = "by_hand" in wish.metadata or (wish.result is not None and not step.template.runs)
     count_down(task, step)
 
 

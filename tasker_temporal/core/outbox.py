@@ -51,6 +51,7 @@ class Outbox:
         told: How many rows it has acknowledged: the number of the last of them.
         backlog: How many come next that only the written records of earlier runs have.
         rows: Those that come then, in order.
+        contents: What a template's own events among them say, as JSON, by sort_key.
         seen: The sort_key up to which the task's rows were looked through.
         sent_at: Since when what is on its way is on its way; None if nothing is.
     """
@@ -59,6 +60,7 @@ class Outbox:
         self.sink = sink
         self.told = self.backlog = self.seen = 0
         self.rows: list[Row] = []
+        self.contents: dict[int, str] = {}
         self.sent_at: datetime | None = None
 
     @property
@@ -71,12 +73,14 @@ class Outbox:
         """The number of the first that it has not acknowledged."""
         return self.told + 1
 
-    def collect(self, rows: list[Row]) -> None:
-        """Take up the rows of this run that were written since."""
+    def collect(self, rows: list[Row], said: Mapping[int, str]) -> None:
+        """Take up the rows of this run that were written since, and what they say."""
         first = self.seen + 1 - rows[0].sort_key if rows else 0
         for row in rows[max(first, 0) :]:
             if fits(self.sink.events, row.event):
                 self.rows.append(row)
+                if self.sink.contents and row.sort_key in said:
+                    self.contents[row.sort_key] = said[row.sort_key]
             self.seen = row.sort_key
 
     def batch(self) -> int | list[Row]:
@@ -97,7 +101,7 @@ class Outbox:
     def _within(self, size: int, count: int) -> int:
         """How many rows fit into so many bytes; at least one."""
         for number, row in enumerate(self.rows[:count]):
-            size -= len(to_json(row))
+            size -= len(to_json(row)) + len(self.contents.get(row.sort_key, ""))
             if size < 0:
                 return max(number, 1)
         return min(len(self.rows), count)
@@ -107,6 +111,8 @@ class Outbox:
         self.told += count
         kept = max(count - self.backlog, 0)
         self.backlog = max(self.backlog - count, 0)
+        for row in self.rows[:kept]:
+            self.contents.pop(row.sort_key, None)
         del self.rows[:kept]
 
     def plain(self) -> dict[str, Any]:
@@ -114,7 +120,8 @@ class Outbox:
         light = self._is_light
         backlog = self.backlog if light else self.count
         rows = [row.plain() for row in self.rows] if light else []
-        plain = {"told": self.told, "backlog": backlog, "seen": self.seen, "rows": rows}
+        contents = sorted(self.contents.items()) if light else []
+        plain = {"told": self.told, "backlog": backlog, "seen": self.seen, "rows": rows, "contents": contents}
         return {key: value for key, value in plain.items() if value}
 
     @classmethod
@@ -123,4 +130,5 @@ class Outbox:
         box = cls(sink)
         box.told, box.backlog, box.seen = plain.get("told", 0), plain.get("backlog", 0), plain.get("seen", 0)
         box.rows = [Row.of(row) for row in plain.get("rows", ())]
+        box.contents = dict(plain.get("contents", ()))
         return box

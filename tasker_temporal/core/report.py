@@ -37,7 +37,7 @@ class StepReport(Frozen):
     next_attempt_at: datetime | None = None
     last_error: ErrorReport | None = None
     by_hand: bool = False
-    """Somebody gave its result."""
+    """Its result came from no handler: somebody gave it, or an event brought it."""
     handled_by: str | None = None
     """The step that runs because this one failed; the failure holds up nothing any more."""
     waits_for: tuple[str, ...] = ()

@@ -144,7 +144,7 @@ def _content(content: Content) -> Any:
 
 
 def _outbox(task: Task, box: Outbox) -> dict[str, Any]:
-    box.collect(task.rows)
+    box.collect(task.rows, task.said)
     return box.plain()
 
 

@@ -52,7 +52,7 @@ class Step:
         final: Why the present failure ends the retries; None while there is another attempt to come.
         row: The sort_key of its last transition.
         since: When that was.
-        by_hand: Somebody gave the result: it is in no activity, and so every snapshot keeps it.
+        by_hand: Somebody gave the result, or an event: it is in no activity, and so every snapshot keeps it.
         handled: The step that runs because this one failed: the failure is final, and holds up nothing.
         fired: It has run, or its condition was found to hold: what its trigger names does not matter any more.
         told: What its trigger says; "yes" without one.
@@ -127,8 +127,8 @@ class Task:
         handled: Failed steps whose failures somebody handles.
         expecting: Pending steps that wait for the outside, or for time, alone.
         cancelling: The sort_key of the row that asked for the cancellation.
-        listed: It tells lists of tasks what it waits for, as was decided when it was started.
         course: How it is processed, as far as that differs from its template.
+        listed: It tells lists of tasks what it waits for, as was decided when it was started.
         draining: Nothing new starts until the run continues as new.
         problems: The context's validation errors.
         requester: Who started it.
@@ -137,6 +137,7 @@ class Task:
         ballots: The open approvals, by id.
         inbox: What came before anybody waited for it, by the name of what it is for.
         answers: For the last requests, by id, the first and last sort_key of what they did.
+        said: What a template's own events say, by the sort_key of their rows, until every outbox has it.
         outboxes: What each sink is still to get, by its name.
     """
 
@@ -174,6 +175,7 @@ class Task:
         self.ballots: dict[str, Ballot] = {}
         self.answers: dict[str, tuple[int, int]] = {}
         self.inbox: dict[str, tuple[Kept, ...]] = {}
+        self.said: dict[int, str] = {}
         self.outboxes = {sink.name: Outbox(sink) for sink in template.sinks}
         self.now = EPOCH
         self.at = ""

@@ -175,6 +175,8 @@ class Sink(Frozen):
     """One attempt to send a batch."""
     task_queue: str | None = None
     """Where the workers are that reach it; the task's own queue unless said."""
+    contents: bool = True
+    """It gets what a template's own events say, which is in no row. Not so an archive in which nothing personal is."""
 
 
 class Limits(Frozen):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Literal
 
@@ -59,15 +59,39 @@ class Wait(Frozen):
     task_queue: str | None = None
     """Where the step's handler runs, if not where the task's workflow does."""
     approval: OpenApproval | None = None
+    events: tuple[str, ...] = ()
+    """The events from outside that could end it."""
 
 
-def waiting(task: Task) -> tuple[Wait, ...]:
-    """Everything that an open task waits for, the task's own lines first, then its steps in declared order."""
+def waiting(task: Task, most: int | None = None) -> tuple[Wait, ...]:
+    """Everything that an open task waits for, the task's own lines first, then its steps in declared order.
+
+    Args:
+        most: From so many lines of steps on, those that only wait for other steps are counted, and not told.
+    """
     sinks = [_sink(box) for box in task.outboxes.values() if box.sent_at is not None]
     if not task.is_open:
         return tuple(sinks)
-    lines = [_line(task, step) for step in task.steps.values() if not step.is_over]
-    return (*_task_waits(task), *sinks, *lines)
+    lines: list[Wait] = []
+    untold: list[Step] = []
+    for step in task.steps.values():
+        if not step.is_over:
+            if most is not None and len(lines) >= most and _only_depends(step):
+                untold.append(step)
+            else:
+                lines.append(_line(task, step))
+    return (*_task_waits(task), *sinks, *lines, *_folded(untold))
+
+
+def _only_depends(step: Step) -> bool:
+    return step.state is State.PENDING and not step.expects and answer(step) == "not yet"
+
+
+def _folded(steps: Sequence[Step]) -> Iterator[Wait]:
+    if steps:
+        what = f"{len(steps)} more steps, of which each waits for others"
+        since = min(step.since for step in steps if step.since is not None)
+        yield Wait(kind="dependency", step=None, what=what, since=since)
 
 
 def _sink(box: Outbox) -> Wait:
@@ -132,8 +156,10 @@ def _expecting(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
     trigger = step.template.trigger
     assert trigger is not None
     until = min(due_clocks(step).values(), default=None)
-    kind: Literal["event", "time"] = "event" if events_of(trigger) else "time"
-    return Wait(kind=kind, step=step.name, what=said(trigger), since=step.since, until=until, could=could)
+    events = events_of(trigger)
+    kind: Literal["event", "time"] = "event" if events else "time"
+    what = said(trigger)
+    return Wait(kind=kind, step=step.name, what=what, since=step.since, until=until, could=could, events=events)
 
 
 def _viable(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
@@ -155,7 +181,15 @@ def _parked(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
         return _approval(task, step.name, step.started_at, could)
     until = _due(task, f"deadline:{step.name}")
     what = said(step.template.on) if step.template.on is not None else "something from outside"
-    return Wait(kind="event", step=step.name, what=what, since=step.started_at, until=until, could=could)
+    return Wait(
+        kind="event",
+        step=step.name,
+        what=what,
+        since=step.started_at,
+        until=until,
+        could=could,
+        events=events_of(step.template.on),
+    )
 
 
 def _approval(task: Task, step: str | None, since: datetime | None, could: tuple[str, ...]) -> Wait:

@@ -4,10 +4,20 @@ A template names its sinks (`Sink`) and what each gets; `TaskerPlugin(sinks={...
 """
 
 from tasker_temporal.core.template import Sink
-from tasker_temporal.sinks.events import EndedOutside, Noted, Refused, RowData, StepMoved, TaskEvent, TaskMoved
+from tasker_temporal.sinks.events import (
+    EndedOutside,
+    Noted,
+    Published,
+    Refused,
+    RowData,
+    StepMoved,
+    TaskEvent,
+    TaskMoved,
+)
 from tasker_temporal.sinks.handlers import PartlyTaken, SinkHandler
 from tasker_temporal.sinks.json_lines import JsonLines
 from tasker_temporal.sinks.postgres import Postgres
+from tasker_temporal.sinks.resend import resend
 from tasker_temporal.sinks.signature import verify_webhook
 from tasker_temporal.sinks.webhook import Webhook, WebhookRefused
 
@@ -17,6 +27,7 @@ __all__ = [
     "Noted",
     "PartlyTaken",
     "Postgres",
+    "Published",
     "Refused",
     "RowData",
     "Sink",
@@ -26,5 +37,6 @@ __all__ = [
     "TaskMoved",
     "Webhook",
     "WebhookRefused",
+    "resend",
     "verify_webhook",
 ]

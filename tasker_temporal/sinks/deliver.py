@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
@@ -15,7 +16,8 @@ from tasker_temporal.core.outbox import fits
 from tasker_temporal.deliveries import DELIVER, HEARTBEAT
 from tasker_temporal.sinks.events import TaskEvent, end_of, events_of
 from tasker_temporal.sinks.handlers import PartlyTaken, SinkHandler, SinkHandlers, hand, translated, unknown
-from tasker_temporal.sinks.rows import rows_of
+from tasker_temporal.sinks.rows import told_of
+from tasker_temporal.telemetry import deliveries as telemetry
 from tasker_temporal.wire import Batch, raw, read_raw
 
 PAGE = 500
@@ -56,11 +58,23 @@ class Sending:
         try:
             await hand(self._handler, events)
         except PartlyTaken as error:
+            self._tell(events[: error.count], events[error.count :])
             self._note(events[error.count - 1].number if error.count else self._taken)
             raise translated(self._batch.sink, error.error) from error.error
         except Exception as error:
+            self._tell((), events)
             raise translated(self._batch.sink, error) from error
+        self._tell(events, ())
         self._note(events[-1].number)
+
+    def _tell(self, taken: Sequence[TaskEvent], left: Sequence[TaskEvent]) -> None:
+        """Telemetry, if it listens."""
+        template, sink = self._batch.template, self._batch.sink
+        if taken:
+            lag = (datetime.now(UTC) - taken[0].time).total_seconds()
+            telemetry.delivered(template, sink, len(taken), lag)
+        if left:
+            telemetry.failed(template, sink, len(left))
 
     def _note(self, number: int) -> None:
         self._taken = number
@@ -71,8 +85,8 @@ class Sending:
         if batch.rows:
             yield list(events_of(batch, batch.unpacked(), namespace, batch.number))
         elif batch.count:
-            rows = await rows_of(activity.client(), batch.task_id)
-            wanted = (row for row in rows if fits(batch.events, row.event))
+            told = await told_of(activity.client(), batch.task_id, contents=batch.contents)
+            wanted = ((row, content) for row, content in told if fits(batch.events, row.event))
             chosen = islice(wanted, batch.number - 1, batch.number - 1 + batch.count)
             number = batch.number
             while page := list(events_of(batch, islice(chosen, PAGE), namespace, number)):

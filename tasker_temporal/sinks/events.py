@@ -6,6 +6,7 @@ this sink gets of this task, 1, 2, 3 … without a gap.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -15,7 +16,7 @@ from pydantic_core import to_json
 
 from tasker_temporal.core.rows import TASK, Row, step_of
 from tasker_temporal.core.template import Frozen
-from tasker_temporal.wire import Batch
+from tasker_temporal.wire import Batch, Told
 
 
 class RowData(Frozen):
@@ -42,7 +43,7 @@ class RowData(Frozen):
 
     @property
     def row(self) -> Row:
-        return Row.of(self.model_dump(by_alias=True))
+        return Row.of(self.model_dump(by_alias=True, exclude={"content"}))
 
 
 class TaskMoved(RowData):
@@ -70,6 +71,13 @@ class Noted(RowData):
     kind: Literal["noted"]
 
 
+class Published(Noted):
+    """A handler published an event of its template's own."""
+
+    content: Any
+    """What it says, as JSON: validate it with the model that the event was declared with."""
+
+
 class Refused(RowData):
     """Somebody asked by signal for what is not legal."""
 
@@ -86,18 +94,19 @@ class EndedOutside(Frozen):
     reason: str
 
 
-_TELLING = ("kind", "entity")
-
-
 def _kind(data: Any) -> str:
-    kind, entity = (data.get(name) if isinstance(data, dict) else getattr(data, name, None) for name in _TELLING)
-    return "task" if kind == "transition" and entity == TASK else str(kind)
+    plain = data if isinstance(data, dict) else vars(data)
+    if "content" in plain:
+        return "published"
+    kind = str(plain.get("kind"))
+    return "task" if kind == "transition" and plain.get("entity") == TASK else kind
 
 
 Data = Annotated[
     Annotated[TaskMoved, Tag("task")]
     | Annotated[StepMoved, Tag("transition")]
     | Annotated[Noted, Tag("noted")]
+    | Annotated[Published, Tag("published")]
     | Annotated[Refused, Tag("refused")]
     | Annotated[EndedOutside, Tag("ended_outside")],
     Discriminator(_kind),
@@ -152,12 +161,13 @@ class TaskEvent(Frozen):
         return to_json(self.data.model_dump(mode="json", by_alias=True))
 
 
-def events_of(batch: Batch, rows: Iterable[Row], namespace: str, number: int) -> Iterator[TaskEvent]:
+def events_of(batch: Batch, rows: Iterable[Told], namespace: str, number: int) -> Iterator[TaskEvent]:
     """The rows as events, the first of them with this number."""
-    for position, row in enumerate(rows):
+    for position, (row, content) in enumerate(rows):
+        said = {} if content is None else {"content": json.loads(content)}
         at = datetime.fromisoformat(row.at)
         name = f"{batch.task_id}/{row.sort_key}/{row.digest[:12]}"
-        yield _event(batch, namespace, number + position, name, row.event, at, row.plain())
+        yield _event(batch, namespace, number + position, name, row.event, at, row.plain() | said)
 
 
 def end_of(batch: Batch, namespace: str, number: int) -> TaskEvent:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 
-from temporalio.exceptions import ApplicationError
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from tasker_temporal.errors import RetryableError
 from tasker_temporal.retry_after import seconds_of
@@ -18,6 +19,8 @@ SinkHandler = Callable[[Sequence[TaskEvent]], Awaitable[None] | None]
 
 SinkHandlers = Mapping[str, SinkHandler]
 """By the name that templates give the sink."""
+
+LOGGER = logging.getLogger("tasker_temporal.sinks")
 
 MOST_RETRY_AFTER = 300.0
 """Seconds for which a receiver may ask, at most."""
@@ -40,15 +43,21 @@ async def hand(handler: SinkHandler, events: Sequence[TaskEvent]) -> None:
 
 
 def translated(sink: str, error: Exception) -> ApplicationError:
-    """The error as Temporal tries it again: for ever, and when the receiver asked for it."""
+    """The error as Temporal tries it again: for ever, and when the receiver asked for it.
+
+    It is benign, because a receiver that is down is to be expected: one line in the log, no stack trace an attempt.
+    """
     asked = seconds_of(error.retry_after) if isinstance(error, RetryableError) else None
     delay = None if asked is None else timedelta(seconds=min(asked, MOST_RETRY_AFTER))
     message = f"sink {sink!r}: {type(error).__name__}: {error}"
-    return ApplicationError(message, type="SinkFailed", next_retry_delay=delay)
+    LOGGER.warning("%s", message)
+    benign = ApplicationErrorCategory.BENIGN
+    return ApplicationError(message, type="SinkFailed", next_retry_delay=delay, category=benign)
 
 
 def unknown(sink: str, handlers: SinkHandlers) -> ApplicationError:
     """Another worker may know it, or this one after a deployment: so it is tried again."""
     known = ", ".join(sorted(handlers)) or "none"
     message = f"this worker knows no sink {sink!r}: pass TaskerPlugin(..., sinks={{{sink!r}: ...}}); it knows {known}"
-    return ApplicationError(message, type="UnknownSink")
+    LOGGER.warning("%s", message)
+    return ApplicationError(message, type="UnknownSink", category=ApplicationErrorCategory.BENIGN)

@@ -112,11 +112,11 @@ def _ended(history: WorkflowHistory, run_id: str) -> dict[str, Any]:
 
 def _rest(task: Task, box: Outbox, ended: Mapping[str, Any]) -> Remainder:
     """The rows that the sink has not acknowledged, and then the end, if it gets it."""
-    box.collect(task.rows)
+    box.collect(task.rows, task.said)
     digest = salted(task.key, task.context.data)
-    batches = [Batch.of(task, digest, box.sink, number, rows) for number, rows in box.rest()]
+    batches = [Batch.of(task, digest, box, number, rows) for number, rows in box.rest()]
     if fits(box.sink.events, ended["type"]):
-        end = Batch.of(task, digest, box.sink, box.next + box.count, 0)
+        end = Batch.of(task, digest, box, box.next + box.count, 0)
         batches.append(end.model_copy(update={"ended": ended}))
     return Remainder(sink=box.sink, batches=tuple(batches))
 

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import NamedTuple
 
 from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client, WorkflowQueryRejectedError
 from temporalio.service import RPCError
 
@@ -127,13 +128,19 @@ async def _timers(client: Client, id: str, run: Described) -> Sequence[Line]:
         if event.event_type == EventType.EVENT_TYPE_TIMER_STARTED:
             lasts = event.timer_started_event_attributes.start_to_fire_timeout.ToTimedelta()
             since = moment(event.event_time)
-            summary = client.data_converter.payload_converter.from_payload(event.user_metadata.summary)
             until = since + lasts if since else None
             times = {"since": since.isoformat() if since else None, "until": until.isoformat() if until else None}
-            found[event.event_id] = {"kind": "timer", "step": None, "what": f"a timer: {summary}", **times}
+            found[event.event_id] = {"kind": "timer", "step": None, "what": await _called(client, event), **times}
         found.pop(event.timer_fired_event_attributes.started_event_id, None)
         found.pop(event.timer_canceled_event_attributes.started_event_id, None)
     return list(found.values())
+
+
+async def _called(client: Client, event: HistoryEvent) -> str:
+    if not event.user_metadata.HasField("summary"):
+        return "a timer"
+    [summary] = await client.data_converter.decode([event.user_metadata.summary])
+    return f"a timer: {summary}"
 
 
 # What the server tells of the run itself.

@@ -25,6 +25,9 @@ FROM_OUTSIDE = {
 }
 """How a run ends that cannot write its own end, and the state that is then said of its task."""
 
+STATES = {S.WORKFLOW_EXECUTION_STATUS_FAILED: "error", S.WORKFLOW_EXECUTION_STATUS_CANCELED: "cancelled"}
+"""What is said of a closed run that left no record."""
+
 
 async def over(client: Client, id: str, run: Described) -> Explanation:
     """Why the task of this closed run is over."""
@@ -39,7 +42,8 @@ async def over(client: Client, id: str, run: Described) -> Explanation:
     except RecordError as error:
         said = f"{await _closing(client, id, run)} ({error})"
         reason = Reason(kind="over", sentence=f"the task is over: {said}", since=moment(run.info.close_time))
-        return Explanation(task_id=id, template=name, state="error", source="server", reasons=(reason,))
+        state = STATES.get(run.info.status, "closed")
+        return Explanation(task_id=id, template=name, state=state, source="server", reasons=(reason,))
     report = record.report()
     return Explanation(
         task_id=id, template=name, state=report.state, source="record", reasons=ordered(_reasons(id, report, record))

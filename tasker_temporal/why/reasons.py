@@ -29,6 +29,7 @@ ORDER: Final = (
     "backoff",
     "sink",
     "timer",
+    "time",
     "window",
     "execution",
     "dependency",

@@ -164,9 +164,19 @@ ACTIVITIES: Final[Mapping[int, Callable[[PendingActivityInfo, Line, Seen], dict[
     A.PENDING_ACTIVITY_STATE_PAUSE_REQUESTED: _paused,
 }
 
+
+def _event(line: Line, seen: Seen) -> Reason:
+    """Anybody may tell of it: Temporal's own command can, by a signal of its name."""
+    told = _plain(line, seen, "waits for an event from outside:" if line.get("events") else "waits for")
+    words = ("temporal", "workflow", "signal", "--workflow-id", seen.task_id, "--name")
+    ways = [command(*words, name, "--input", "JSON") for name in line.get("events", ())]
+    return told.model_copy(update={"action": ways[0] if ways else None})
+
+
 SENTENCES: Final[Mapping[str, Callable[[Line, Seen], Reason]]] = {
     "execution": _execution,
     "handler": _handler,
+    "event": _event,
     "drain": lambda line, seen: _plain(line, seen) if line["step"] else _told(line, seen),
     "cancellation": _told,
 }

@@ -401,9 +401,15 @@ PHRASES: Final[tuple[tuple[str, str], ...]] = (
     ("no step of this template", "TT-Y020"),
     ("which is not declared", "TT-Y022"),
     ("has no branch", "TT-Y023"),
+    (": its condition ", "TT-Y024"),
+    (": its match ", "TT-Y024"),
     (" expects ", "TT-Y032"),
 )
 """What a mistake in the template as data is about, by what is said of it."""
+
+
+KEYS: Final = {"TT-Y024": "when"}
+"""Where such a mistake probably stands, if nothing that it quotes does."""
 
 
 def tell_mistake(document: Document, mistake: str, code: str = "TT-Y021") -> None:
@@ -418,4 +424,4 @@ def tell_mistake(document: Document, mistake: str, code: str = "TT-Y021") -> Non
     found = [(text, place) for text in quoted[1:] if (place := document.find(quoted[0], text)) is not None]
     text, place = next((it for it in found if it[0] not in steps), found[0] if found else ("", None))
     guess = meant(text, known) if text not in known else ""
-    document.source.tell(code, place or document.key(quoted[0]), mistake + guess)
+    document.source.tell(code, place or document.key(quoted[0], KEYS.get(code, "")), mistake + guess)

@@ -5,21 +5,27 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from temporalio.client import Client
 
+from tasker_temporal import State
 from tasker_temporal.errors import TaskFailed
 from tasker_temporal.handle import TaskHandle
 from tests.cli.kit import Ended, Running, write
+
+T = TypeVar("T")
+U = TypeVar("U")
 
 CODE = """
 import asyncio
 from pathlib import Path
 
 from pydantic import BaseModel
-from tasker_temporal import PermanentError, Retry, TaskTemplate, result_of
+from tasker_temporal import Move, PermanentError, Retry, TaskTemplate, TaskType, result_of
 
 class Payment(BaseModel):
     amount: int
@@ -48,7 +54,30 @@ def declared(name, on_error):
 
     return template
 
-app = [declared("desk.held", "hold"), declared("desk.failing", "fail")]
+class Review(BaseModel):
+    limit: int
+
+reviewed = TaskTemplate("desk.reviewed", task_queue="{queue}")
+review = reviewed.approval("review", form=Review, approvers=["ann", "bob"], quorum=2)
+
+@reviewed.step
+def pay(review: Review = result_of(review)) -> int:
+    return review.limit
+
+audited = TaskTemplate(
+    "desk.audited",
+    task_queue="{queue}",
+    type=TaskType(
+        name="audited",
+        states=("under_audit",),
+        rows=(Move(source="in_progress", to="under_audit"), Move(source="under_audit", to="complete", by="request")),
+    ),
+)
+
+@audited.step
+def prepare() -> None: ...
+
+app = [declared("desk.held", "hold"), declared("desk.failing", "fail"), reviewed, audited]
 """
 
 PROJECT = '[tool.tasker]\napp = "desk:app"\n'
@@ -82,33 +111,51 @@ class Desk:
         (self.folder / name).touch() if on else (self.folder / name).unlink(missing_ok=True)
 
     async def start(self, count: int = 1, template: str = "desk.held", prefix: str = "") -> list[TaskHandle]:
-        """Start tasks, without a context and by name, as any client can."""
-        prefix = prefix or f"{template}-{uuid.uuid4()}"
-        ids = [f"{prefix}-{number}" for number in range(count)]
-        places = asyncio.Semaphore(32)
+        """Start tasks."""
+        return await some_at_a_time(partial(self._started, template), ids(count, template, prefix))
 
-        async def begin(task: str) -> TaskHandle:
-            async with places:
-                await self.client.start_workflow(template, None, id=task, task_queue=self.queue)
-            return TaskHandle(self.client, task)
-
-        return list(await asyncio.gather(*map(begin, ids)))
+    async def _started(self, template: str, task: str) -> TaskHandle:
+        """Without a context and by name, as any client can."""
+        await self.client.start_workflow(template, None, id=task, task_queue=self.queue)
+        return TaskHandle(self.client, task)
 
     async def stuck(self, count: int = 1, template: str = "desk.held", prefix: str = "") -> list[TaskHandle]:
         """Tasks whose charge has failed for good."""
+        wait = self._failed if template == "desk.failing" else self._held
+
+        async def get_stuck(name: str) -> TaskHandle:
+            task = await self._started(template, name)
+            await wait(task)
+            return task
+
         self.switch("down", True)
-        tasks = await self.start(count, template, prefix)
-        for task in tasks:
-            async with asyncio.timeout(60):
-                assert (await task.settled()).state == "error"
-                if template == "desk.failing":
-                    await self._closed(task)
+        tasks = await some_at_a_time(get_stuck, ids(count, template, prefix))
         self.switch("down", False)
         return tasks
 
-    async def _closed(self, task: TaskHandle) -> None:
+    async def _held(self, task: TaskHandle) -> None:
+        async with asyncio.timeout(120):
+            assert (await task.settled()).state is State.ERROR
+
+    async def _failed(self, task: TaskHandle) -> None:
         try:
             await task.result()
         except TaskFailed:
             return
         raise AssertionError(f"task {task.id} did not fail")
+
+
+def ids(count: int, template: str, prefix: str) -> list[str]:
+    prefix = prefix or f"{template}-{uuid.uuid4()}"
+    return [f"{prefix}-{number}" for number in range(count)]
+
+
+async def some_at_a_time(work: Callable[[T], Awaitable[U]], things: Iterable[T]) -> list[U]:
+    """Do the work for all of them, at most so many at once as a small machine bears."""
+    places = asyncio.Semaphore(32)
+
+    async def one(thing: T) -> U:
+        async with places:
+            return await work(thing)
+
+    return list(await asyncio.gather(*map(one, things)))

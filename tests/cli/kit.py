@@ -9,6 +9,7 @@ import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import NamedTuple, Self
 
 ROOT = Path(__file__).parents[2]
@@ -36,18 +37,21 @@ class Running:
         self._command = [sys.executable, "-m", module, *arguments]
         self._folder, self._environment = folder, environment(folder, **more)
         self._process: Process | None = None
+        # Nobody reads along, and a worker that complains a thousand times would wait for a pipe to be emptied.
+        self._complaints = TemporaryFile()  # noqa: SIM115 - it is closed with the block
         self.said = ""
 
     async def __aenter__(self) -> Self:
         self._process = await asyncio.create_subprocess_exec(
-            *self._command, cwd=self._folder, env=self._environment, stdout=PIPE, stderr=PIPE
+            *self._command, cwd=self._folder, env=self._environment, stdout=PIPE, stderr=self._complaints
         )
         return self
 
     async def __aexit__(self, *_: object) -> None:
         if self.process.returncode is None:
             self.process.kill()
-            await self.process.wait()
+            await self.process.communicate()
+        self._complaints.close()
 
     @property
     def process(self) -> Process:
@@ -69,9 +73,10 @@ class Running:
 
     async def ended(self, seconds: float = 30) -> Ended:
         async with asyncio.timeout(seconds):
-            out, err = await self.process.communicate()
+            out, _ = await self.process.communicate()
         assert self.process.returncode is not None
-        return Ended(self.process.returncode, self.said + out.decode(), err.decode())
+        self._complaints.seek(0)
+        return Ended(self.process.returncode, self.said + out.decode(), self._complaints.read().decode())
 
 
 async def tasker(*arguments: str, folder: Path, seconds: float = 30, **more: str) -> Ended:

@@ -16,7 +16,7 @@ import pytest_asyncio
 from tasker_temporal import State, TaskHandle
 from tasker_temporal.cli.requests import ASKED as OPTIONS
 from tasker_temporal.cli.requests import REQUESTS, command
-from tasker_temporal.core.requests import Ask, StepAsk
+from tasker_temporal.core.requests import Ask, StepAsk, VoteAsk
 from tasker_temporal.dev import DevServer
 from tasker_temporal.requests import KINDS
 from tests.cli.desk import ASKED, Desk
@@ -49,10 +49,10 @@ def test_a_verb_takes_exactly_what_its_request_takes(verb: Any) -> None:
     kind = KINDS[verb.request]
     fields = set(kind.model_fields) - set(Ask.model_fields) - {"request", "step"}
     assert {option.name for option in verb.options} == fields
-    assert verb.of_step == issubclass(kind, StepAsk)
+    assert verb.step == ("STEP" if issubclass(kind, StepAsk) else "[STEP]" if issubclass(kind, VoteAsk) else "")
     names = {parameter.name for parameter in command(verb).params}
     assert set(Ask.model_fields) <= names
-    assert ("query" in names) == (not verb.of_step)
+    assert ("query" in names) == (not verb.step)
     assert len(OPTIONS) == len(Ask.model_fields) + 1
 
 
@@ -125,6 +125,48 @@ async def test_a_step_is_resolved_once_nobody_requires_its_result(desk: Desk) ->
     await desk.told("skip", task.id, "ship", *ASKED)
     await desk.told("resolve-step", task.id, "charge", *ASKED)
     assert (await task.result()).steps["charge"].state is State.RESOLVED_MANUALLY
+
+
+async def waits(task: TaskHandle, kind: str) -> None:
+    async with asyncio.timeout(30):
+        while kind not in [line["kind"] for line in await task.waiting()]:
+            await asyncio.sleep(0.05)
+
+
+async def test_an_approval_is_voted_on(desk: Desk) -> None:
+    [task] = await desk.start(template="desk.reviewed")
+    await waits(task, "approval")
+    form = ("review", "--form", '{"limit": 9}', "--reason", "seen")
+    await desk.told("approve", task.id, *form, "--actor", "ann")
+    await desk.told("withdraw", task.id, "review", "--actor", "ann", "--reason", "too fast")
+    await desk.told("approve", task.id, *form, "--actor", "bob", "--approval", "review#1")
+    stranger, other = await asyncio.gather(
+        desk("approve", task.id, *form, "--actor", "cid"),
+        desk("approve", task.id, *form, "--actor", "ann", "--approval", "review#7"),
+    )
+    assert "cid" in one_line(stranger)
+    assert "review#1" in one_line(other)
+    await desk.told("approve", task.id, *form, "--actor", "ann")
+    assert (await task.result()).state is State.COMPLETE
+    assert await task.result_of("pay") == 9
+
+
+async def test_an_approval_is_rejected(desk: Desk) -> None:
+    [task] = await desk.start(template="desk.reviewed")
+    await waits(task, "approval")
+    ended = await desk("reject", task.id, "review", *ASKED)
+    assert ended.code == 0
+    assert re.search(r"approval\.decided", ended.out)
+    assert (await task.settled()).state is State.ERROR
+
+
+async def test_a_task_is_moved_along_its_types_own_rows(desk: Desk) -> None:
+    [task] = await desk.start(template="desk.audited")
+    async with asyncio.timeout(30):
+        while (await task.report()).state != "under_audit":
+            await asyncio.sleep(0.05)
+    await desk.told("move", task.id, "--to", "complete", *ASKED)
+    assert (await task.result()).state is State.COMPLETE
 
 
 async def test_who_asks_is_the_user_unless_said(desk: Desk) -> None:

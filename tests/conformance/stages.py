@@ -14,7 +14,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 
 from tasker_temporal import Row, State, TaskHandle, TaskReport, TaskTemplate, start_task
-from tasker_temporal.core.requests import Ask, CancelTask
+from tasker_temporal.core.requests import Ask, CancelTask, SendEvent
 from tasker_temporal.core.task import Task
 from tasker_temporal.errors import RequestRefused, TaskEnded
 from tasker_temporal.testing import feed_again, run_task
@@ -98,6 +98,8 @@ class Scene(NamedTuple):
         match asked.request:
             case CancelTask() if asked.natively:
                 await self.handle.workflow.cancel(reason=asked.request.reason)
+            case SendEvent(name=name, payload=payload, id=id):
+                await self.handle.send_event(name, payload, id=id)
             case Ask():
                 said = {name: value for name, value in asked.request if name != "request"}
                 request = getattr(self.handle, asked.request.model_dump()["request"])

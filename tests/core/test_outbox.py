@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from tasker_temporal.core import outbox
+from tasker_temporal.core.messages import Content, Published, StepSucceeded
 from tasker_temporal.core.outbox import TELLABLE, TERMINATED, TIMED_OUT, Outbox, fits
 from tasker_temporal.core.rows import Row
 from tasker_temporal.core.snapshot import restore, snapshot
@@ -29,7 +30,7 @@ def task_of(*sinks: Sink) -> Task:
 
 def box_of(task: Task, name: str) -> Outbox:
     box = task.outboxes[name]
-    box.collect(task.rows)
+    box.collect(task.rows, task.said)
     return box
 
 
@@ -97,7 +98,7 @@ def test_a_snapshot_carries_what_was_not_acknowledged() -> None:
     assert (later.outboxes["all"].told, later.outboxes["all"].backlog) == (4, 0)
     assert later.outboxes["steps"].rest() == [(1, box_of(task, "steps").rows)]
     drive = Drive(later.template, task=later)
-    later.outboxes["all"].collect(drive.task.rows)
+    later.outboxes["all"].collect(drive.task.rows, {})
     assert later.outboxes["all"].rows == task.rows[4:]
 
 
@@ -114,7 +115,7 @@ def test_what_is_too_much_for_a_snapshot_is_left_to_the_written_records(monkeypa
 def test_a_backlog_is_sent_before_the_rows_that_follow_it() -> None:
     task = task_of(ALL)
     box = Outbox.of(ALL, {"told": 3, "backlog": 5})
-    box.collect(task.rows)
+    box.collect(task.rows, task.said)
     assert box.batch() == 5
     assert box.rest() == [(4, 5), (9, task.rows)]
     box.acknowledge(5)
@@ -149,3 +150,33 @@ def test_sinks_have_names_of_their_own(names: list[str]) -> None:
 def test_a_pattern_that_fits_nothing_is_found() -> None:
     sink = Sink(name="a", events=("task.*", "step.faild", "workflow.viable_steps_discovered", "task.terminated"))
     assert outbox.idle_patterns(sink) == ["step.faild", "workflow.viable_steps_discovered"]
+
+
+def test_what_an_event_says_goes_with_its_row_as_long_as_the_row_is_kept() -> None:
+    task = task_of(ALL, Sink(name="quiet", contents=False))
+    said = {task.rows[2].sort_key: '"hello"', task.rows[4].sort_key: '"again"'}
+    box, quiet = task.outboxes["all"], task.outboxes["quiet"]
+    box.collect(task.rows, said)
+    quiet.collect(task.rows, said)
+    assert (box.contents, quiet.contents) == (said, {})
+    assert again(task).outboxes["all"].contents == said
+    box.acknowledge(3)
+    assert box.contents == {task.rows[4].sort_key: '"again"'}
+
+
+def test_what_is_said_counts_for_the_size_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    task = task_of(ALL)
+    box = task.outboxes["all"]
+    box.collect(task.rows, {task.rows[1].sort_key: "x" * 10_000})
+    monkeypatch.setattr(outbox, "BATCH_BYTES", 9_000)
+    assert batch(box) == task.rows[:1]
+
+
+def test_what_a_handler_published_is_kept_for_sinks_and_for_nobody_else() -> None:
+    said = []
+    for sinks in [(), (ALL,)]:
+        drive = started(step("a"), sinks=sinks)
+        drive.tell(StepSucceeded("a", drive.running.pop("a"), Content(b"1"), (Published("order.priced", "7"),)))
+        said.append(drive.task.said)
+        assert drive.row("order.priced", "a").metadata["size"] == 1
+    assert said == [{}, {drive.row("order.priced", "a").sort_key: "7"}]

@@ -260,6 +260,17 @@ def test_what_a_draining_task_does_not_start_waits_for_that() -> None:
     assert (line(drive, "b").kind, line(drive, "b").what) == ("drain", "the run to continue as new")
 
 
+def test_steps_that_only_wait_for_others_are_counted_from_so_many_lines_on() -> None:
+    others = [step(name, "a") for name in "bcd"]
+    drive = started(step("a"), *others, step("x"), limits=limits(in_flight=1))
+    drive.now += seconds(3)
+    kinds = [(line.kind, line.step) for line in waiting(drive.task, 2)]
+    assert kinds == [("execution", "a"), ("dependency", "b"), ("window", "x"), ("dependency", None)]
+    folded = waiting(drive.task, 2)[-1]
+    assert (folded.what, folded.since) == ("2 more steps, of which each waits for others", BEGIN)
+    assert len(waiting(drive.task)) == len(waiting(drive.task, 5)) == 5
+
+
 def test_what_is_overdue_is_due_at_once() -> None:
     assert seconds_until(BEGIN + seconds(1.5), BEGIN) == 1.5
     assert seconds_until(BEGIN - seconds(1.5), BEGIN) == 0

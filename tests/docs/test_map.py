@@ -10,6 +10,7 @@ import pytest
 
 from tasker_temporal.core.catalogue import EVENTS
 from tasker_temporal.core.machine import STEP_TABLE, TASK_TABLE
+from tasker_temporal.core.task_types import CRITICAL
 from tests.docs.blocks import ROOT
 
 MAP = (ROOT / "docs" / "map.md").read_text()
@@ -96,7 +97,7 @@ def test_an_event_that_is_kept_is_registered_and_one_that_is_not_yet_here_is_not
 
 
 def test_a_status_that_is_not_yet_here_has_no_move() -> None:
-    reached = {str(to) for table in (TASK_TABLE, STEP_TABLE) for _, to in table}
+    reached = {str(to) for table in (TASK_TABLE, STEP_TABLE, CRITICAL.table) for _, to in table}
     for names, here in _rows(_section("Statuses")):
         for name in set(re.findall(r"`(\w+)`", names)) & set(NAMED["statuses"].split()):
             assert (name in reached) == ("*Not yet*" not in here), name

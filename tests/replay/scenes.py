@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -31,6 +31,7 @@ from tasker_temporal import (
     result_of,
     start_task,
 )
+from tasker_temporal.sinks import Sink, TaskEvent
 from tests.shell.kit import Gate, until
 
 SOON = timedelta(milliseconds=900)
@@ -39,6 +40,16 @@ SOON = timedelta(milliseconds=900)
 NO_DELAY = Retry(attempts=3, base_delay=timedelta(0), jitter="none")
 
 BY: dict[str, Any] = {"actor": "ann", "reason": "the customer called"}
+
+
+async def takes(events: Sequence[TaskEvent]) -> None: ...
+
+
+async def refuses(events: Sequence[TaskEvent]) -> None:
+    raise ConnectionError("nobody is there")
+
+
+SINKS = {"well": takes, "down": refuses}
 
 
 @dataclass
@@ -55,7 +66,7 @@ class Stage:
     @asynccontextmanager
     async def working(self, template: TaskTemplate[Any] | None = None) -> AsyncIterator[None]:
         """A worker, with the scene's own template unless another is given."""
-        client = await self.connect(plugins=[TaskerPlugin(template or self.template)])
+        client = await self.connect(plugins=[TaskerPlugin(template or self.template, sinks=SINKS)])
         async with Worker(client, task_queue=self.id, sticky_queue_schedule_to_start_timeout=SOON):
             yield
 
@@ -528,6 +539,23 @@ def listed() -> Scene:
     return Scene(template, play)
 
 
+def told() -> Scene:
+    """Two sinks: one takes batch after batch, over two runs; what the other never took is left to another workflow."""
+    sinks = Sink(name="well", batch=5), Sink(name="down", events=("task.*",), grace=timedelta(seconds=1))
+    template = TaskTemplate("golden.told", sinks=sinks, limits=Limits(drain_events=14))
+
+    async def nothing() -> None: ...
+
+    before = template.add_step("first", nothing)
+    for name in ("second", "third", "fourth"):
+        before = template.add_step(name, nothing, after=[before])
+
+    async def play(stage: Stage) -> None:
+        await stage.start()
+
+    return Scene(template, play)
+
+
 SCENES = {
     scene.name: scene
     for scene in (
@@ -552,5 +580,6 @@ SCENES = {
         escalated(),
         moved(),
         listed(),
+        told(),
     )
 }

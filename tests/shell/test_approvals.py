@@ -29,7 +29,7 @@ from tasker_temporal import (
 )
 from tasker_temporal.dev import DevServer
 from tests.server.conftest import Connect, replayed, worker
-from tests.shell.kit import CommandFailed
+from tests.shell.kit import CommandFailed, Gate
 from tests.shell.shop import by_signal, by_update, until
 
 BY: dict[str, Any] = {"reason": "it looks right"}
@@ -224,6 +224,32 @@ async def test_a_notifier_that_fails_for_good_is_noted_and_holds_nothing_up(clie
         failed = [row for row in await task.audit() if row.event == "approval.notification_failed"]
         assert [row.metadata["kind"] for row in failed] == ["opened", "decided"]
         assert failed[0].metadata["error"]["type"] == "PermanentError"
+        await replayed(task, template)
+
+
+async def test_a_run_does_not_go_on_as_a_new_one_before_people_are_told(client: Connect) -> None:
+    gate, told = Gate(), 0
+
+    async def tell(notice: ApprovalNotice) -> None:
+        nonlocal told
+        await gate.passage()
+        told += 1
+
+    template, review = reviewed("approvals.patient", notify=tell, quorum=2, limits=Limits(drain_events=10))
+    connected = await client(template)
+    async with worker(connected) as serving:
+        task = await opened(connected, template, serving.task_queue)
+        await gate.reached.wait()
+        await task.approve(review, Verdict(limit=1), actor="ann", **BY)
+        await task.withdraw(review, actor="ann", **BY)
+        await task.approve(review, Verdict(limit=2), actor="ann", **BY)
+        await until(task, "workflow.drain_requested")
+        assert "workflow.run_continued" not in [row.event for row in await task.audit()]
+        gate.open()
+        await until(task, "workflow.run_continued")
+        await task.approve(review, Verdict(limit=1), actor="bob", **BY)
+        assert (await task.result()).state is State.COMPLETE
+        assert told == 2
         await replayed(task, template)
 
 

@@ -32,6 +32,7 @@ from tasker_temporal.dev import DevServer
 from tasker_temporal.errors import SearchAttributesMissing
 from tasker_temporal.namespace import Listing, add, missing
 from tasker_temporal.reader import Reader
+from tasker_temporal.triggers import failed
 from tests.server.conftest import Connect, histories, replayed, worker
 from tests.shell.kit import Gate, history, kinds, lasting, until
 
@@ -116,7 +117,9 @@ async def test_what_happens_at_one_moment_is_told_once(client: Connect) -> None:
     async with worker(connected) as running:
         task = await start_task(connected, template, None, task_queue=running.task_queue)
         await task.settled()
-        assert await told(task) == ("error", ("hold",), tuple(f"step_{number:02}" for number in range(STEPS_NAMED)))
+        state, waiting, failures = await told(task)
+        assert (state, waiting, len(failures)) == ("error", ("hold",), STEPS_NAMED)
+        assert list(failures) == sorted({*failures} & {*template.compiled.dependents})
         activations = kinds(await history(task)).count("WORKFLOW_TASK_COMPLETED")
         assert await upserts(task) <= activations
         await task.cancel(**BY)
@@ -221,6 +224,32 @@ async def test_only_a_long_backoff_is_told(client: Connect) -> None:
         assert found == (None, ("backoff",), ("short",))
         assert await upserts(task) <= 2
         await task.workflow.terminate()
+
+
+async def test_a_failure_that_is_handled_is_told_no_more(client: Connect) -> None:
+    gate, template = Gate(), TaskTemplate("told.handled")
+
+    @template.step
+    async def pay() -> None:
+        raise PermanentError("no money")
+
+    @template.step
+    async def slow() -> None:
+        await gate.passage()
+
+    @template.step(after=[slow], on=failed(pay))
+    async def refund() -> None: ...
+
+    connected = await client(template)
+    async with worker(connected) as running:
+        task = await start_task(connected, template, None, task_queue=running.task_queue)
+        await gate.reached.wait()
+        while await told(task) != (None, (), ("pay",)):
+            pass
+        gate.open()
+        assert (await task.result()).state == "complete"
+    assert await told(task) == NOTHING
+    await replayed(task, template)
 
 
 async def test_a_missing_handler_is_told(client: Connect) -> None:

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from temporalio import workflow
 from temporalio.client import Client
 from temporalio.service import RPCError
 
@@ -25,11 +26,13 @@ from tasker_temporal import (
     result_of,
     start_task,
 )
+from tasker_temporal.attributes import WAITING_FOR
 from tasker_temporal.dev import DevServer
 from tasker_temporal.driver import Driver
 from tasker_temporal.errors import RecordError, UnknownTask
 from tasker_temporal.pollers import pollers
 from tasker_temporal.reader import Reader
+from tasker_temporal.triggers import elapsed, received
 from tasker_temporal.why import Explanation, Reason
 from tests.server.conftest import Connect, replayed, worker
 from tests.shell.kit import Gate, temporal, until
@@ -225,6 +228,53 @@ async def test_a_failed_step_gets_new_attempts_by_its_action(client: Connect) ->
         gate.open()
         with pytest.raises(TaskFailed):
             await task.result()
+
+
+async def test_an_event_from_outside_says_how_anybody_can_tell_of_it(client: Connect, server: DevServer) -> None:
+    template = TaskTemplate("why.outside")
+    paid = template.event("bank.paid")
+
+    @template.step
+    async def book() -> None: ...
+
+    @template.step(after=[book], on=received(paid))
+    async def ship() -> None: ...
+
+    template.wait_for("signed", received(paid), after=[book])
+
+    connected = await client(template)
+    async with worker(connected) as running:
+        task = await start_task(connected, template, None, task_queue=running.task_queue)
+        while ("event", "ship") not in (found := by_kind(await task.why())):
+            pass
+        for step in ("ship", "signed"):
+            reason = found["event", step]
+            assert reason.sentence == f"step {step!r} waits for an event from outside: received('bank.paid')"
+            assert reason.since is not None
+            assert reason.action == f"temporal workflow signal --workflow-id {task.id} --name bank.paid --input JSON"
+        assert (await task.workflow.describe()).typed_search_attributes.get(WAITING_FOR) == ["event"]
+        await temporal(server, *str(reason.action).replace("JSON", "{}").split()[1:])
+        await task.result()
+    assert (await task.workflow.describe()).typed_search_attributes.get(WAITING_FOR) is None
+    await replayed(task, template)
+
+
+async def test_a_time_that_is_waited_for_says_when_it_is_over(client: Connect) -> None:
+    template = TaskTemplate("why.reminder")
+
+    @template.step(on=elapsed(HOUR))
+    async def remind() -> None: ...
+
+    connected = await client(template)
+    async with worker(connected) as running:
+        task = await start_task(connected, template, None, task_queue=running.task_queue)
+        await until(task, "TIMER_STARTED")
+        found = by_kind(await task.why())["time", "remind"]
+        assert found.sentence == "step 'remind' waits for elapsed(1:00:00)"
+        assert found.since is not None
+        assert found.until is not None
+        assert found.until - found.since == HOUR
+        await task.workflow.terminate()
 
 
 async def test_a_missing_handler_asks_for_a_worker_that_has_it(client: Connect) -> None:
@@ -503,3 +553,32 @@ async def test_telling_a_run_again_leaves_no_trace_in_it(shop: Shop) -> None:
     await shop.task.why()
     assert [event async for event in shop.task.workflow.fetch_history_events()] == before
     await replayed(shop.task, shop.template)
+
+
+@workflow.defn(name="why.theirs", sandboxed=False)
+class Theirs:
+    """A workflow of the user's own."""
+
+    @workflow.run
+    async def run(self, seconds: int, word: str) -> str:
+        await workflow.sleep(seconds)
+        return word
+
+
+async def test_a_workflow_that_is_no_task_is_told_as_far_as_it_can_be(client: Connect) -> None:
+    connected = await client()
+    names = [f"theirs-{uuid.uuid4()}" for _ in range(3)]
+    async with worker(connected, workflows=[Theirs]) as running:
+        queue = running.task_queue
+        await connected.execute_workflow("why.theirs", args=[0, "done"], id=names[0], task_queue=queue)
+        open_one = await connected.start_workflow("why.theirs", args=[3600, "later"], id=names[1], task_queue=queue)
+        await until(TaskHandle(connected, open_one.id), "TIMER_STARTED")
+        asked = await TaskHandle(connected, names[1]).why()
+    await connected.start_workflow("why.theirs", args=[1, "never"], id=names[2], task_queue="deserted")
+    done, untaken = [await TaskHandle(connected, name).why() for name in (names[0], names[2])]
+    assert (done.state, done.reasons[0].sentence[:31]) == ("closed", "the task is over: completed (ru")
+    assert (asked.source, untaken.source) == ("events", "events")
+    assert asked.reasons[-1].sentence == "the task waits for a timer"
+    assert untaken.reasons[0].sentence.endswith(f"; workflow {names[2]!r} is no task of this library")
+    for name in names[1:]:
+        await connected.get_workflow_handle(name).terminate()

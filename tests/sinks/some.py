@@ -22,5 +22,5 @@ async def some_events(task_id: str = "order-1", *, sink: Sink = SINK, number: in
     template.add_step("only", nothing)
     run = await run_task(template, {"customer": "ann"}, task_id=task_id)
     digest = salted(run.task.key, run.task.context.data)
-    batch = Batch.of(run.task, digest, sink, number, run.audit)
+    batch = Batch.of(run.task, digest, run.task.outboxes[sink.name], number, run.audit)
     return list(events_of(batch, batch.unpacked(), "default", number))

@@ -100,7 +100,7 @@ async def test_a_start_can_name_its_own_sinks(server: DevServer) -> None:
         await replayed(task, template)
         with pytest.raises(TemplateError, match=r"sink 'audit': its pattern 'step.faild' fits no row"):
             await start_task(connected, template, None, sinks=[Sink(name="audit", events=("step.faild",))])
-        with pytest.raises(UnknownTemplate, match="sinks= is part of a task's template"):
+        with pytest.raises(UnknownTemplate, match="sinks= needs a task's template"):
             await start_task(connected, "sinks.stranger", None, task_queue="nowhere", sinks=[AUDIT])
 
 

@@ -20,8 +20,8 @@ TASK_REQUESTS: Final[dict[str, frozenset[State]]] = {
     "resume": frozenset({S.PAUSED}),
     "retry": frozenset({S.ERROR}),
     "resolve": frozenset({S.ERROR}),
-    "move": frozenset(),
     "send_event": OPEN | {S.ERROR},
+    "move": frozenset(),
 }
 """The states of the task in which each request about it is legal; `move` depends on the rows of its type."""
 
@@ -59,13 +59,12 @@ def legal_requests(task: Task, step: str | None = None) -> tuple[str, ...]:
     """The requests that are legal now for the task, or that its table allows for one step of it."""
     if not task.is_open or task.cancelling is not None:
         return ()
-    if step is None:
-        found = [name for name in TASK_REQUESTS if _is_for(name, task) and _objection(name, task) is None]
-    elif task.steps[step].handled is not None:
-        found = list(HANDLED)
-    else:
+    if step is not None:
         state = task.steps[step].state
-        found = [name for name, states in STEP_REQUESTS.items() if state in states and not _barred(name, task, step)]
+        found = [name for name, states in STEP_REQUESTS.items() if state in states or _undoes(name, task, step)]
+        found = [name for name in found if not _barred(name, task, step)]
+    else:
+        found = [name for name in TASK_REQUESTS if _is_for(name, task) and _objection(name, task) is None]
     return (*found, *_votes(task, step))
 
 
@@ -75,11 +74,18 @@ def _is_for(name: str, task: Task) -> bool:
     return own or (name == "move" and bool(requestable(task))) or task.state in TASK_REQUESTS[name]
 
 
+def _undoes(name: str, task: Task, step: str) -> bool:
+    """A failure that is handled is as over as a result."""
+    return name == "retry_from" and task.steps[step].handled is not None
+
+
 def _barred(name: str, task: Task, step: str) -> str | None:
     """Why a request about a step is not legal, although the step's state would allow it."""
     known = task.steps[step]
     if name == "complete_step" and known.template.approval is not None and known.state is S.IN_PROGRESS:
         return f"step {step!r} is decided by votes"
+    if known.handled is not None and name not in HANDLED:
+        return f"the failure of step {step!r} is handled by {known.handled!r}: only 'retry_from' does it once more"
     if name == "retry_from" and task.state in task.template.type.waits:
         return f"the task is {task.state}, where no step runs: it must be moved, or rejected, first"
     return None
@@ -114,9 +120,6 @@ def _objection(name: str, task: Task) -> str | None:
 
 
 def _rule(name: str, step: str | None, task: Task) -> str:
-    if step is not None and task.steps[step].handled is not None:
-        handler = task.steps[step].handled
-        return f"the failure of step {step!r} is handled by {handler!r}: only 'retry_from' does it once more"
     who = "the task" if step is None else f"step {step!r}"
     state = task.state if step is None else task.steps[step].state
     if name == "move":

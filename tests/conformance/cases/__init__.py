@@ -1,6 +1,18 @@
 """Every case, by what it is about."""
 
-from tests.conformance.cases import approvals, doors, events, failures, graphs, requests, runs, sizes, workers
+from tests.conformance.cases import (
+    approvals,
+    doors,
+    events,
+    failures,
+    graphs,
+    legality,
+    requests,
+    runs,
+    sizes,
+    triggers,
+    workers,
+)
 
 CASES = [
     *graphs.CASES,
@@ -8,6 +20,8 @@ CASES = [
     *events.CASES,
     *requests.CASES,
     *doors.CASES,
+    *legality.CASES,
+    *triggers.CASES,
     *sizes.CASES,
     *runs.CASES,
     *workers.CASES,

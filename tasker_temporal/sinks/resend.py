@@ -1,0 +1,56 @@
+"""Sends a sink once more what it had: after its own data were lost, or as of a number that it misses."""
+
+from __future__ import annotations
+
+import uuid
+
+from temporalio.client import Client, WorkflowHandle
+
+from tasker_temporal.core.outbox import fits
+from tasker_temporal.deliveries import DELIVERY
+from tasker_temporal.errors import UnknownSink
+from tasker_temporal.reader import Reader
+from tasker_temporal.sinks.rows import told_of
+from tasker_temporal.wire import Batch, Remainder
+
+
+async def resend(
+    client: Client, task_id: str, sink: str, *, start: int = 1
+) -> tuple[int, WorkflowHandle[object, None]]:
+    """Send the sink the task's events from the number `start` on, with the numbers that they have always had.
+
+    Returns:
+        How many they are, and the workflow `tasker.delivery` that sends them.
+
+    Raises:
+        UnknownSink: the task has no such sink.
+        RecordError: the task's rows do not verify, or are not kept any more.
+        UnknownTask: there is none of this id.
+    """
+    told = await told_of(client, task_id, contents=False)
+    reader = Reader(client, task_id)
+    began, latest = await reader.beginning(), await reader.latest()
+    known = {each.name: each for each in began.template.sinks}
+    if sink not in known:
+        raise UnknownSink(f"task {task_id!r} has no sink {sink!r}; it has: {', '.join(known) or 'none'}")
+    count = max(sum(fits(known[sink].events, row.event) for row, _ in told) - start + 1, 0)
+    batch = Batch(
+        task_id=task_id,
+        template=began.template.name,
+        version=began.template.version,
+        template_digest=began.start.digest,
+        context_digest=began.context_digest,
+        sink=sink,
+        events=known[sink].events,
+        contents=known[sink].contents,
+        number=start,
+        count=count,
+    )
+    handle = await client.start_workflow(
+        DELIVERY,
+        Remainder(sink=known[sink], batches=(batch,) if count else ()).raw(),
+        id=f"{task_id}/sink/{sink}/again/{uuid.uuid4()}",
+        task_queue=latest.task_queue,
+        static_summary=f"{sink} · once more, {count} from {start} on",
+    )
+    return count, handle

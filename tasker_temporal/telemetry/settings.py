@@ -1,0 +1,53 @@
+"""What `TaskerPlugin(telemetry=...)` takes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from opentelemetry.trace import TracerProvider
+from temporalio.runtime import Runtime
+
+from tasker_temporal.core.template import Template
+from tasker_temporal.telemetry.calls import ClientTelemetry
+from tasker_temporal.telemetry.interceptors import WorkerTelemetry
+from tasker_temporal.telemetry.metrics import Metrics, step_label
+from tasker_temporal.telemetry.tracing import Tracing
+
+
+@dataclass(frozen=True)
+class Telemetry:
+    """Tells of tasks by OpenTelemetry. It only listens: with or without it, tasks do the same.
+
+    Spans go to a tracer provider of OpenTelemetry's SDK, metrics to the Temporal runtime that the client was connected
+    with, lines of the log to the logger `tasker_temporal.task`.
+
+    Args:
+        tracer_provider: Where spans go; the process's own, as `opentelemetry.trace` has it, unless said.
+    """
+
+    tracer_provider: TracerProvider | None = None
+    _tracing: Tracing = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_tracing", Tracing(self.tracer_provider))
+
+    def of_client(self, templates: Mapping[str, object]) -> ClientTelemetry:
+        """The interceptor of a client that knows these templates by name."""
+        return ClientTelemetry(self._tracing, templates)
+
+    def of_worker(
+        self, runtime: Runtime | None, templates: Mapping[str, Template], handlers: Mapping[str, tuple[str, str]]
+    ) -> WorkerTelemetry:
+        """The interceptor of a worker.
+
+        Args:
+            runtime: The client's.
+            templates: By name.
+            handlers: For each activity type, the names of its template and step.
+        """
+        metrics = Metrics((runtime or Runtime.default()).metric_meter)
+        labelled = {
+            name: (template, step, step_label(templates[template], step)) for name, (template, step) in handlers.items()
+        }
+        return WorkerTelemetry(self._tracing, metrics, frozenset(templates), labelled)

@@ -1,0 +1,152 @@
+"""docker-compose.yml, as far as it can be checked without a container engine.
+
+Checked: that the files load, that Prometheus' own `promtool` accepts its configuration where it is installed, that the
+collector's pipelines name what is configured, that images are pinned, files are there, secrets are not, and that the
+dashboard asks for metrics that the library has. Not checked: that the images exist, and that the whole starts.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from tasker_temporal.telemetry.catalogue import METRICS
+from tasker_temporal.telemetry.environment import VARIABLES
+
+ROOT = Path(__file__).parents[1]
+
+
+def read(text: str) -> Any:
+    return YAML(typ="safe").load(text)
+
+
+COMPOSE: dict[str, Any] = read((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, Any] = COMPOSE["services"]
+DASHBOARD = ROOT / "docker" / "grafana" / "dashboards" / "tasker.json"
+
+RUN_ONCE = {
+    name
+    for service in SERVICES.values()
+    if isinstance(needed := service.get("depends_on", {}), dict)
+    for name, how in needed.items()
+    if how["condition"] == "service_completed_successfully"
+}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_a_service_says_how_it_is_or_why_not(name: str) -> None:
+    service = SERVICES[name]
+    assert "test" in service.get("healthcheck", {}) or service.get("x-no-healthcheck") or name in RUN_ONCE
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_an_image_is_pinned(name: str) -> None:
+    service = SERVICES[name]
+    assert "build" in service or re.fullmatch(r"[\w./-]+:v?\d+\.\d+(\.\d+)?", service["image"])
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_what_a_service_waits_for_is_there_and_can_say_that_it_is_ready(name: str) -> None:
+    needed = SERVICES[name].get("depends_on", {})
+    assert set(needed) <= set(SERVICES)
+    for other, how in needed.items() if isinstance(needed, dict) else ():
+        assert how["condition"] != "service_healthy" or "healthcheck" in SERVICES[other]
+
+
+def test_files_that_are_mounted_are_there() -> None:
+    for service in SERVICES.values():
+        for volume in service.get("volumes", ()):
+            source = volume.split(":")[0]
+            assert (ROOT / source).exists() if source.startswith(".") else source in COMPOSE["volumes"]
+
+
+def test_nothing_listens_outside_this_machine() -> None:
+    assert all(port.startswith("127.0.0.1:") for service in SERVICES.values() for port in service.get("ports", ()))
+
+
+def test_there_is_no_secret() -> None:
+    for service in SERVICES.values():
+        for key, value in service.get("environment", {}).items():
+            if re.search("PASSWORD|PWD|SECRET|TOKEN|KEY", key):
+                assert str(value).startswith("${"), key
+
+
+def test_the_worker_is_told_by_variables_that_are_read() -> None:
+    asked = {name for name in SERVICES["worker"]["environment"] if name.startswith("OTEL_")}
+    assert asked <= set(VARIABLES)
+
+
+def test_the_collectors_pipelines_are_made_of_what_is_configured() -> None:
+    config = read((ROOT / "docker" / "collector.yaml").read_text())
+    assert set(config["service"]["extensions"]) <= set(config["extensions"])
+    for pipeline in config["service"]["pipelines"].values():
+        for part, names in pipeline.items():
+            assert set(names) <= set(config[part])
+    for exporter in config["exporters"].values():
+        assert exporter["endpoint"].split(":")[0] in SERVICES
+
+
+def test_prometheus_asks_services_that_are_there() -> None:
+    jobs = read((ROOT / "docker" / "prometheus.yaml").read_text())["scrape_configs"]
+    by_name = [name for job in jobs for found in job.get("dns_sd_configs", ()) for name in found["names"]]
+    by_port = [target for job in jobs for found in job.get("static_configs", ()) for target in found["targets"]]
+    assert {*by_name, *(target.split(":")[0] for target in by_port)} <= set(SERVICES)
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_prometheus_accepts_its_configuration() -> None:
+    command = ["promtool", "check", "config", str(ROOT / "docker" / "prometheus.yaml")]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def _queries() -> Iterator[str]:
+    dashboard = json.loads(DASHBOARD.read_text())
+    yield from (target["expr"] for panel in dashboard["panels"] for target in panel["targets"])
+    yield from (variable["query"] for variable in dashboard["templating"]["list"])
+
+
+def test_the_dashboard_asks_for_metrics_and_labels_that_there_are() -> None:
+    exported = {metric.exported(name): metric for name, metric in METRICS.items()}
+    shown = set()
+    for query in _queries():
+        for name, _, selector in re.findall(r"(tasker_\w+?)(_bucket|_count|_sum)?\b(?:\{([^}]*)\})?", query):
+            assert name in exported, query
+            assert set(re.findall(r"(\w+)=", selector)) <= set(exported[name].labels), query
+            for grouped in re.findall(r"by \(([^)]*)\)", query):
+                assert set(re.findall(r"\w+", grouped)) - {"le"} <= {
+                    label for metric in exported.values() for label in metric.labels
+                }
+            shown.add(name)
+    assert shown == set(exported), "every metric has its place on the dashboard"
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_prometheus_can_read_the_dashboards_queries(tmp_path: Path) -> None:
+    rules = [
+        {"record": f"query:{number}", "expr": re.sub(r"\$__(rate_interval|range)", "5m", query)}
+        for number, query in enumerate(_queries())
+        if not query.startswith("label_values")
+    ]
+    file = tmp_path / "rules.yaml"
+    file.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
+    checked = subprocess.run(["promtool", "check", "rules", str(file)], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def test_the_dashboard_and_its_sources_are_provisioned() -> None:
+    folder = ROOT / "docker" / "grafana" / "provisioning"
+    sources = read((folder / "datasources" / "prometheus.yaml").read_text())["datasources"]
+    dashboard = json.loads(DASHBOARD.read_text())
+    assert {panel["datasource"]["uid"] for panel in dashboard["panels"]} <= {source["uid"] for source in sources}
+    [provider] = read((folder / "dashboards" / "tasker.yaml").read_text())["providers"]
+    mounted = [volume.split(":")[1] for volume in SERVICES["grafana"]["volumes"]]
+    assert provider["options"]["path"] in mounted
