@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
 import click
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
 from pydantic import BaseModel
 from temporalio import workflow
 
@@ -31,7 +33,11 @@ from tasker_temporal.core.task_types import TYPES, Move, TaskType
 from tasker_temporal.declare import ApprovalOptions, StepOptions, TemplateOptions
 from tasker_temporal.graph import FORMATS, machine_of
 from tasker_temporal.sinks import TaskEvent
+from tasker_temporal.telemetry import catalogue as telemetry
+from tasker_temporal.telemetry.environment import VARIABLES
+from tasker_temporal.telemetry.logs import FIELDS
 from tasker_temporal.workflow import workflow_class
+from tasker_temporal.yaml.schema import PUBLISHED, field_docs, published_schema
 
 TABLES: Final[Mapping[str, Table]] = {"task": TASK_TABLE, "step": STEP_TABLE}
 
@@ -158,7 +164,7 @@ def _entries(doc: str, sections: Sequence[str]) -> dict[str, str]:
 
 def model(name: str) -> str:
     """The fields of a model, with their defaults."""
-    said = _field_docs(MODELS[name])
+    said = field_docs(MODELS[name])
     rows = (
         (_code(field), _type(info.annotation), _default(info), said.get(field, ""))
         for field, info in MODELS[name].model_fields.items()
@@ -171,16 +177,6 @@ def _default(info: Any) -> str:
     if isinstance(default, BaseModel):
         return _code(f"{type(default).__name__}()")
     return "" if info.is_required() or default in (None, "", (), {}) else _code(default)
-
-
-def _field_docs(shape: type[BaseModel]) -> dict[str, str]:
-    """The docstrings that stand under the fields."""
-    found: dict[str, str] = {}
-    for owner in reversed(shape.__mro__[:-1]):
-        if issubclass(owner, BaseModel) and owner is not BaseModel:
-            text = inspect.getsource(owner)
-            found |= dict(re.findall(r'^    (\w+):[^\n]*\n    """(.*?)"""', text, re.MULTILINE | re.DOTALL))
-    return {name: " ".join(said.split()) for name, said in found.items()}
 
 
 def doors(kind: str) -> str:
@@ -202,6 +198,26 @@ def _command(name: str, command: click.Command) -> str:
     rows = ((_code(option), said) for option, said in options)
     said = inspect.cleandoc(command.help or "")
     return f"## tasker {name}\n\n{said}\n\n{table(('option', ''), rows)}"
+
+
+def spans() -> str:
+    """Every kind of span that telemetry tells of."""
+    said = telemetry.SPANS.values()
+    rows = ((_code(span.name), span.kind, span.parent, span.span) for span in said)
+    return table(("span", "kind", "below", "lasts"), rows)
+
+
+def metrics() -> str:
+    """Every metric, with its labels."""
+    rows = (
+        (_code(name), "seconds" if metric.unit else "count", ", ".join(map(_code, metric.labels)), metric.description)
+        for name, metric in telemetry.METRICS.items()
+    )
+    return table(("metric", "", "labels", ""), rows)
+
+
+def _listed(what: str, said: Mapping[str, str]) -> str:
+    return table((what, ""), ((_code(name), text) for name, text in said.items()))
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -248,6 +264,12 @@ PARTS: Final[Mapping[str, Callable[..., str]]] = {
     "model": model,
     "doors": doors,
     "commands": commands,
+    "spans": spans,
+    "metrics": metrics,
+    "span_attributes": lambda: _listed("attribute", telemetry.ATTRIBUTES),
+    "wait_kinds": lambda: _listed("kind", telemetry.WAITS),
+    "log_fields": lambda: _listed("field", FIELDS),
+    "otel_variables": lambda: _listed("variable", VARIABLES),
 }
 
 _ASKED = re.compile(r"<!-- generated: (?P<name>\w+)(?P<arguments>[ \w]*) -->")
@@ -261,3 +283,9 @@ def generated(markdown: str) -> str:
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """What MkDocs calls for each page."""
     return generated(markdown)
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """The JSON Schema of templates in YAML is published with the pages."""
+    files.append(File.generated(config, PUBLISHED, content=published_schema()))
+    return files

@@ -109,7 +109,7 @@ class Scenarios:
             return "not yet"
         if any(ends.get(name, "complete") != "complete" for name in step.required if name in ends):
             return "never"
-        return "never" if ends and all(end == "skipped" for end in ends.values()) else "yes"
+        return "never" if ends and all(end in ("skipped", "failed") for end in ends.values()) else "yes"
 
     # What is left open by the declaration.
 
@@ -147,7 +147,7 @@ class Scenarios:
 
 
 def _leaves(step: StepTemplate) -> Iterator[Leaf]:
-    return leaves(step.on) if step.on is not None else iter(())
+    return leaves(step.trigger) if step.trigger is not None else iter(())
 
 
 def _counts_failure(leaf: Leaf) -> str | None:
@@ -179,9 +179,9 @@ def _ran(fates: Mapping[str, Fate]) -> set[str]:
 
 
 def _triggered(step: StepTemplate, fates: Mapping[str, Fate]) -> Answer:
-    if step.on is None:
+    if step.trigger is None:
         return "yes"
-    answer = _combined(step.on, fates)
+    answer = _combined(step.trigger, fates)
     if answer == "yes" and any(_lacks(step, name, fates[name][0]) for name in step.named):
         return "never"
     return answer

@@ -81,6 +81,9 @@ def _told(made: Plan) -> Iterator[str]:
     yield f"critical path  {' -> '.join(made.critical_path) or 'none'}"
     more = f", at most {made.events_at_most}" if made.events_at_most != made.events else ""
     yield f"history        {made.events} events{more}; about {made.bytes} bytes"
+    for known in made.conditions:
+        value = known.error or {True: "true", False: "false", None: "not known, taken to be true"}[known.holds]
+        yield f"condition      {known.step}: {known.when}: {value}"
     for assumption in made.assumptions:
         yield f"assumed        {assumption}"
 

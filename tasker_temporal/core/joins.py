@@ -162,6 +162,8 @@ def is_unjudged(step: Step) -> bool:
 
 def unwound(task: Task, step: Step) -> dict[str, datetime | None]:
     """The timers that the step's trigger needs and does not have, with their due times; None for one to be stopped."""
+    if step.template.trigger is None:
+        return {}
     wanted = answers.due_clocks(step)
     known = {answers.clock_id(step, number) for number in answers.times(step)} & task.timers.keys()
     found: dict[str, datetime | None] = {id: due for id, due in wanted.items() if _due(task, id) != due}
@@ -181,6 +183,8 @@ def startable(task: Task) -> tuple[str, ...]:
     """The steps that can start now: all without a handler, then the longest viable, as many as the window holds."""
     if not task.may_start or (task.is_stopped and not task.template.listeners):
         return ()
+    if not task.gates:
+        return _within_window(task)
     gates = dict.fromkeys(name for name in task.gates if may_start(task, task.steps[name]))
     return (*gates, *_within_window(task))
 

@@ -110,8 +110,9 @@ def _metadata(task: Task, step: Step, wish: TransitionTo) -> dict[str, Any]:
 
 def _with_error(task: Task, wish: TransitionTo) -> dict[str, Any]:
     error = wish.failure
-    traced = {} if error is None else {"error": {"type": error.type, **task.trace(error.message.encode())}}
-    return {**wish.metadata, **traced}
+    if error is None:
+        return {**wish.metadata}
+    return {**wish.metadata, "error": {"type": error.type, **task.trace(error.message.encode())}}
 
 
 def _settle(task: Task, step: Step, wish: TransitionTo) -> None:
@@ -122,7 +123,8 @@ def _settle(task: Task, step: Step, wish: TransitionTo) -> None:
         LEAVE[old](task, step)
     if old is not None:
         task.counts[old] -= 1
-    new = State(wish.state)
+    new = wish.state
+    assert isinstance(new, State)
     task.counts[new] += 1
     step.state, step.since = new, task.now
     ENTER[new](task, step, wish)

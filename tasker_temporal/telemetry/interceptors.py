@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Awaitable, Mapping
 from functools import cached_property
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from opentelemetry.trace import SpanContext
 from temporalio import workflow
@@ -36,7 +36,10 @@ from tasker_temporal.telemetry.route import Route
 from tasker_temporal.telemetry.tracing import Times, Tracing
 from tasker_temporal.telemetry.waits import Waits
 
-HANDED_ON = "tasker-telemetry"
+SIGNALS: Final = frozenset({"transition", "send_event"})
+"""Whoever sends a signal names it, so all others share one name."""
+
+HANDED_ON: Final = "tasker-telemetry"
 """The header in which a run tells the next one what telemetry knows."""
 
 
@@ -135,7 +138,8 @@ class TaskInbound(WorkflowInboundInterceptor):
         # A signal has no id; its place among the run's signals is the same in every replay.
         self._signals += 1
         id = f"{workflow.info().run_id}/{self._signals}"
-        await self._requested(input.signal, id, input.headers, super().handle_signal(input))
+        name = input.signal if input.signal in SIGNALS else "unknown"
+        await self._requested(name, id, input.headers, super().handle_signal(input))
 
     async def _requested(self, name: str, id: str, headers: Headers, handled: Awaitable[Any]) -> Any:
         begun = time.time_ns() if self._present.is_now() else workflow.time_ns()

@@ -21,6 +21,7 @@ CODES: Final[Mapping[str, str]] = {
     "TT-Y021": "template that is not sound",
     "TT-Y022": "unknown event",
     "TT-Y023": "unknown branch",
+    "TT-Y024": "condition that cannot be evaluated",
     "TT-Y030": "unknown handler",
     "TT-Y031": "handler that does not fit",
     "TT-Y032": "types that do not fit",

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from tasker_temporal.compile import sink_mistakes
 from tasker_temporal.core.approval import Approval
 from tasker_temporal.core.soundness import unsound
 from tasker_temporal.core.template import Argument, StepTemplate, Template, mistakes
@@ -318,7 +319,7 @@ def read_document(path_or_text: str | os.PathLike[str]) -> tuple[Document, Templ
     document.read()
     template = _validated(document) if document.plain else None
     if template is not None:
-        for mistake in [*mistakes(template), *unsound(template)]:
+        for mistake in [*mistakes(template), *unsound(template), *sink_mistakes(template.sinks, None)]:
             tell_mistake(document, mistake)
     return document, template
 
@@ -401,9 +402,15 @@ PHRASES: Final[tuple[tuple[str, str], ...]] = (
     ("no step of this template", "TT-Y020"),
     ("which is not declared", "TT-Y022"),
     ("has no branch", "TT-Y023"),
+    (": its condition ", "TT-Y024"),
+    (": its match ", "TT-Y024"),
     (" expects ", "TT-Y032"),
 )
 """What a mistake in the template as data is about, by what is said of it."""
+
+
+KEYS: Final = {"TT-Y024": "when"}
+"""Where such a mistake probably stands, if nothing that it quotes does."""
 
 
 def tell_mistake(document: Document, mistake: str, code: str = "TT-Y021") -> None:
@@ -418,4 +425,4 @@ def tell_mistake(document: Document, mistake: str, code: str = "TT-Y021") -> Non
     found = [(text, place) for text in quoted[1:] if (place := document.find(quoted[0], text)) is not None]
     text, place = next((it for it in found if it[0] not in steps), found[0] if found else ("", None))
     guess = meant(text, known) if text not in known else ""
-    document.source.tell(code, place or document.key(quoted[0]), mistake + guess)
+    document.source.tell(code, place or document.key(quoted[0], KEYS.get(code, "")), mistake + guess)

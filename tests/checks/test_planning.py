@@ -7,14 +7,17 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from pydantic import BaseModel
 from temporalio.client import Client
 from temporalio.worker import Worker
 
 from examples.order_fulfillment.template import fulfill_order
-from tasker_temporal import StepContext, TaskerPlugin, TaskTemplate, result_of, start_task
+from tasker_temporal import StepContext, TaskerPlugin, TaskTemplate, received, result_of, start_task
 from tasker_temporal.dev import DevServer
 from tasker_temporal.handle import TaskHandle
-from tasker_temporal.planning import Expected, Plan, Wave, plan
+from tasker_temporal.planning import Condition, Expected, Plan, Wave, plan
+from tasker_temporal.yaml import read_template
+from tests.cli.kit import ROOT
 from tests.server.conftest import server
 
 __all__ = ["server"]
@@ -82,6 +85,27 @@ async def first(order: dict[str, str]) -> None: ...
 async def second() -> None: ...
 
 
+class Captured(BaseModel):
+    cents: int
+
+
+waiting = TaskTemplate("plans.waiting", task_queue="plans")
+captured = waiting.event("payment.captured", Captured)
+
+
+@waiting.step
+async def bill() -> int:
+    return 7
+
+
+payment = waiting.wait_for("payment", received(captured, match="event.cents > 0"), after=[bill])
+
+
+@waiting.step
+async def thank(paid: Captured = result_of(payment)) -> int:
+    return paid.cents
+
+
 NOTHING = Expected(bytes=4)
 NUMBER = Expected(result=1)
 SHAPES: dict[str, tuple[TaskTemplate[Any], Any, dict[str, Expected]]] = {
@@ -95,6 +119,11 @@ SHAPES: dict[str, tuple[TaskTemplate[Any], Any, dict[str, Expected]]] = {
         None,
         dict.fromkeys(["source", "left", "join"], NUMBER) | {"right": Expected(timedelta(seconds=2), 1)},
     ),
+    "an event from outside": (
+        waiting,
+        None,
+        {"bill": NUMBER, "payment": Expected(result={"cents": 5}), "thank": NUMBER},
+    ),
     "timers": (hurried, {"id": "x"}, {"first": NOTHING, "second": NOTHING}),
 }
 
@@ -107,6 +136,10 @@ async def test_the_planned_history_is_the_real_one(shape: str, server: DevServer
     clients[:] = [client]
     async with Worker(client, task_queue="plans"):
         task = await start_task(client, template, context)
+        if template is waiting:
+            while (await task.report()).steps["payment"].state != "in_progress":
+                await asyncio.sleep(0.01)
+            await task.send_event(captured, Captured(cents=5))
         await task.result()
     run = client.get_workflow_handle(task.id)
     history, description = await run.fetch_history(), await run.describe()
@@ -135,9 +168,60 @@ def test_ends_at_one_moment_may_meet_in_one_workflow_task_or_not() -> None:
 
 
 def test_the_window_holds_steps_back() -> None:
-    narrow = fulfill_order.compiled.model_copy(update={"max_concurrency": 1})
-    narrow = type(narrow)(**{name: getattr(narrow, name) for name in type(narrow).model_fields})
-    assert plan(narrow).takes in (4, 5)
+    order = (ROOT / "examples/order_fulfillment/order.yaml").read_text()
+    assert plan(read_template(order)).takes == 4
+    assert plan(read_template(f"{order}max_concurrency: 1\n")).takes == 5
+
+
+FLOW = """\
+name: plans.flow
+type: critical
+approval: {approvers: ["group:chiefs"], quorum: 2}
+events: {paid: }
+steps:
+  size: {branches: [small, large], result: str}
+  few: {on: {chosen: size, branch: small}}
+  many: {on: {chosen: size, branch: large}}
+  gift: {when: context.total > 100}
+  dear: {when: result.size == 'large', after: size}
+  sign: {awaits: approval, approval: {approvers: ann}, after: gift}
+  pay: {awaits: event, on: {received: paid, match: event.cents > 5}}
+  late: {on: {all_of: [{completed: size}, {elapsed: 1h}]}}
+"""
+
+
+def ran(made: Plan) -> set[str]:
+    return {step.name for step in made.steps if step.begins is not None}
+
+
+def test_what_nobody_told_is_assumed_and_said() -> None:
+    made = plan(read_template(FLOW), {"total": 500})
+    assert ran(made) == {"size", "few", "gift", "dear", "sign", "pay", "late"}
+    assert made.state == "complete"
+    assert set(made.assumptions) == {
+        "the condition of dear is true, as nothing is told of size",
+        "size chooses small",
+        "sign is approved 1s after it is asked for",
+        "event paid comes 1s after pay waits for it",
+        "the task is approved 1s after that is asked for",
+    }
+    assert made.takes == 3603
+
+
+def test_conditions_are_evaluated_on_the_context_and_on_the_results_that_are_told() -> None:
+    made = plan(read_template(FLOW), {"total": 5}, {"size": Expected(result="large")})
+    assert made.conditions == (
+        Condition("gift", "context.total > 100", False),
+        Condition("dear", "result.size == 'large'", True),
+    )
+    assert ran(made) == {"size", "many", "dear", "pay", "late"}
+
+
+def test_a_condition_that_cannot_be_evaluated_says_why() -> None:
+    made = plan(read_template(FLOW), {})
+    assert made.conditions[0].holds is None
+    assert "total" in made.conditions[0].error
+    assert made.state == "error"
 
 
 def test_what_is_expected_of_a_step_that_is_not_there_is_refused() -> None:

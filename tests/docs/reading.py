@@ -1,7 +1,7 @@
 """Reads a page as somebody does who tries everything on it, from top to bottom.
 
-Rule 1: a Python block with a title is written to a file of that name, and imported. Every other Python block is run,
-    in one namespace for the page, and may use `await`.
+Rule 1: a block with a title is written to a file of that name, and imported if it is Python. Every other Python block
+    is run beside these files, in one namespace for the page, and may use `await`.
 Rule 2: what a block prints stands in the `text` block after it.
 Rule 3: `client`, if the page does not make one, is connected with all templates that the page declared before. When it
     is first used, or Temporal's command is, workers begin to serve these templates.
@@ -60,6 +60,7 @@ class Reading:
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(Client, "connect", self._connect)
             patch.syspath_prepend(str(self._folder))
+            patch.chdir(self._folder)
             try:
                 async with asyncio.timeout(PATIENCE), self._open:
                     for block in blocks(self._page):
@@ -79,6 +80,8 @@ class Reading:
             self._file(block)
         elif block.language == "python":
             await self._run(block)
+        elif block.title:
+            (self._folder / block.title).write_text(block.text)
         elif block.language in ("console", "sh"):
             for command in commands(block):
                 await self._command(command)

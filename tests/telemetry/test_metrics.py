@@ -29,8 +29,10 @@ from tasker_temporal import (
 from tasker_temporal.core.events import Event, Payload
 from tasker_temporal.core.template import StepTemplate, Template
 from tasker_temporal.dev import DevServer
+from tasker_temporal.requests import KINDS
 from tasker_temporal.sinks import Sink, TaskEvent
 from tasker_temporal.telemetry import Telemetry, deliveries
+from tasker_temporal.telemetry.calls import REQUESTS
 from tasker_temporal.telemetry.catalogue import METRICS, STEPS_NAMED, WAITS
 from tasker_temporal.telemetry.environment import metrics_config
 from tasker_temporal.telemetry.metrics import step_label
@@ -304,7 +306,24 @@ def test_a_label_has_few_values_whatever_the_template() -> None:
     assert step_label(of(STEPS_NAMED), "s1") == "s1"
     assert step_label(of(STEPS_NAMED + 1), "s1") == "*"
     ids = {"task_id", "run_id", "actor", "error", "trace_id", "execution", "attempt"}
+    assert frozenset(KINDS) == REQUESTS
     assert not ids & {label for metric in METRICS.values() for label in metric.labels}
+
+
+async def test_signals_of_any_name_share_few_labels(measured: Callable[..., Any], scraped: Scraped) -> None:
+    gate = Gate()
+    template = TaskTemplate[None]("signalled.task")
+    template.add_step("wait", gate.passage)
+    client = await measured(template)
+    async with worker(client) as working:
+        task = await start_task(client, template, None, task_queue=working.task_queue)
+        await gate.reached.wait()
+        for name in ("transition", "a", "b"):
+            await task.workflow.signal(name, {"request": "pause"})
+        gate.open()
+        await task.result()
+    counted = scraped.samples()["tasker_requests"]
+    assert counted == {"signalled.task/transition/applied": 1, "signalled.task/unknown/applied": 2}
 
 
 async def test_a_failed_task_is_measured_as_such(measured: Callable[..., Any], scraped: Scraped) -> None:

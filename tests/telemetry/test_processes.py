@@ -101,7 +101,7 @@ async def test_the_command_tells_of_tasks_as_the_variables_say(
         running.tell()
         ended = await running.ended()
     assert 'tasker_task_duration_seconds_count{state="complete",template="shop.sell",service_name="the-shop"} 1' in text
-    assert "temporal_workflow_completed_total" in text
+    assert "temporal_request_total" in text
     # What was not exported yet when it was told to stop is exported before it ends.
     assert "task shop.sell" in receiver.names()
     assert {"service.name": "the-shop", "deployment.environment.name": "test"}.items() <= receiver.resources[0].items()

@@ -11,6 +11,8 @@ from tasker_temporal.core.task import Task
 
 
 def handle_failures(event: Event[StepTransitioned], task: Task) -> Iterator[Message]:
+    """What follows from the first of several may make another step begin that handles the second."""
     handler = task.steps[event.payload.step]
-    for failed in handles(task, handler):
+    while names := handles(task, handler):
+        failed = names[0]
         yield Note("step.failure_handled", failed, {"by": handler.name})
