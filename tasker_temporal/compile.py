@@ -73,8 +73,8 @@ def _schema(hint: Any) -> Mapping[str, Any]:
         return {}
 
 
-def sink_mistakes(sinks: Sequence[Sink], custom: Sequence[str]) -> list[str]:
-    """Patterns that fit nothing, which would otherwise be silence. `custom` are the template's own events."""
+def sink_mistakes(sinks: Sequence[Sink], custom: Sequence[str] | None) -> list[str]:
+    """Patterns that fit nothing, which would otherwise be silence. `custom` are the template's own events, if known."""
     return [
         f"sink {sink.name!r}: its pattern {pattern!r} fits no row of an audit: expected an event's, as 'step.failed'"
         for sink in sinks

@@ -16,6 +16,7 @@ from pydantic_core import to_json
 
 from tasker_temporal.core.catalogue import EVENTS
 from tasker_temporal.core.events import RowWritten
+from tasker_temporal.core.registry import RESERVED
 from tasker_temporal.core.rows import Row
 from tasker_temporal.core.template import Sink
 
@@ -39,9 +40,15 @@ def fits(patterns: tuple[str, ...], event: str) -> bool:
     return any(fnmatchcase(event, pattern) for pattern in patterns)
 
 
-def idle_patterns(sink: Sink, custom: Sequence[str] = ()) -> list[str]:
-    """Those of its patterns that fit nothing that it could get. `custom` are the template's own events."""
-    return [pattern for pattern in sink.events if not any(fits((pattern,), name) for name in (*TELLABLE, *custom))]
+def idle_patterns(sink: Sink, custom: Sequence[str] | None = ()) -> list[str]:
+    """Those of its patterns that fit nothing that it could get.
+
+    Args:
+        custom: The template's own events; None if nobody knows them here, so that only the library's are judged.
+    """
+    known = (*TELLABLE, *(custom or ()))
+    judged = [each for each in sink.events if custom is not None or each.split(".")[0] in RESERVED]
+    return [pattern for pattern in judged if not any(fits((pattern,), name) for name in known)]
 
 
 class Outbox:

@@ -92,6 +92,8 @@ def _triggered(step: Step) -> dict[str, Any]:
     plain: dict[str, Any] = {"handled": step.handled} if step.handled is not None else {}
     if step.fired:
         plain["fired"] = True
+    if step.taken:
+        plain["taken"] = step.taken
     if step.came:
         plain["came"] = [list(pair) for pair in sorted(step.came.items())]
     if step.clocks:
@@ -207,6 +209,8 @@ def _restore_step(task: Task, step: Step, plain: Mapping[str, Any]) -> None:
     if "result" in plain:
         step.result = _read_content(plain["result"])
     step.handled, step.fired = plain.get("handled"), plain.get("fired", False)
+    step.taken = plain.get("taken", 0)
+    step.size += step.taken
     step.came = dict(plain.get("came", ()))
     step.clocks = {number: _known(due) for number, due, _ in plain.get("clocks", ())}
     step.passed = frozenset(number for number, _, passed in plain.get("clocks", ()) if passed)

@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
+from tasker_temporal.compile import sink_mistakes
 from tasker_temporal.core.approval import Approval
 from tasker_temporal.core.soundness import unsound
 from tasker_temporal.core.template import Argument, StepTemplate, Template, mistakes
@@ -318,7 +319,7 @@ def read_document(path_or_text: str | os.PathLike[str]) -> tuple[Document, Templ
     document.read()
     template = _validated(document) if document.plain else None
     if template is not None:
-        for mistake in [*mistakes(template), *unsound(template)]:
+        for mistake in [*mistakes(template), *unsound(template), *sink_mistakes(template.sinks, None)]:
             tell_mistake(document, mistake)
     return document, template
 

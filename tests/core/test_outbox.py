@@ -180,3 +180,10 @@ def test_what_a_handler_published_is_kept_for_sinks_and_for_nobody_else() -> Non
         said.append(drive.task.said)
         assert drive.row("order.priced", "a").metadata["size"] == 1
     assert said == [{}, {drive.row("order.priced", "a").sort_key: "7"}]
+
+
+def test_where_nobody_knows_a_templates_own_events_only_the_librarys_are_judged() -> None:
+    sink = Sink(name="a", events=("order.priced", "step.faild", "task.*", "*"))
+    assert outbox.idle_patterns(sink, None) == ["step.faild"]
+    assert outbox.idle_patterns(sink, ["order.priced"]) == ["step.faild"]
+    assert outbox.idle_patterns(sink) == ["order.priced", "step.faild"]

@@ -14,7 +14,7 @@ from tasker_temporal.core.approval import Approval
 from tasker_temporal.core.ballots import approval_id, terms_of, votes_so_far
 from tasker_temporal.core.intake.legality import legal_requests
 from tasker_temporal.core.joins import answer
-from tasker_temporal.core.machine import DONE, OVER, STEP_TABLE, State
+from tasker_temporal.core.machine import DONE, STEP_TABLE, State
 from tasker_temporal.core.messages import DROPPED, Content, Refused, RunStep, StepSucceeded
 from tasker_temporal.core.report import completion_percentage, report
 from tasker_temporal.core.requests import (
@@ -222,7 +222,9 @@ def allowed(task: Task, request: Ask) -> bool:
     """What the tables cannot say, said once more: a result that is required, or gone, or about to be taken back."""
     if isinstance(request, ResolveStep):
         takers = [step for step in task.steps.values() if request.step in step.template.required]
-        return all(step.state in OVER for step in takers)
+        return all(step.is_over for step in takers)
+    if isinstance(request, CompleteStep):
+        return not task.template.step(request.step).branches
     if isinstance(request, VoteAsk):
         id = approval_id(task, request.step)
         voted = request.actor in [vote.actor for vote in votes_so_far(task, id)]
@@ -237,7 +239,7 @@ def allowed(task: Task, request: Ask) -> bool:
     if isinstance(request, RetryFrom):
         below = {request.step}
         for step in task.steps.values():  # In declared order, which is one in which they can run.
-            if below & set(step.template.dependencies):
+            if below & set(step.template.needs):
                 below.add(step.name)
         taken = {name for one in below for name in task.steps[one].template.takes if name is not None} - below
         return all(task.steps[name].state is not State.IN_PROGRESS for name in below) and not any(

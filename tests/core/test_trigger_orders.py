@@ -155,7 +155,7 @@ def test_every_order_of_ends_of_three_steps_leads_to_the_same_states(words: tupl
     assert check(3, ["after", *words]) > 100
 
 
-@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize("word", ["failed", "most"])
 def test_every_order_of_ends_of_four_steps_with_one_word_leads_to_the_same_states(word: str) -> None:
     assert check(4, ["after", word, word, word]) > 1000
 

@@ -227,6 +227,23 @@ async def test_a_notifier_that_fails_for_good_is_noted_and_holds_nothing_up(clie
         await replayed(task, template)
 
 
+async def test_a_run_does_not_end_before_people_are_told_what_was_decided(client: Connect) -> None:
+    told: list[str] = []
+
+    async def tell(notice: ApprovalNotice) -> None:
+        told.append(notice.kind)
+
+    terms = Approval(approvers=("ann",))
+    template = TaskTemplate("approvals.told", type="critical", approval=terms, notify=tell)
+    connected = await client(template)
+    async with worker(connected) as serving:
+        task = await opened(connected, template, serving.task_queue)
+        await task.approve(actor="ann", **BY)
+        assert (await task.result()).state is State.COMPLETE
+        assert told == ["opened", "decided"]
+        await replayed(task, template)
+
+
 async def test_a_run_does_not_go_on_as_a_new_one_before_people_are_told(client: Connect) -> None:
     gate, told = Gate(), 0
 

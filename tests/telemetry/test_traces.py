@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Tracer
+from temporalio import activity, workflow
 from temporalio.client import Client
 from temporalio.worker import Replayer, Worker
 
@@ -33,7 +33,6 @@ from tasker_temporal.reader import Reader
 from tasker_temporal.telemetry import Telemetry
 from tests.server.conftest import histories, replayed, worker
 from tests.shell.kit import Gate, until
-from tests.shell.theirs import Theirs, bakery, greet, thread_of
 from tests.telemetry.picture import named, one, picture
 from tests.telemetry.receiver import Receiver
 
@@ -396,18 +395,29 @@ async def test_telemetry_that_fails_harms_no_task(
     assert "telemetry failed, the task goes on" in caplog.text
 
 
+@activity.defn
+async def greet(name: str) -> str:
+    return f"hello {name}"
+
+
+@workflow.defn(sandboxed=False)
+class Greeting:
+    """A workflow of the user's own. It may even have a method that a task's workflow has, too."""
+
+    @workflow.run
+    async def run(self, name: str) -> str:
+        return await workflow.execute_activity(greet, name, start_to_close_timeout=timedelta(seconds=10))
+
+    def listen(self, ear: object) -> None:
+        raise AssertionError("nobody listens to it")
+
+
 async def test_workflows_that_are_no_tasks_are_left_alone(
-    receiver: Receiver, server: DevServer, provider: TracerProvider
+    receiver: Receiver, server: DevServer, provider: TracerProvider, mine: Tracer
 ) -> None:
-    client = await server.client(plugins=[TaskerPlugin(bakery, telemetry=Telemetry(provider))])
+    client = await server.client(plugins=[TaskerPlugin(shop(mine), telemetry=Telemetry(provider))])
     queue = f"queue-{uuid.uuid4()}"
-    async with Worker(
-        client,
-        task_queue=queue,
-        workflows=[Theirs],
-        activities=[greet, thread_of],
-        activity_executor=ThreadPoolExecutor(1),
-    ):
-        await client.execute_workflow(Theirs.run, "bob", id=queue, task_queue=queue)
+    async with Worker(client, task_queue=queue, workflows=[Greeting], activities=[greet]):
+        assert await client.execute_workflow(Greeting.run, "bob", id=queue, task_queue=queue) == "hello bob"
     provider.force_flush()
     assert receiver.names() == []

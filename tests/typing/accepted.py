@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, assert_type
@@ -24,6 +25,7 @@ from tasker_temporal import (
     result_of,
     start_task,
 )
+from tasker_temporal.sinks import JsonLines, Sink, StepMoved, TaskEvent, Webhook
 
 
 class Order(BaseModel):
@@ -103,6 +105,19 @@ critical = TaskTemplate("shop.critical", type="critical", approval=Approval(appr
 declared = TaskTemplate("shop.declared", context=Order, type=audited_type)
 
 
+async def hear(events: Sequence[TaskEvent]) -> None:
+    for event in events:
+        assert_type(event.number, int)
+        if isinstance(event.data, StepMoved):
+            assert_type(event.data.step, str)
+
+
+def hear_in_a_thread(events: Sequence[TaskEvent]) -> None: ...
+
+
+told = TaskTemplate("shop.told", sinks=[Sink(name="a", events=("task.*",)), Sink(name="b")])
+
+
 async def use(client: Client, order: Order) -> None:
     task = await start_task(client, process_order, order)
     assert_type(task, TaskHandle)
@@ -125,3 +140,7 @@ async def use(client: Client, order: Order) -> None:
     await task.withdraw("review", actor="ann", reason="no")
     await task.move("complete", actor="ann", reason="done")
     TaskerPlugin(process_order, untyped)
+    TaskerPlugin(
+        told, sinks={"a": hear, "b": hear_in_a_thread, "c": Webhook("https://example.com"), "d": JsonLines("d")}
+    )
+    await start_task(client, told, {}, sinks=[Sink(name="a")])

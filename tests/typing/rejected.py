@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from temporalio.client import Client
 
-from tasker_temporal import Retry, TaskTemplate, result_of, start_task
+from tasker_temporal import Retry, TaskerPlugin, TaskTemplate, result_of, start_task
 from tests.typing.accepted import Cart, Order, Payment, charge, process_order, reserve, review, validate
 
 
@@ -36,6 +36,10 @@ process_order.approval("nobody")  # type: ignore[call-overload]  # pyright: igno
 process_order.approval("typo", approvers=["ann"], quorrum=2)  # type: ignore[call-overload]  # pyright: ignore[reportCallIssue]
 wrong_retry = Retry(atempts=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
 wrong_policy = TaskTemplate("shop.x", on_failure="halt")  # type: ignore[call-overload]  # pyright: ignore[reportArgumentType]
+
+
+wrong_sink = TaskTemplate("shop.y", sinks=["audit"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+no_handler = TaskerPlugin(sinks={"audit": "audit.jsonl"})  # type: ignore[dict-item]  # pyright: ignore[reportArgumentType]
 
 
 async def use(client: Client, order: Order) -> None:

@@ -46,7 +46,8 @@ OF_STEP: Mapping[str, Ask] = {
 OF_TEMPLATE = {"move", "send_event"}
 """These also depend on what the template declares: `approvals` and `triggers` have their cases."""
 
-assert (OF_TASK.keys() | OF_TEMPLATE, OF_STEP.keys()) == (TASK_REQUESTS.keys(), STEP_REQUESTS.keys())
+assert {*OF_TASK, *OF_TEMPLATE} == {*TASK_REQUESTS}
+assert {*OF_STEP} == {*STEP_REQUESTS}
 
 APART: Edges = {"gate": [], "a": []}
 """`gate` keeps the task busy until everything was asked."""
