@@ -25,7 +25,7 @@ import asyncio
 from pathlib import Path
 
 from pydantic import BaseModel
-from tasker_temporal import Move, PermanentError, Retry, TaskTemplate, TaskType, result_of
+from tasker_temporal import Move, PermanentError, Retry, TaskTemplate, TaskType, received, result_of
 
 class Payment(BaseModel):
     amount: int
@@ -77,7 +77,10 @@ audited = TaskTemplate(
 @audited.step
 def prepare() -> None: ...
 
-app = [declared("desk.held", "hold"), declared("desk.failing", "fail"), reviewed, audited]
+told = TaskTemplate("desk.told", task_queue="{queue}")
+told.wait_for("paid", received(told.event("paid")))
+
+app = [declared("desk.held", "hold"), declared("desk.failing", "fail"), reviewed, audited, told]
 """
 
 PROJECT = '[tool.tasker]\napp = "desk:app"\n'
