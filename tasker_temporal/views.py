@@ -148,9 +148,8 @@ def details(task: Task) -> str:
     """The current details of Temporal's UI, in Markdown: a line, and a table of the steps that say most."""
     known = report_of(task)
     share = f"{known.completion_percentage:g} % of {known.counts['total']} steps"
-    head = f"**{known.state}** · {share} · {known.health_status}" + (
-        f" · {votes}" if (votes := _votes(task, None)) else ""
-    )
+    votes = _votes(task, None)
+    head = f"**{known.state}** · {share} · {known.health_status}" + (f" · {votes}" if votes else "")
     names = _most_telling(task)
     rows = "\n".join(_row(known, name, _votes(task, name)) for name in names)
     folded = f"\n\n… and {len(task.steps) - len(names)} more" if len(names) < len(task.steps) else ""
@@ -171,9 +170,8 @@ def _votes(task: Task, step: str | None) -> str:
     terms, ballot = terms_of(task, step), task.ballots.get(approval_id(task, step))
     if terms is None or ballot is None:
         return ""
-    return (
-        f"{len(ballot.votes)} of {terms.quorum} votes of {_cell(', '.join(terms.voters(escalated=ballot.escalated)))}"
-    )
+    voters = _cell(", ".join(terms.voters(escalated=ballot.escalated)))
+    return f"{len(ballot.votes)} of {terms.quorum} votes of {voters}"
 
 
 def _row(known: TaskReport, name: str, note: str) -> str:
