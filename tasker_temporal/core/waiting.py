@@ -61,6 +61,8 @@ class Wait(Frozen):
     approval: OpenApproval | None = None
     events: tuple[str, ...] = ()
     """The events from outside that could end it."""
+    sink: str | None = None
+    """The name of the sink, if it is one that is waited for."""
 
 
 def waiting(task: Task, most: int | None = None) -> tuple[Wait, ...]:
@@ -96,7 +98,7 @@ def _folded(steps: Sequence[Step]) -> Iterator[Wait]:
 
 def _sink(box: Outbox) -> Wait:
     what = f"sink {box.sink.name!r} to take {box.count} rows, from its number {box.next} on"
-    return Wait(kind="sink", step=None, what=what, since=box.sent_at)
+    return Wait(kind="sink", step=None, what=what, since=box.sent_at, sink=box.sink.name)
 
 
 def _task_waits(task: Task) -> Iterator[Wait]:

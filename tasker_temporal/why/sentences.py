@@ -76,12 +76,14 @@ ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "failure": ("retry_step",),
     "backoff": ("retry_step",),
     "approval": ("approve",),
+    "move": ("move",),
 }
 """For each kind, the request that is best if it is legal."""
 
 FLAGS: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
     ("failure", "retry_step"): ("--fresh",),
     ("approval", "approve"): ("--actor", "YOU"),
+    ("move", "move"): ("--to", "STATE"),
 }
 """What the request says beside: a step that has used up its attempts needs new ones, and a vote is somebody's."""
 
@@ -173,12 +175,22 @@ def _event(line: Line, seen: Seen) -> Reason:
     return told.model_copy(update={"action": ways[0] if ways else None})
 
 
+def _sink(line: Line, seen: Seen) -> Reason:
+    """What the sink answered last is with its activity."""
+    told, sending = _plain(line, seen), seen.run.deliveries.get(str(line.get("sink")))
+    if sending is None or sending.attempt < 2 or not sending.last_failure.message:
+        return told
+    said = f"{told.sentence}; its last try, of {sending.attempt - 1}, ended: {sending.last_failure.message}"
+    return told.model_copy(update={"sentence": said, "until": moment(sending.next_attempt_schedule_time)})
+
+
 SENTENCES: Final[Mapping[str, Callable[[Line, Seen], Reason]]] = {
     "execution": _execution,
     "handler": _handler,
     "event": _event,
     "drain": lambda line, seen: _plain(line, seen) if line["step"] else _told(line, seen),
     "cancellation": _told,
+    "sink": _sink,
 }
 """How lines of a kind are told, if not simply as what is waited for."""
 

@@ -80,6 +80,12 @@ class Described:
         return self.workflow_task is not None and self.workflow_task.attempt > 1
 
     @cached_property
+    def deliveries(self) -> Mapping[str, PendingActivityInfo]:
+        """What is on its way to sinks, by their names."""
+        found = (one for one in self.raw.pending_activities if one.activity_type.name == "tasker.deliver")
+        return {one.activity_id.split(":")[1]: one for one in found}
+
+    @cached_property
     def activities(self) -> Mapping[str, PendingActivityInfo]:
         """What runs or is about to, by step: the last execution of each."""
         found: dict[str, PendingActivityInfo] = {}

@@ -927,3 +927,16 @@ def test_changing_a_step_that_waits_for_a_trigger_keeps_the_trigger() -> None:
     drive.fail("a", retryable=False)
     assert drive.states["b"] == "in_progress"
     assert dump(drive.task)["handled"] == 1
+
+
+def test_a_time_that_began_to_count_in_a_pause_counts_on_in_the_next_run() -> None:
+    drive = started(step("a"), step("z"), step("t", on={"all_of": [{"completed": "a"}, {"elapsed": 60}]}))
+    drive.ask(PauseTask)
+    drive.succeed("a")
+    later = drive.continued()
+    later.wait(20)
+    later.ask(ResumeTask)
+    later.wait(39)
+    assert later.states["t"] == "pending"
+    later.wait(1)
+    assert later.states["t"] == "in_progress"
