@@ -14,7 +14,8 @@ from tasker_temporal.cli.app import find_app, needed_app
 from tasker_temporal.cli.process import WrongUse
 from tasker_temporal.core.template import Template
 from tasker_temporal.declare import TaskTemplate
-from tasker_temporal.yaml.reading import Document, read_document
+from tasker_temporal.yaml.document import Document
+from tasker_temporal.yaml.reading import read_document
 from tasker_temporal.yaml.source import is_path
 
 
