@@ -28,6 +28,7 @@ from tasker_temporal.core.approval import Approval
 from tasker_temporal.core.catalogue import EVENTS
 from tasker_temporal.core.events import RowWritten
 from tasker_temporal.core.machine import STEP_TABLE, TASK_TABLE, State, Table
+from tasker_temporal.core.routes import Route
 from tasker_temporal.core.subscribers import SUBSCRIPTIONS, Subscriber
 from tasker_temporal.core.task_types import TYPES, Move, TaskType
 from tasker_temporal.declare import ApprovalOptions, StepOptions, TemplateOptions
@@ -53,6 +54,7 @@ MODELS: Final[Mapping[str, type[BaseModel]]] = {
         report.ErrorReport,
         waiting.Wait,
         Approval,
+        Route,
         ApprovalNotice,
         Move,
         TaskType,

@@ -7,7 +7,7 @@ when it is started, and stands in its data: no worker's configuration changes th
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from itertools import islice
 from typing import Any, Final
@@ -17,6 +17,7 @@ from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.common import SearchAttributeKey
 
 from tasker_temporal.core.machine import State
+from tasker_temporal.core.rows import Row
 from tasker_temporal.core.task import Step, Task
 from tasker_temporal.core.triggers import events_of
 from tasker_temporal.driver import Driver
@@ -45,6 +46,9 @@ STEPS_NAMED: Final = 15
 """So many failed steps are named. A value of more than 2 KiB would stop the run's workflow task for ever."""
 
 Values = Mapping[str, Any]
+
+NOTHING: Final[Values] = {STATE.name: None, WAITING_FOR.name: [], FAILED_STEPS.name: []}
+"""What a task tells that just runs."""
 
 
 class Attributes:
@@ -75,12 +79,19 @@ class Attributes:
 
     def _look(self, task: Task) -> None:
         """Look at the steps of the rows that came; of a run that goes on from another, at all steps."""
-        rows = task.rows[max(self._looked - task.before[0], 0) :]
-        names = task.steps if self._looked < 0 and task.before[0] else dict.fromkeys(row.step for row in rows)
-        self._looked = task.sort_key
+        rows: Sequence[Row] = task.rows[max(self._looked - task.before[0], 0) :]
+        is_first, self._looked = self._looked < 0, task.sort_key
+        if is_first and task.before[0]:
+            names: Iterable[str | None] = task.steps
+        else:
+            names = dict.fromkeys(row.step for row in (rows if self._knows(task) else filter(_is_news, rows)))
         for name in names:
             if name is not None:
                 self._look_at(task, task.steps[name])
+
+    def _knows(self, task: Task) -> bool:
+        """Something is told, or could be: then every row may change it."""
+        return bool(self._kinds or self._failed or task.parked)
 
     def _look_at(self, task: Task, step: Step) -> None:
         if (kind := waits_for(task, step)) is None:
@@ -93,6 +104,8 @@ class Attributes:
             self._failed.pop(step.name, None)
 
     def _wanted(self, task: Task) -> Values:
+        if task.state is State.IN_PROGRESS and not (self._knows(task) or task.expecting):
+            return NOTHING
         kinds = {*self._kinds.values(), of_task(task), self._expected(task)} if task.is_open else ()
         failed = (name for name in self._failed if task.steps[name].handled is None)
         return {
@@ -110,10 +123,17 @@ class Attributes:
         return "event" if any(step.expects for step in self._listeners) else None
 
     def _upsert(self, wanted: Values) -> None:
+        if wanted is self._told:
+            return
         changed = [key for key in (STATE, WAITING_FOR, FAILED_STEPS) if wanted[key.name] != self._told[key.name]]
         self._told = wanted
         if changed:
             workflow.upsert_search_attributes([_update(key, wanted[key.name]) for key in changed])
+
+
+def _is_news(row: Row) -> bool:
+    """A row by which a task that has nothing to tell may get something."""
+    return row.kind != "transition" or row.to_state == "error"
 
 
 def of_task(task: Task) -> str | None:
@@ -143,7 +163,8 @@ def _known() -> Values:
     """What the run was started with: a run that goes on from another has what that one told."""
     found = workflow.info().typed_search_attributes
     lists = {key.name: list(found.get(key) or ()) for key in (WAITING_FOR, FAILED_STEPS)}
-    return {STATE.name: found.get(STATE), **lists}
+    known = {STATE.name: found.get(STATE), **lists}
+    return NOTHING if known == NOTHING else known
 
 
 def _update(key: Any, value: Any) -> Any:

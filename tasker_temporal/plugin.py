@@ -20,7 +20,9 @@ from temporalio.worker import (
     WorkerConfig,
     WorkflowInboundInterceptor,
     WorkflowInterceptorClassInput,
+    WorkflowRunner,
 )
+from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from tasker_temporal.activities import step_activity
 from tasker_temporal.converter import LazyPydanticConverter
@@ -48,6 +50,18 @@ SDK_EAGER_STEPS, EAGER_STEPS = 3, 10
 free slots: those need no dispatch, neither on the server nor in the worker. The rest go to whoever polls first. The
 SDK's own default is 3; another number that you give your worker stays.
 """
+
+
+PASSED_THROUGH = ("cel_expr_python",)
+"""Of what the library imports, the modules that cannot be imported twice in one process, as a sandbox would."""
+
+
+def _with_passthrough(runner: WorkflowRunner | None) -> WorkflowRunner:
+    """The user's own runner. His sandboxed workflows may stand in a module that imports a template."""
+    known = SandboxedWorkflowRunner() if runner is None else runner
+    if not isinstance(known, SandboxedWorkflowRunner):
+        return known
+    return replace(known, restrictions=known.restrictions.with_passthrough_modules(*PASSED_THROUGH))
 
 
 class TaskerPlugin(SimplePlugin):
@@ -91,6 +105,7 @@ class TaskerPlugin(SimplePlugin):
         super().__init__(
             "tasker_temporal.TaskerPlugin",
             data_converter=_with_pydantic,
+            workflow_runner=_with_passthrough,
             interceptors=[CurrentDetails(), Headers()],
             workflows=[*(workflow_class(name) for name in self.templates), Delivery, Sweep],
             activities=[

@@ -10,6 +10,7 @@ from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 from tasker_temporal.core import waiting as waits
+from tasker_temporal.core.ballots import approval_id, terms_of
 from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Timer
@@ -147,9 +148,10 @@ def details(task: Task) -> str:
     """The current details of Temporal's UI, in Markdown: a line, and a table of the steps that say most."""
     known = report_of(task)
     share = f"{known.completion_percentage:g} % of {known.counts['total']} steps"
-    head = f"**{known.state}** · {share} · {known.health_status}"
+    votes = _votes(task, None)
+    head = f"**{known.state}** · {share} · {known.health_status}" + (f" · {votes}" if votes else "")
     names = _most_telling(task)
-    rows = "\n".join(_row(known, name) for name in names)
+    rows = "\n".join(_row(known, name, _votes(task, name)) for name in names)
     folded = f"\n\n… and {len(task.steps) - len(names)} more" if len(names) < len(task.steps) else ""
     return f"{head}\n\n{_line('step', 'state', 'attempt', 'since', 'note')}\n|---|---|---|---|---|\n{rows}{folded}"
 
@@ -163,9 +165,17 @@ def _most_telling(task: Task) -> list[str]:
     return names[:SHOWN]
 
 
-def _row(known: TaskReport, name: str) -> str:
+def _votes(task: Task, step: str | None) -> str:
+    """How far people are with deciding."""
+    terms, ballot = terms_of(task, step), task.ballots.get(approval_id(task, step))
+    if terms is None or ballot is None:
+        return ""
+    voters = _cell(", ".join(terms.voters(escalated=ballot.escalated)))
+    return f"{len(ballot.votes)} of {terms.quorum} votes of {voters}"
+
+
+def _row(known: TaskReport, name: str, note: str) -> str:
     step = known.steps[name]
-    note = ""
     if step.next_attempt_at is not None:
         note = f"next attempt at {_clock(step.next_attempt_at)}"
     elif step.waits_for:

@@ -43,6 +43,8 @@ def test_a_wheel_has_the_package_its_types_and_its_license_and_no_tests(wheel: P
     assert "tasker_temporal/py.typed" in names
     assert f"tasker_temporal-{VERSION}.dist-info/licenses/LICENSE" in names
     assert {name.split("/")[0] for name in names} == {"tasker_temporal", f"tasker_temporal-{VERSION}.dist-info"}
+    assert "tasker_temporal/yaml/tasker.schema.json" in names
+    assert not [name for name in names if "/order_fulfillment/order." in name]
     sources = {str(path.relative_to(ROOT)) for path in (ROOT / "tasker_temporal").rglob("*.py")}
     assert sources <= set(names)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tasker_temporal.checks.finding import Finding, finding
+from tasker_temporal.core.conditions import reads
 from tasker_temporal.core.template import Template
 from tasker_temporal.core.triggers import Chosen, Received, leaves
 
@@ -54,9 +55,14 @@ def _results(template: Template) -> Iterator[Finding]:
     """The results of last steps are what the task is for."""
     taken = {a.step for step in template.steps for a in step.arguments if a.part == "result"}
     taken |= {step.name for step in template.steps if step.branches or not step.runs}
+    read = {name for step in template.steps if step.when for name in step.needs if reads(step.when, f"result.{name}")}
     for step in template.steps:
-        read = any(f"result.{step.name}" in other.when for other in template.steps)
-        if step.result not in NO_RESULT and step.name not in taken and template.followers(step.name) and not read:
+        if (
+            step.result not in NO_RESULT
+            and step.name not in taken
+            and template.followers(step.name)
+            and step.name not in read
+        ):
             message = f"step {step.name!r} returns {step.result}, which no step takes: its followers only wait for it"
             yield finding("TT-C032", message, step=step.name, field="result")
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import click
 from temporalio.client import Client
+from temporalio.exceptions import ApplicationError
 
 from tasker_temporal.cli.connection import connected
 from tasker_temporal.cli.looking import me
@@ -20,6 +21,7 @@ from tasker_temporal.cli.screen import is_asked_by_a_person, screen
 from tasker_temporal.cli.tables import audit_table
 from tasker_temporal.core.rows import Row
 from tasker_temporal.door import Door
+from tasker_temporal.requests import parse
 
 
 class Asked(NamedTuple):
@@ -40,11 +42,20 @@ class Asked(NamedTuple):
 
 
 def read(request: str, given: Mapping[str, Any], as_json: bool) -> Asked:
-    """What was given on the command line, as a request. What was not said is left to the request's own defaults."""
+    """What was given on the command line, as a request. What was not said is left to the request's own defaults.
+
+    Raises:
+        WrongUse: it is no such request.
+    """
     fields = {name: value for name, value in given.items() if value is not None and name != "plan"}
     if isinstance(timeout := fields.get("timeout"), timedelta):
         fields["timeout"] = timeout.total_seconds()
-    who = {"actor": given["actor"] or me(), "request_id": given["request_id"] or str(uuid.uuid4())}
+    who: dict[str, Any] = {"actor": given["actor"] or me(), "request_id": given["request_id"] or str(uuid.uuid4())}
+    try:
+        # Some requests have an id of their own making.
+        who["request_id"] = parse(request, fields | who).request_id
+    except ApplicationError as error:
+        raise WrongUse(error.message) from error
     return Asked(request, fields | who, given["plan"], as_json)
 
 

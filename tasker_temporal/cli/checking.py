@@ -40,7 +40,15 @@ class Looked(NamedTuple):
     comparison: Comparison | None
 
 
-def look(asked: Asked) -> list[Looked]:
+class Look(NamedTuple):
+    """All that was looked at."""
+
+    looked: Sequence[Looked]
+    gone: Sequence[str] = ()
+    """Templates that only `--against` has."""
+
+
+def look(asked: Asked) -> Look:
     old = {} if asked.against is None else {each.name: each for each in old_templates(asked.against, asked.folder)}
     looked = []
     for found in find_templates(asked.what, asked.app):
@@ -48,7 +56,8 @@ def look(asked: Asked) -> list[Looked]:
         comparison = None if before is None else compare(before, found.template)
         findings = [*check(found.template), *(comparison.findings if comparison is not None else ())]
         looked.append(Looked(found, findings, comparison))
-    return looked
+    known = {each.found.template.name for each in looked}
+    return Look(looked, [name for name in old if name not in known] if asked.what is None else ())
 
 
 def _before(template: Template, old: dict[str, Template]) -> Template | None:
@@ -59,14 +68,16 @@ def _before(template: Template, old: dict[str, Template]) -> Template | None:
 async def check_templates(asked: Asked) -> int:
     """Print what is found. Returns the exit code."""
     try:
-        looked = look(asked)
+        looked, gone = look(asked)
     except YamlError as error:
         return _refused(error, asked.as_json)
     if asked.as_json:
         screen().json([_plain(each) for each in looked])
     else:
         for each in looked:
-            _tell(each)
+            _tell(each, is_compared=asked.against is not None)
+        for name in gone:
+            click.echo(f"{name} is gone: its running tasks still need workers that serve it")
     counted = ("error", "warning") if asked.strict else ("error",)
     bad = [finding for each in looked for finding in each.findings if finding.severity in counted]
     return FAILED if bad else CLEAN
@@ -84,7 +95,7 @@ def _refused(error: YamlError, as_json: bool) -> int:
     return FAILED
 
 
-def _tell(looked: Looked) -> None:
+def _tell(looked: Looked, *, is_compared: bool) -> None:
     out = screen()
     for finding in looked.findings:
         severity = f"[{STYLES[finding.severity]}]{finding.severity:<7}[/]"
@@ -95,6 +106,8 @@ def _tell(looked: Looked) -> None:
     if looked.comparison is not None:
         for line in _compared(looked.comparison):
             click.echo(line)
+    elif is_compared:
+        click.echo("There was no such template before: all of it is new.")
     steps = len(looked.found.template.steps)
     click.echo(
         f"{looked.found.template.name} {looked.found.template.version}: {steps} steps, {told.replace('infos', 'info')}"

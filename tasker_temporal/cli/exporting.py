@@ -11,7 +11,7 @@ from pydantic_core import to_json
 from tasker_temporal.cli.app import load_app
 from tasker_temporal.cli.process import CLEAN, WRONG_USE, WrongUse
 from tasker_temporal.cli.screen import put
-from tasker_temporal.cli.templates import find_template
+from tasker_temporal.cli.templates import Found, find_template
 from tasker_temporal.core.template import Template
 from tasker_temporal.errors import TaskerError
 from tasker_temporal.yaml import writing
@@ -30,10 +30,16 @@ async def write_template(what: str | None, app: str | None, form: str, output: P
     if form == "json":
         put(to_json(plain(found.template), indent=2).decode(), output)
     else:
-        document = found.document
-        named = (document.handlers, document.notifiers) if document is not None else ()
-        put(writing.write_template(found.template, *named), output)
+        put(_in_yaml(found), output)
     return CLEAN
+
+
+def _in_yaml(found: Found) -> str:
+    """With the names of the handlers, as far as they are known."""
+    if found.declared is not None:
+        return found.declared.to_yaml()
+    assert found.document is not None
+    return writing.write_template(found.template, found.document.handlers, found.document.notifiers)
 
 
 def plain(template: Template) -> object:

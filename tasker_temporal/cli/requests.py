@@ -35,6 +35,11 @@ FORM = options.json_option("--form", "The approval's form, filled in.")
 APPROVAL = click.Option(["--approval"], metavar="ID", help="Refused if it is not this one, as fraud_review#1, by now.")
 VOTE = (APPROVAL,)
 TO = click.Option(["--to"], required=True, metavar="STATE", help="The state.")
+EVENT = (
+    click.Option(["--name"], required=True, metavar="NAME", help="The event's name."),
+    options.json_option("--payload", "What it says."),
+    click.Option(["--id"], metavar="ID", help="The event's own id."),
+)
 CHANGES = (
     click.Option(["--attempts"], type=click.IntRange(min=1), metavar="N", help="All attempts, the first included."),
     click.Option(["--timeout"], type=duration, metavar="TIME", help="How long one attempt may take: 90s, 1h30m."),
@@ -85,6 +90,13 @@ REQUESTS: Final = (
     ),
     Verb("reject", "Vote against the approval STEP, or that of TASK: it decides.", "fraud_review", "[STEP]", VOTE),
     Verb("withdraw", "Take back one's vote on the approval STEP, or on that of TASK.", "fraud_review", "[STEP]", VOTE),
+    Verb(
+        "send_event",
+        "Tell TASK of something that happened outside. The same id of the same event is taken once.",
+        "--name payment.received --payload '{\"cents\": 12}' --id wire-7",
+        "",
+        EVENT,
+    ),
     Verb("move", "Move TASK to another state of its type, one that is asked for.", "--to shipped", "", (TO,)),
 )
 """In the order in which `tasker --help` lists them."""

@@ -6,22 +6,25 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
 from tasker_temporal.cli.app import find_app, needed_app
 from tasker_temporal.cli.process import WrongUse
 from tasker_temporal.core.template import Template
-from tasker_temporal.yaml.reading import Document, read_document
+from tasker_temporal.declare import TaskTemplate
+from tasker_temporal.yaml.document import Document
+from tasker_temporal.yaml.reading import read_document
 from tasker_temporal.yaml.source import is_path
 
 
 class Found(NamedTuple):
-    """A template, and the YAML document in which it stands, if it does."""
+    """A template, and where it is from: a YAML document, or an app."""
 
     template: Template
     document: Document | None = None
+    declared: TaskTemplate[Any] | None = None
 
 
 def find_templates(what: str | None, app: str | None) -> list[Found]:
@@ -40,7 +43,8 @@ def find_templates(what: str | None, app: str | None) -> list[Found]:
     if what is not None and what not in plugin.templates:
         raise WrongUse(f"the app has no template {what!r}: it has {', '.join(plugin.templates) or 'none'}")
     names = list(plugin.templates) if what is None else [what]
-    return [Found(plugin.templates[name].compiled) for name in names]
+    declared = [plugin.templates[name] for name in names]
+    return [Found(each.compiled, declared=each) for each in declared]
 
 
 def find_template(what: str | None, app: str | None) -> Found:

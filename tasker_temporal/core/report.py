@@ -1,8 +1,8 @@
 """Where a task stands, for people and programs: states, counts, times and errors, and no results.
 
 The rules of `execution_status`, `recommended_action` and `health_status` are those of Tasker's
-`get_task_execution_context`, first match wins, with two additions: a skipped step counts as completed, and a task that
-is over needs no action unless it failed.
+`get_task_execution_context`, first match wins, with three additions: a skipped step counts as completed, a task that is
+over needs no action unless it failed, and one that waits for people says so.
 """
 
 from __future__ import annotations
@@ -80,7 +80,6 @@ ACTIONS = {
 def report(task: Task, *, steps: bool = True) -> TaskReport:
     """The task's report; without `steps` it is as small for a large task as for a small one."""
     status = execution_status(task)
-    over = task.state in (State.COMPLETE, State.CANCELLED)
     return TaskReport(
         task_id=task.id,
         template=task.template.name,
@@ -91,13 +90,21 @@ def report(task: Task, *, steps: bool = True) -> TaskReport:
         counts={"total": len(task.steps)} | {str(state): n for state, n in task.counts.items() if n},
         completion_percentage=completion_percentage(task),
         execution_status=status,
-        recommended_action="none" if over else ACTIONS[status],
+        recommended_action=_action(task, status),
         health_status=health_status(task),
         cancelling=task.cancelling is not None and task.is_open,
         problems=tuple(dict(problem) for problem in task.problems),
         last_error=_error(task.failure),
         steps={name: step_report(task, step) for name, step in task.steps.items()} if steps else {},
     )
+
+
+def _action(task: Task, status: str) -> str:
+    if task.state in (State.COMPLETE, State.CANCELLED):
+        return "none"
+    if task.state is State.PENDING_APPROVAL:
+        return "decide_approval"
+    return "move_task" if task.state in task.template.type.states else ACTIONS[status]
 
 
 def step_report(task: Task, step: Step) -> StepReport:
@@ -151,6 +158,6 @@ def execution_status(task: Task) -> str:
 def health_status(task: Task) -> str:
     """`healthy` without failures, `blocked` by one that nobody retries while nothing is ready, else `recovering`."""
     failed, ready = task.counts[State.ERROR] - task.handled, ready_count(task)
-    if task.problems or (task.exhausted and not ready):
+    if task.problems or task.failure is not None or (task.exhausted and not ready):
         return "blocked"
     return "recovering" if failed else "healthy"

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from tasker_temporal.graph.boxes import drawn
 from tasker_temporal.graph.labels import columns, plain
 from tasker_temporal.graph.levels import by_level
-from tasker_temporal.graph.model import Edge, Graph, Node
+from tasker_temporal.graph.model import DASHED, Edge, Graph, Node
 from tasker_temporal.graph.palette import painted
 
 MOST_BOXES = 12
@@ -35,7 +35,7 @@ def render(graph: Graph, *, colour: bool = False) -> str:
     picture = drawn(graph, width=WIDTH, colour=colour) if len(graph.nodes) <= MOST_BOXES else None
     if picture is None:
         picture = "".join(f"{line}\n" for line in _list(graph, colour))
-    elif any(edge.kind == "after" for edge in graph.edges):
+    elif any(edge.kind in DASHED for edge in graph.edges):
         picture += f"\n{LEGEND}\n"
     return f"{plain(graph.title)}\n\n{picture}"
 

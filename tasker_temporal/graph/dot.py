@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tasker_temporal.graph.labels import lines, plain
 from tasker_temporal.graph.levels import sideways
-from tasker_temporal.graph.model import Edge, Graph, Node
+from tasker_temporal.graph.model import DASHED, Edge, Graph, Node
 from tasker_temporal.graph.palette import LOOKS
 
 
@@ -32,7 +32,7 @@ def _node(node: Node) -> str:
 
 def _edge(edge: Edge) -> str:
     said = [f"label={_quoted(edge.label)}"] if edge.label else []
-    if edge.kind == "after":
+    if edge.kind in DASHED:
         said.append("style=dashed")
     return f"    {_quoted(edge.source)} -> {_quoted(edge.target)}" + (f" [{', '.join(said)}]" if said else "")
 

@@ -13,7 +13,7 @@ from tasker_temporal.graph.levels import sideways
 from tasker_temporal.graph.model import Edge, EdgeKind, Graph, Node
 from tasker_temporal.graph.palette import LOOKS
 
-ARROWS: dict[EdgeKind, str] = {"result": "-->", "after": "-.->", "move": "-->"}
+ARROWS: dict[EdgeKind, str] = {"result": "-->", "after": "-.->", "trigger": "-.->", "move": "-->"}
 
 
 def render(graph: Graph) -> str:

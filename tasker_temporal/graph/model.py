@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from tasker_temporal.core.machine import STEP_TABLE, TASK_TABLE, State, Table
 from tasker_temporal.core.report import StepReport, TaskReport
 from tasker_temporal.core.task_types import TaskType
 from tasker_temporal.core.template import StepTemplate, Template
+from tasker_temporal.core.triggers import Chosen, Elapsed, Leaf, Received, leaves, said, step_of
 
-EdgeKind = Literal["result", "after", "move"]
+EdgeKind = Literal["result", "after", "trigger", "move"]
+
+DASHED: Final[frozenset[EdgeKind]] = frozenset({"after", "trigger"})
+"""What hands over nothing."""
 
 NEW = "new"
 """What stands in a machine's picture for having no state yet."""
@@ -33,14 +37,15 @@ class Node(NamedTuple):
 class Edge(NamedTuple):
     """From a step to one that waits for it, or from a state to one that can follow.
 
-    A `result` is handed over (drawn solid), `after` is order only (dashed), a `move` is one of a machine (solid).
+    A `result` is handed over (drawn solid), `after` is order only (dashed), a `trigger` asks what became of the source
+    (dashed, or solid if its result is taken too), a `move` is one of a machine (solid).
     """
 
     source: str
     target: str
     kind: EdgeKind
     label: str = ""
-    """The event that the move publishes."""
+    """The event that the move publishes, or what the trigger asks: `failed`."""
 
 
 class Graph(NamedTuple):
@@ -54,7 +59,7 @@ class Graph(NamedTuple):
 def graph_of(template: Template, report: TaskReport | None = None) -> Graph:
     """The steps of a template in declared order; with a report of one of its tasks, also where each of them stands."""
     reports = {} if report is None else report.steps
-    nodes = tuple(_node(step.name, reports.get(step.name)) for step in template.steps)
+    nodes = tuple(_node(step, reports.get(step.name)) for step in template.steps)
     edges = tuple(edge for step in template.steps for edge in _edges(step))
     title = f"{template.name} {template.version}"
     return Graph(nodes, edges, title if report is None else f"{title}, task {report.task_id}: {report.state}")
@@ -78,11 +83,35 @@ def _moves(table: Table) -> Iterator[Edge]:
 
 def _edges(step: StepTemplate) -> Iterator[Edge]:
     for dependency in step.dependencies:
-        yield Edge(dependency, step.name, "result" if dependency in step.takes else "after")
+        if dependency not in step.named:
+            yield Edge(dependency, step.name, "result" if dependency in step.takes else "after")
+    for named in step.named:
+        asked = dict.fromkeys(_asked(leaf) for leaf in leaves_of(step) if step_of(leaf) == named)
+        yield Edge(named, step.name, "result" if named in step.takes else "trigger", " or ".join(asked))
 
 
-def _node(name: str, report: StepReport | None) -> Node:
-    return Node(name, name) if report is None else Node(name, name, report.state, _note(report))
+def leaves_of(step: StepTemplate) -> tuple[Leaf, ...]:
+    return () if step.trigger is None else tuple(leaves(step.trigger))
+
+
+def _asked(leaf: Leaf) -> str:
+    return f"chosen {leaf.branch}" if isinstance(leaf, Chosen) else type(leaf).__name__.lower()
+
+
+def _node(step: StepTemplate, report: StepReport | None) -> Node:
+    about = _about(step)
+    if report is None:
+        return Node(step.name, step.name, note=about)
+    return Node(step.name, step.name, report.state, ", ".join(part for part in (_note(report), about) if part))
+
+
+def _about(step: StepTemplate) -> str:
+    """What no edge says of when the step runs."""
+    parts = [f"chooses {' or '.join(step.branches)}"] if step.branches else []
+    if step.awaits == "event" and step.on is not None:
+        parts.append(f"waits for {said(step.on)}")
+    parts += [f"on {said(leaf)}" for leaf in leaves_of(step) if isinstance(leaf, (Received, Elapsed))]
+    return ", ".join([*parts, *([f"if {step.when}"] if step.when else [])])
 
 
 def _note(report: StepReport) -> str:

@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 
 from tasker_temporal.graph.labels import columns, lines, plain
 from tasker_temporal.graph.layout import LIMIT, LINE, MARGIN, Box, Layout, Point, text_width
-from tasker_temporal.graph.model import Edge, Graph, Node
+from tasker_temporal.graph.model import DASHED, Edge, Graph, Node
 from tasker_temporal.graph.palette import LOOKS
 
 HEAD = 32
@@ -44,7 +44,7 @@ ARROW = (
 def render(graph: Graph) -> str:
     """An XML document of one `<svg>`. Each node and edge has a `<title>`, which browsers show under the pointer."""
     layout = Layout(graph)
-    legend = any(edge.kind == "after" for edge in graph.edges)
+    legend = any(edge.kind in DASHED for edge in graph.edges)
     width = max(layout.width, text_width(max(columns(graph.title), len(LEGEND) * legend)) + 2 * MARGIN)
     height = layout.height + HEAD + HEAD * legend
     parts = [_opening(width, height), f"<title>{_text(graph.title)}</title>", f"<style>{_style()}</style>", ARROW]
@@ -91,7 +91,7 @@ def _edges(layout: Layout) -> Iterator[str]:
     for index, edge in enumerate(layout.graph.edges):
         points = layout.routes[index]
         drawn = _path(points, layout.sideways) if points else _loop(layout, edge)
-        kind = "edge after" if edge.kind == "after" else "edge"
+        kind = "edge after" if edge.kind in DASHED else "edge"
         said = f"<title>{_text(_sentence(edge))}</title>"
         yield f'<path class="{kind}" marker-end="url(#tasker-head)" d="{drawn}">{said}</path>'
 

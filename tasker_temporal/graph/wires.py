@@ -16,6 +16,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from tasker_temporal.graph.layers import Item, Layers
+from tasker_temporal.graph.model import DASHED
 
 NEAR = 2
 """A line that arrives alone, and comes down no further from the middle, is not bent for it."""
@@ -55,7 +56,7 @@ def nets(layers: Layers) -> list[list[Net]]:
     for index, route in enumerate(layers.routes):
         own = index if layers.turned(index) else -1
         for upper, lower in pairwise(route):
-            found[upper, layers.graph.edges[index].kind == "after", own][lower] = None
+            found[upper, layers.graph.edges[index].kind in DASHED, own][lower] = None
     rows: list[list[Net]] = [[] for _ in layers.rows]
     for (upper, dotted, own), lowers in found.items():
         rows[layers.row_of[upper]].append(Net(upper, tuple(lowers), dotted, own >= 0))

@@ -34,6 +34,9 @@ from tasker_temporal.telemetry.waits import Waits
 
 logger = logging.getLogger("tasker_temporal.task")
 
+AROUND = frozenset(f"{entity}.{when}_transition" for entity in ("task", "step") for when in ("before", "after"))
+"""These repeat what the event of the move itself says."""
+
 
 class Listener:
     """One run's.
@@ -64,7 +67,7 @@ class Listener:
         self._lives = {step.name: step.started_at for step in task.steps.values() if _is_under_way(step)}
 
     def __call__(self, event: Event[Payload]) -> None:
-        if not self._is_over:
+        if not self._is_over and event.name not in AROUND:
             with harmless():
                 self._hear(event)
 

@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace import Tracer
 from opentelemetry.sdk.trace.sampling import Decision
 from opentelemetry.trace import Link, SpanContext, SpanKind, Status, StatusCode, TraceFlags, TracerProvider
 
-from tasker_temporal.telemetry.carrier import below, span_of
+from tasker_temporal.telemetry.carrier import span_of
 from tasker_temporal.telemetry.catalogue import SPANS
 from tasker_temporal.telemetry.identity import GivenIds
 
@@ -107,11 +107,6 @@ def spanned(trace_id: int, span_id: int, sampled: bool, like: SpanContext | None
     flags = TraceFlags(TraceFlags.SAMPLED if sampled else TraceFlags.DEFAULT)
     state = None if like is None else like.trace_state
     return SpanContext(trace_id, span_id, is_remote=True, trace_flags=flags, trace_state=state)
-
-
-def parent_of(span: SpanContext) -> Context:
-    """What a child of the span is told below."""
-    return below(span)
 
 
 def _version() -> str:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, TypeVar, overload
@@ -12,7 +13,7 @@ from pydantic_core import to_json
 from temporalio.api.common.v1 import Payload
 
 from tasker_temporal.client import start_arguments
-from tasker_temporal.core.messages import AUTOMATIC, Notify, Start
+from tasker_temporal.core.messages import AUTOMATIC, Notify, RunStep, Start
 from tasker_temporal.core.report import TaskReport
 from tasker_temporal.core.report import report as report_of
 from tasker_temporal.core.requests import Approve, Ask, CompleteStep
@@ -120,23 +121,33 @@ async def run_task(
     script = _checked(compiled, declared, outcomes or {})
     task = Task(task_id, compiled, content_of(_context(template, context)), KEY)
     driver = MemoryDriver(task, begin, Start(actor))
-    refused: list[RequestRefused] = []
+    refused: list[RequestRefused] | None = [] if refusals == "keep" else None
     for after, request in requests:
-        driver.ask(_as_checked(template, request), after=duration(after))
+        with _keeping(refused):
+            driver.ask(_as_checked(template, request), after=duration(after))
     with ThreadPoolExecutor(thread_name_prefix="tasker-step") as executor:
         handlers = Handlers(declared, script, executor)
-        while True:
-            try:
-                command = driver.next_step()
-            except RequestRefused as error:
-                if refusals == "raise":
-                    raise
-                refused.append(error)
-                continue
-            if command is None:
-                return _over(driver, begin, refused)
+        while (command := _next_step(driver, refused)) is not None:
             end = await handlers.run(task, command)
             driver.answer(command, end.fact, after=end.after, heeds_stop=end.heeds_stop)
+    return _over(driver, begin, refused or ())
+
+
+@contextmanager
+def _keeping(refused: list[RequestRefused] | None) -> Iterator[None]:
+    """A refusal goes into the list, if there is one."""
+    try:
+        yield
+    except RequestRefused as error:
+        if refused is None:
+            raise
+        refused.append(error)
+
+
+def _next_step(driver: MemoryDriver, refused: list[RequestRefused] | None) -> RunStep | None:
+    while True:
+        with _keeping(refused):
+            return driver.next_step()
 
 
 def _as_checked(template: TaskTemplate[Any] | Template, request: Ask) -> Ask:

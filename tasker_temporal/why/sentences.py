@@ -76,12 +76,14 @@ ACTIONS: Final[Mapping[str, tuple[str, ...]]] = {
     "failure": ("retry_step",),
     "backoff": ("retry_step",),
     "approval": ("approve",),
+    "move": ("move",),
 }
 """For each kind, the request that is best if it is legal."""
 
 FLAGS: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
     ("failure", "retry_step"): ("--fresh",),
     ("approval", "approve"): ("--actor", "YOU"),
+    ("move", "move"): ("--to", "STATE"),
 }
 """What the request says beside: a step that has used up its attempts needs new ones, and a vote is somebody's."""
 

@@ -23,8 +23,9 @@ from tasker_temporal.signature import (
     read,
     type_name,
 )
+from tasker_temporal.yaml.document import Document
 from tasker_temporal.yaml.nodes import Place
-from tasker_temporal.yaml.reading import Document, read_document, tell_mistake
+from tasker_temporal.yaml.reading import read_document, tell_mistake
 from tasker_temporal.yaml.registry import Handler, Handlers, Registry
 from tasker_temporal.yaml.source import meant
 

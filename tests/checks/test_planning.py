@@ -224,6 +224,15 @@ def test_a_condition_that_cannot_be_evaluated_says_why() -> None:
     assert made.state == "error"
 
 
+def test_what_is_not_counted_is_said() -> None:
+    order = (ROOT / "examples/order_fulfillment/order.yaml").read_text()
+    made = plan(read_template(f"{order}sinks: {{ledger: }}\nlimits: {{drain_events: 10}}\n"))
+    assert made.assumptions == (
+        "what is sent to sinks (ledger) is not counted",
+        "the events are those of all runs together, as the task continues as new",
+    )
+
+
 def test_what_is_expected_of_a_step_that_is_not_there_is_refused() -> None:
     with pytest.raises(ValueError, match="nothing can be expected of shop: the template has charge_payment"):
         plan(fulfill_order, None, {"shop": Expected()})

@@ -25,7 +25,7 @@ import asyncio
 from pathlib import Path
 
 from pydantic import BaseModel
-from tasker_temporal import Move, PermanentError, Retry, TaskTemplate, TaskType, result_of
+from tasker_temporal import Move, PermanentError, Retry, TaskTemplate, TaskType, received, result_of
 
 class Payment(BaseModel):
     amount: int
@@ -77,7 +77,10 @@ audited = TaskTemplate(
 @audited.step
 def prepare() -> None: ...
 
-app = [declared("desk.held", "hold"), declared("desk.failing", "fail"), reviewed, audited]
+told = TaskTemplate("desk.told", task_queue="{queue}")
+told.wait_for("paid", received(told.event("paid")))
+
+app = [declared("desk.held", "hold"), declared("desk.failing", "fail"), reviewed, audited, told]
 """
 
 PROJECT = '[tool.tasker]\napp = "desk:app"\n'
@@ -95,14 +98,14 @@ class Desk:
     def worker(self) -> Running:
         return Running("worker", "--app", "desk:app", folder=self.folder, TEMPORAL_ADDRESS=self.address)
 
-    async def __call__(self, *arguments: str, **more: str) -> Ended:
+    async def __call__(self, *arguments: str, seconds: float = 60, **more: str) -> Ended:
         """Run the command to its end."""
         async with Running(*arguments, folder=self.folder, **{"TEMPORAL_ADDRESS": self.address, **more}) as running:
-            return await running.ended(60)
+            return await running.ended(seconds)
 
-    async def told(self, *arguments: str) -> Any:
+    async def told(self, *arguments: str, seconds: float = 60) -> Any:
         """What the command says as JSON, when all is well."""
-        ended = await self(*arguments, "--json")
+        ended = await self(*arguments, "--json", seconds=seconds)
         assert (ended.code, ended.err) == (0, ""), ended
         return json.loads(ended.out)
 

@@ -124,6 +124,17 @@ async def test_an_edit_is_compared_with_a_yaml_file_a_json_file_and_another_chec
     assert "warning TT-C050 step 'pay' is gone" in told[0].out
 
 
+async def test_a_template_that_is_new_or_gone_is_told(folder: Path) -> None:
+    old = folder / "old"
+    old.mkdir()
+    put(old / "shop.py", APP.replace("shop.other", "shop.third"))
+    asked = ("check", "--app", "shop:app", "--against", "shop:app", "--against-folder", "old")
+    ended = await tasker(*asked, folder=folder)
+    assert ended.code == 0
+    assert "There was no such template before: all of it is new.\nshop.other 1.0.0" in ended.out
+    assert ended.out.endswith("shop.third is gone: its running tasks still need workers that serve it\n")
+
+
 async def test_a_plan_tells_the_order_the_history_and_the_critical_path(folder: Path) -> None:
     put(folder / "durations.json", '{"check": "2s", "charge": {"takes": 90, "bytes": 5000}}')
     ended = await tasker("plan", "order.yaml", "--durations", "durations.json", folder=folder)

@@ -169,6 +169,15 @@ async def test_a_task_is_moved_along_its_types_own_rows(desk: Desk) -> None:
     assert (await task.result()).state is State.COMPLETE
 
 
+async def test_an_event_from_outside_is_told_once_under_its_id(desk: Desk) -> None:
+    [task] = await desk.start(template="desk.told")
+    told = ("send-event", task.id, "--name", "paid", "--payload", '{"cents": 12}', "--id", "wire-7", *ASKED)
+    first, again = await desk.told(*told), await desk.told(*told)
+    assert first == again
+    assert (await task.result()).state is State.COMPLETE
+    assert [row.actor for row in await task.audit() if row.event == "external.received"] == ["ann"]
+
+
 async def test_who_asks_is_the_user_unless_said(desk: Desk) -> None:
     [task] = await desk.stuck()
     await desk.told("resolve", task.id, "--reason", "paid in cash")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import uuid
 from collections.abc import AsyncIterator
@@ -10,8 +11,13 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 
+from tasker_temporal.cli import tasker as commands
 from tasker_temporal.dev import DevServer
+from tasker_temporal.why.reasons import request, run_worker
+from tasker_temporal.why.sentences import ACTIONS, Seen, reason
+from tasker_temporal.why.server import Described
 from tests.cli.kit import Ended, Running, tasker, write
 
 STALL = """
@@ -137,3 +143,24 @@ async def test_a_task_that_nobody_knows_is_one_line(stand: Stand) -> None:
     ended = await stand("why", "nobody")
     assert (ended.code, ended.out) == (2, "")
     assert ended.err == "Error: there is no task 'nobody' in namespace 'default': look for it with `tasker list`\n"
+
+
+OF_TASK = ("hold", "pause", "move")
+
+
+@pytest.mark.parametrize("kind", ACTIONS)
+def test_every_action_is_a_command_that_can_be_pasted(kind: str) -> None:
+    line = {"kind": kind, "step": None if kind in OF_TASK else "pay", "what": "it", "could": ACTIONS[kind]}
+    action = reason(line, Seen("it's 1", Described(DescribeWorkflowExecutionResponse()))).action
+    assert action is not None
+    program, verb, *words = shlex.split(action)
+    assert (program, words[0]) == ("tasker", "it's 1")
+    parsed = commands.commands[verb].make_context(verb, words)
+    assert (parsed.params["task"], parsed.params["reason"]) == ("it's 1", "WHY")
+    assert parsed.params.get("step") == line["step"]
+
+
+def test_the_other_actions_are_commands_too() -> None:
+    for action in (run_worker("a queue"), request("retry", "task-1")):
+        _, verb, *words = shlex.split(action)
+        assert commands.commands[verb].make_context(verb, words).params

@@ -79,6 +79,7 @@ def test_a_critical_task_whose_steps_are_over_waits_for_people() -> None:
     assert (drive.state, drive.closed) == ("pending_approval", None)
     assert drive.task.is_open
     (line,) = waiting(drive.task)
+    assert report(drive.task).recommended_action == "decide_approval"
     assert (line.kind, line.step, line.what) == ("approval", None, "a vote of ann, bob")
     assert line.could == ("cancel", "approve", "reject")
     drive.ask(Approve, approval="task#1")
@@ -93,6 +94,7 @@ def test_a_critical_task_that_is_rejected_is_in_error_and_says_why() -> None:
     error = report(drive.task).last_error
     assert error is not None
     assert (error.type, error.message) == ("ApprovalRejected", "ann: too dear")
+    assert (report(drive.task).health_status, report(drive.task).recommended_action) == ("blocked", "handle_failures")
     assert drive.row("task.failed").metadata["error"]["type"] == "ApprovalRejected"
     assert "too dear" not in repr(drive.row("task.failed"))
     assert essence(restored(drive.task)) == essence(drive.task)
@@ -198,7 +200,7 @@ def test_a_declared_type_goes_its_own_way() -> None:
         "no row leads from under_audit to 'shipped' now: expected complete or error"
     )
     later = drive.continued()
-    assert report(later.task).state == "under_audit"
+    assert (report(later.task).state, report(later.task).recommended_action) == ("under_audit", "move_task")
     later.ask(MoveTask, to="complete")
     assert later.closed == "complete"
 

@@ -927,3 +927,36 @@ def test_changing_a_step_that_waits_for_a_trigger_keeps_the_trigger() -> None:
     drive.fail("a", retryable=False)
     assert drive.states["b"] == "in_progress"
     assert dump(drive.task)["handled"] == 1
+
+
+def test_a_time_that_began_to_count_in_a_pause_counts_on_in_the_next_run() -> None:
+    drive = started(step("a"), step("z"), step("t", on={"all_of": [{"completed": "a"}, {"elapsed": 60}]}))
+    drive.ask(PauseTask)
+    drive.succeed("a")
+    later = drive.continued()
+    later.wait(20)
+    later.ask(ResumeTask)
+    later.wait(39)
+    assert later.states["t"] == "pending"
+    later.wait(1)
+    assert later.states["t"] == "in_progress"
+
+
+def test_a_time_goes_on_when_a_task_in_error_is_retried() -> None:
+    drive = started(
+        step("a", retry=ONCE),
+        step("b"),
+        step("t", on={"all_of": [{"at_least": 1, "of": [{"completed": "a"}, {"completed": "b"}]}, {"elapsed": 60}]}),
+        step("z", after=["t"]),
+        on_failure="stop",
+        on_error="hold",
+    )
+    drive.succeed("b")
+    drive.wait(30)
+    drive.fail("a")
+    assert drive.task.is_held
+    assert [timer.kind for timer in drive.timers.values()] == ["hold"]
+    drive.ask(RetryTask)
+    assert "elapsed:t:2" in drive.timers
+    drive.wait(30)
+    assert drive.states["t"] == "in_progress"

@@ -90,6 +90,24 @@ def run() -> Graph:
     return graph_of(diamond(), report(diamond(), steps))
 
 
+def triggers() -> Graph:
+    """A failure that is handled, a decision with its branches, a condition, an event from outside."""
+    until = {"any_of": [{"ended": "refund"}, {"all_of": [{"completed": "welcome"}, {"elapsed": 60}]}]}
+    steps = [
+        {"name": "charge"},
+        {
+            "name": "refund",
+            "on": {"failed": "charge"},
+            "arguments": [{"name": "x", "step": "charge", "optional": True}],
+        },
+        {"name": "plan", "branches": ["gold", "plain"], "after": ["charge"]},
+        {"name": "welcome", "on": {"chosen": "plan", "branch": "gold"}, "when": "context.total > 10"},
+        {"name": "payment", "awaits": "event", "on": {"received": "paid"}},
+        {"name": "close", "after": ["payment"], "on": until},
+    ]
+    return graph_of(Template.model_validate({"name": "shop.order", "events": [{"name": "paid"}], "steps": steps}))
+
+
 def pictured() -> dict[str, Graph]:
     """What there is an expected picture of, in each format."""
     return {
@@ -99,6 +117,7 @@ def pictured() -> dict[str, Graph]:
         "step": machine_of("step"),
         "critical": machine_of(CRITICAL),
         "batch": machine_of(BATCH),
+        "triggers": triggers(),
     }
 
 

@@ -27,7 +27,12 @@ from tasker_temporal import (
     result_of,
     start_task,
 )
+from tasker_temporal.core.requests import Approve, Withdraw
+from tasker_temporal.core.task_types import CRITICAL
 from tasker_temporal.dev import DevServer
+from tasker_temporal.views import details
+from tests.core.driving import Drive, approval, terms
+from tests.core.driving import template as made
 from tests.server.conftest import Connect, replayed, worker
 from tests.shell.kit import CommandFailed, Gate
 from tests.shell.shop import by_signal, by_update, until
@@ -174,6 +179,18 @@ async def test_a_critical_task_that_closed_because_it_was_rejected_is_asked_agai
         await task.approve(approval="task#2", actor="ann", **BY)
         assert (await task.result()).state is State.COMPLETE
         await replayed(task, template)
+
+
+def test_temporals_ui_shows_how_far_people_are() -> None:
+    review = approval("review", "ann", "group:a|b", quorum=2)
+    drive = Drive(made(review, type=CRITICAL, approval=terms("dora")))
+    drive.start(actor="sam")
+    drive.ask(Approve, actor="ann", step="review")
+    assert "1 of 2 votes of ann, group:a\\|b" in details(drive.task)
+    drive.ask(Withdraw, actor="ann", step="review")
+    drive.tell(Approve(actor="x", reason="r", step="review").verified(Identity(actor="bob", groups=("a|b",))))
+    drive.ask(Approve, actor="ann", step="review")
+    assert details(drive.task).startswith("**pending_approval** · 100 % of 1 steps · healthy · 0 of 1 votes of dora")
 
 
 # The notifier.

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tasker_temporal import Move, RequestRefused, Row, TaskHandle, TaskTemplate, TaskType, start_task
+from tasker_temporal import Move, RequestRefused, Row, TaskHandle, TaskTemplate, TaskType, received, start_task
 from tasker_temporal.dev import DevServer
 from tasker_temporal.requests import KINDS
 from tests.server.conftest import Connect, replayed, worker
@@ -41,6 +41,7 @@ SCENES: Mapping[str, Scene] = {
     "resolve_step": Scene("held", "step.resolved_manually", {"step": "ship"}),
     "complete_step": Scene("held", "step.completed_manually", {"step": "charge", "result": {"amount": 3}}),
     "change_step": Scene("held", "step.changed", {"step": "charge", "attempts": 7}),
+    "send_event": Scene("told", "external.received", {"name": "paid", "payload": {"cents": 12}}),
     "move": Scene("audited", "task.completed", {"to": "complete"}),
     "approve": Scene("reviewed", "approval.voted", {"step": "review"}),
     "reject": Scene("reviewed", "approval.voted", {"step": "review"}),
@@ -59,7 +60,10 @@ def templates(gate: Gate) -> Mapping[str, TaskTemplate[Any]]:
     busy.add_step("wait", gate.passage)
     reviewed.approval("review", approvers=APPROVERS, quorum=2)
     audited = TaskTemplate[Any]("by_temporal.audited", type=UNDER_AUDIT)
-    return {"held": shop(World(), on_error="hold"), "busy": busy, "reviewed": reviewed, "audited": audited}
+    told = TaskTemplate[Any]("by_temporal.told")
+    told.wait_for("paid", received(told.event("paid")))
+    held = shop(World(), on_error="hold")
+    return {"held": held, "busy": busy, "reviewed": reviewed, "audited": audited, "told": told}
 
 
 async def legal(task: TaskHandle, request: Mapping[str, Any]) -> None:

@@ -103,8 +103,11 @@ async def test_a_state_of_a_tasks_own_type_is_not_an_end(client: Connect) -> Non
         while (found := (await task.workflow.describe()).typed_search_attributes).get(STATE) is None:
             pass
         assert found.get(STATE) == "under_audit"
-        assert [(reason.kind, reason.step) for reason in (await task.why()).reasons] == [("move", None)]
-        assert (await task.why()).state == "under_audit"
+        why = await task.why()
+        [reason] = why.reasons
+        assert (why.state, reason.kind, reason.step) == ("under_audit", "move", None)
+        assert reason.sentence == "the task waits for somebody to move it to complete"
+        assert reason.action == f"tasker move {task.id} --to STATE --reason 'WHY'"
         settling = asyncio.ensure_future(task.settled())
         await task.report()
         assert not settling.done()

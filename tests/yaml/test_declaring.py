@@ -243,6 +243,26 @@ def test_who_is_told_of_an_approval_must_be_registered() -> None:
     assert "notify: price" in template.to_yaml()
 
 
+class Priced(BaseModel):
+    cents: int
+
+
+priced = everything.custom_event("order.priced", Priced)
+FLOW_WITH_SINK = """\
+name: shop.flow
+context: Order
+sinks: {ledger: {events: [order.priced]}}
+steps: {price: }
+"""
+
+
+def test_a_custom_event_may_stand_among_the_handlers() -> None:
+    template = TaskTemplate.from_yaml(FLOW_WITH_SINK, handlers={"price": shop.price, "priced": priced})
+    assert template.custom_events == [priced]
+    with pytest.raises(YamlError, match=r"its pattern 'order.priced' fits no row"):
+        TaskTemplate.from_yaml(FLOW_WITH_SINK, handlers=shop)
+
+
 def test_a_type_that_nobody_knows_is_told() -> None:
     with pytest.raises(YamlError, match=r"TT-Y033.*'Ordr'.*did you mean 'Order'") as raised:
         TaskTemplate.from_yaml("name: shop.flow\ncontext: Ordr\nsteps: {price: }\n", handlers=shop)

@@ -68,9 +68,9 @@ def reviewed(name: str, *approvers: str, **options: Any) -> TaskTemplate[Any]:
     return template
 
 
-def paid(name: str) -> TaskTemplate[Any]:
+def paid(name: str, **options: Any) -> TaskTemplate[Any]:
     """What is paid is what the approvers wrote into the form."""
-    template = TaskTemplate[Any](name)
+    template = TaskTemplate[Any](name, **options)
     review = template.approval("review", form=Verdict, approvers=["ann", "bob", "cid"], quorum=2)
 
     @template.step
@@ -243,6 +243,22 @@ CASES: Sequence[Case] = [
         },
     ),
     Case(
+        name="an-operator-overrides-a-rejection",
+        template=paid("overridden", on_error="hold"),
+        real=frozenset({"pay"}),
+        asked=[
+            *asked(Open, reject("cid")),
+            *asked(
+                ("review", State.ERROR),
+                (by("ops", CompleteStep, step="review", result={"limit": "much"}), "'review' is not valid: limit"),
+                by("ops", CompleteStep, step="review", result={"limit": 3}),
+                after=7,
+            ),
+        ],
+        paths={"review": "pending in_progress error complete"},
+        results={"pay": 3},
+    ),
+    Case(
         name="a-vote-while-the-task-is-paused",
         template=reviewed("paused", "ann"),
         asked=[
@@ -268,9 +284,9 @@ CASES: Sequence[Case] = [
     Case(
         name="escalated-to-the-boss",
         template=reviewed(
-            "escalated", "ann", deadline=timedelta(seconds=1), on_deadline="escalate", escalate_to=["boss"]
+            "escalated", "ann", deadline=timedelta(seconds=10), on_deadline="escalate", escalate_to=["boss"]
         ),
-        asked=asked(Open, approve("boss"), after=1.5),
+        asked=asked(Open, approve("boss"), after=15),
         scene=boss_decides,
         law=decided_by("approved", "boss"),
     ),

@@ -46,8 +46,7 @@ OF_STEP: Mapping[str, Ask] = {
 OF_TEMPLATE = {"move", "send_event"}
 """These also depend on what the template declares: `approvals` and `triggers` have their cases."""
 
-assert {*OF_TASK, *OF_TEMPLATE} == {*TASK_REQUESTS}
-assert {*OF_STEP} == {*STEP_REQUESTS}
+assert {*OF_TASK, *OF_STEP, *OF_TEMPLATE} == {*TASK_REQUESTS, *STEP_REQUESTS}
 
 APART: Edges = {"gate": [], "a": []}
 """`gate` keeps the task busy until everything was asked."""

@@ -1,28 +1,12 @@
-"""How people declare a task: a template, and a plain function for each step of it."""
+"""A kind of task, as people declare it."""
 
 from __future__ import annotations
 
-import functools
-import inspect
 import os
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import (
-    TYPE_CHECKING,
-    Any,
-    Generic,
-    Literal,
-    NoReturn,
-    ParamSpec,
-    Protocol,
-    Required,
-    TypedDict,
-    TypeVar,
-    Unpack,
-    cast,
-    overload,
-)
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypedDict, TypeVar, Unpack, cast, overload
 
 from tasker_temporal.approval_notice import Notifier
 from tasker_temporal.compile import compile_template
@@ -30,210 +14,39 @@ from tasker_temporal.core.approval import Approval
 from tasker_temporal.core.registry import EventRegistry
 from tasker_temporal.core.routes import Mode, Route
 from tasker_temporal.core.task_types import TaskType
-from tasker_temporal.core.template import Limits, Retry, Sink, Template
+from tasker_temporal.core.template import Limits, Sink, Template
 from tasker_temporal.custom_events import CustomEvent
-from tasker_temporal.expression import DeclaredEvent, On, OnEvent
-from tasker_temporal.signature import Marker, ResultOf, Signature, is_async, read
+from tasker_temporal.declare.approvals import ApprovalOptions, DeclaredApproval
+from tasker_temporal.declare.steps import DecisionDecorator, DeclaredStep, StepDecorator, StepOptions, is_list
+from tasker_temporal.declare.waits import DeclaredWait, no_handler
+from tasker_temporal.expression import DeclaredEvent, OnEvent
 
 if TYPE_CHECKING:
     from tasker_temporal.yaml import Handler, Handlers
 
 P = ParamSpec("P")
-R = TypeVar("R", covariant=True)
-T = TypeVar("T", covariant=True)
 U = TypeVar("U")
 C = TypeVar("C")
 
 
-class StepOptions(TypedDict, total=False):
-    """How a step is run.
+class TemplateOptions(TypedDict, total=False):
+    """The keyword arguments of `TaskTemplate`, beside `context`."""
 
-    Keys:
-        after: Steps that must be over first, without their results being asked for.
-        on: What else must have become of steps, come from outside, or be over in time: `on=failed(charge)`.
-        when: A condition in CEL over `context`, `result.<step>` and `event`, evaluated once, when all else is there;
-            if it is false, the step is skipped.
-        retry: How often and how late a failed attempt is followed by another.
-        retryable: False for a handler that must never run twice, not even after its worker was lost.
-        timeout: One attempt, 10 minutes unless said.
-        deadline: The whole step, from its first attempt on; none unless said.
-        heartbeat_timeout: A worker that says nothing for so long counts as lost, 30 seconds unless said.
-        task_queue: Where the handler runs, the template's own queue unless said.
-        formerly: Names that the step had; tasks that began under them find the handler.
-        description: For people.
-        config: JSON that the handler finds in its `StepContext`.
-    """
-
-    after: Iterable[DeclaredStep[..., Any, Any]]
-    on: On
-    when: str
-    retry: Retry
-    retryable: bool
-    timeout: timedelta
-    deadline: timedelta
-    heartbeat_timeout: timedelta
+    version: str
+    description: str
     task_queue: str
-    formerly: Iterable[str]
-    description: str
-    config: Mapping[str, Any]
-
-
-class DeclaredStep(Generic[P, R, T]):
-    """A step and its handler. It is still the function: call it with all its arguments, and it runs."""
-
-    awaits: Literal["handler", "approval", "event"] = "handler"
-    """What it waits for once it is in progress; only a `handler` is run by a worker."""
-
-    def __init__(
-        self,
-        template: TaskTemplate[Any],
-        name: str,
-        function: Callable[P, R],
-        options: StepOptions,
-        names: Mapping[str, Any],
-    ) -> None:
-        self.template, self.name, self.function, self.options = template, name, function, options
-        self._names = names
-        functools.update_wrapper(self, function, updated=())
-
-    @functools.cached_property
-    def signature(self) -> Signature:
-        """What the handler asks for, read once."""
-        return read(self.function, self._names)
-
-    @functools.cached_property
-    def is_async(self) -> bool:
-        return is_async(self.function)
-
-    @functools.cached_property
-    def _markers(self) -> dict[str, Marker]:
-        parameters = inspect.signature(self.function).parameters.values()
-        return {p.name: p.default for p in parameters if isinstance(p.default, Marker)}
-
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        if self._markers:
-            given = inspect.signature(self.function).bind(*args, **kwargs).arguments
-            for name in self._markers.keys() - given.keys():
-                raise TypeError(f"{self.name}() misses the argument {name!r}, {self._markers[name]}")
-        return self.function(*args, **kwargs)
-
-    def __repr__(self) -> str:
-        return f"<step {self.template.name}.{self.name}>"
-
-
-class ApprovalOptions(TypedDict, total=False):
-    """How people are asked.
-
-    Keys:
-        after: Steps that must be over first.
-        on: When people are asked, as of every step.
-        when: Whether they are, as of every step: a condition that does not hold skips the approval.
-        approvers: Who may vote: names of actors, `group:NAME` for verified identities of that group, `*` for anybody.
-        quorum: So many votes approve, 1 unless said. One vote against rejects at once.
-        not_requester: Four eyes: who started the task may not vote. True unless said.
-        deadline: How long they are waited for; without one, for ever.
-        on_deadline: `reject` (as it comes), `approve`, or `escalate`: then `escalate_to` may vote too, and as much time
-            is given once more, after which it is rejected.
-        escalate_to: Who may vote once it is escalated.
-        verified: Only verified identities may vote. False unless said.
-        notify: Called with an `ApprovalNotice` when the approval is opened, escalated and decided; a failure of it is
-            noted, and holds nothing up.
-        formerly: Names that the step had.
-        description: For people.
-    """
-
-    after: Iterable[DeclaredStep[..., Any, Any]]
-    on: On
-    when: str
-    approvers: Required[Iterable[str]]
-    quorum: int
-    not_requester: bool
-    deadline: timedelta
-    on_deadline: Literal["reject", "approve", "escalate"]
-    escalate_to: Iterable[str]
-    verified: bool
-    notify: Notifier
-    formerly: Iterable[str]
-    description: str
-
-
-class DeclaredApproval(DeclaredStep[[], U, U]):
-    """A step that waits for people. Its result is the form that they filled in, None if it has no form."""
-
-    awaits = "approval"
-
-    def __init__(self, template: TaskTemplate[Any], name: str, form: Any, options: ApprovalOptions) -> None:
-        said: dict[str, Any] = dict(options)
-        self.notify: Notifier | None = said.pop("notify", None)
-        shared = ("after", "on", "when", "deadline", "formerly", "description")
-        of_step = {key: said.pop(key) for key in shared if key in said}
-        terms = as_terms(said, notified=self.notify is not None)
-        given: Any = {**of_step, "awaits": "approval", "approval": terms}
-        super().__init__(template, name, self._no_handler, given, {})
-        self.__name__, self.form = name, form
-
-    @functools.cached_property
-    def signature(self) -> Signature:
-        return Signature((), self.form, ())
-
-    def _no_handler(self) -> U:
-        raise TypeError(f"step {self.name!r} is an approval: it has no handler, people decide it")
-
-
-def as_terms(said: Mapping[str, Any], *, notified: bool) -> dict[str, Any]:
-    """What was said of an approval, as the fields of `Approval`."""
-    lists = {key: tuple(said[key]) for key in ("approvers", "escalate_to") if _is_list(said.get(key))}
-    return {**said, **lists, **({"notify": True} if notified else {})}
-
-
-def _is_list(value: Any) -> bool:
-    return isinstance(value, Iterable) and not isinstance(value, str)
-
-
-class DeclaredWait(DeclaredStep[[], NoReturn, T]):
-    """A step that no handler runs: it waits for an event from outside, whose payload is its result."""
-
-    awaits = "event"
-
-    @functools.cached_property
-    def signature(self) -> Signature:
-        on = self.options.get("on")
-        models = [getattr(event, "model", Any) for event in on.events] if on is not None else []
-        return Signature((), models[0] if len(models) == 1 else Any, ())
-
-
-def _no_handler() -> NoReturn:
-    raise TypeError("a step that waits for an event has no handler to be called")
-
-
-def result_of(step: DeclaredStep[..., Any, U]) -> U:
-    """Hand over what `step` returns, and wait for it. Stands as a parameter's default, or in its `Annotated`."""
-    return cast(U, ResultOf(step))
-
-
-class StepDecorator(Protocol):
-    """What `@template.step(...)` gives: a decorator that keeps the function's type."""
-
-    @overload
-    def __call__(
-        self, function: Callable[P, Coroutine[Any, Any, U]], /
-    ) -> DeclaredStep[P, Coroutine[Any, Any, U], U]: ...
-    @overload
-    def __call__(self, function: Callable[P, U], /) -> DeclaredStep[P, U, U]: ...
-
-
-Branch = TypeVar("Branch", bound=str | Sequence[str])
-
-
-class DecisionDecorator(Protocol):
-    """What `@template.decision(...)` gives: a decorator for a handler that returns a branch, or several."""
-
-    @overload
-    def __call__(
-        self, function: Callable[P, Coroutine[Any, Any, Branch]], /
-    ) -> DeclaredStep[P, Coroutine[Any, Any, Branch], Branch]: ...
-    @overload
-    def __call__(self, function: Callable[P, Branch], /) -> DeclaredStep[P, Branch, Branch]: ...
+    on_failure: Literal["continue", "stop"]
+    on_error: Literal["fail", "hold"]
+    hold_for: timedelta
+    cancel_grace: timedelta
+    handler_grace: timedelta
+    limits: Limits
+    type: TaskType | str
+    approval: Approval
+    mode: Mode
+    max_concurrency: int
+    routes: Sequence[Route]
+    sinks: Sequence[Sink]
 
 
 class TaskTemplate(Generic[C]):
@@ -322,7 +135,7 @@ class TaskTemplate(Generic[C]):
             form: What an approver fills in, a pydantic model or anything else that pydantic can validate. The form of
                 the vote that decides is the step's result.
         """
-        after = tuple(options["after"]) if _is_list(options.get("after")) else options.get("after", ())
+        after = tuple(options["after"]) if is_list(options.get("after")) else options.get("after", ())
         given: Any = {**options, "after": after}
         step: DeclaredApproval[Any] = DeclaredApproval(self, name, form, given)
         self.declared.append(step)
@@ -358,7 +171,7 @@ class TaskTemplate(Generic[C]):
         """
         options: Any = {"on": on, "awaits": "event", "after": tuple(after), "when": when, "deadline": deadline}
         options |= {"on_deadline": on_deadline, "description": description}
-        step: DeclaredWait[U] = DeclaredWait(self, name, _no_handler, options, {})
+        step: DeclaredWait[U] = DeclaredWait(self, name, no_handler, options, {})
         self.declared.append(step)
         self._compiled = None
         return step
@@ -414,7 +227,7 @@ class TaskTemplate(Generic[C]):
         self, name: str, function: Any, options: StepOptions, names: Mapping[str, Any]
     ) -> DeclaredStep[..., Any, Any]:
         after: Any = options.get("after")
-        if _is_list(after):
+        if is_list(after):
             options = {**options, "after": tuple(after)}
         step: DeclaredStep[..., Any, Any] = DeclaredStep(self, name, function, options, names)
         self.declared.append(step)
@@ -471,7 +284,7 @@ def _declared(template: TaskTemplate[Any], name: str, handler: Handler, result: 
 
 
 def _declared_wait(template: TaskTemplate[Any], name: str, handler: Handler, result: Any) -> DeclaredWait[Any]:
-    return DeclaredWait(template, name, _no_handler, {}, {})
+    return DeclaredWait(template, name, no_handler, {}, {})
 
 
 def _declared_approval(template: TaskTemplate[Any], name: str, handler: Handler, form: Any) -> DeclaredApproval[Any]:
@@ -481,26 +294,6 @@ def _declared_approval(template: TaskTemplate[Any], name: str, handler: Handler,
 
 def _name_of(function: Any, otherwise: str) -> str:
     return str(getattr(function, "__name__", otherwise))
-
-
-class TemplateOptions(TypedDict, total=False):
-    """The keyword arguments of `TaskTemplate`, beside `context`."""
-
-    version: str
-    description: str
-    task_queue: str
-    on_failure: Literal["continue", "stop"]
-    on_error: Literal["fail", "hold"]
-    hold_for: timedelta
-    cancel_grace: timedelta
-    handler_grace: timedelta
-    limits: Limits
-    type: TaskType | str
-    approval: Approval
-    mode: Mode
-    max_concurrency: int
-    routes: Sequence[Route]
-    sinks: Sequence[Sink]
 
 
 def _names_of_caller() -> Mapping[str, Any]:
