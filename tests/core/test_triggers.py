@@ -1012,3 +1012,10 @@ def test_a_wait_decides_nothing_and_only_a_wait_can_be_skipped_when_it_is_too_lo
         "step 'w': it has branches, but no handler that could choose among them",
         "step 'a': its on_deadline='skip': only a wait for an event can be skipped when its deadline passes",
     ]
+
+
+def test_a_join_that_never_comes_true_does_not_wait_for_its_trigger() -> None:
+    drive = expecting(step("gate"), step("a", after=["gate"]), step("t", after=["a"], on=PAID))
+    drive.skip("a")
+    assert drive.states["t"] == "skipped"
+    assert drive.row("step.skipped", "t").reason == "everything it waits for was skipped"
