@@ -1019,3 +1019,14 @@ def test_a_join_that_never_comes_true_does_not_wait_for_its_trigger() -> None:
     drive.skip("a")
     assert drive.states["t"] == "skipped"
     assert drive.row("step.skipped", "t").reason == "everything it waits for was skipped"
+
+
+def test_a_time_goes_on_when_the_last_failure_of_a_held_task_is_skipped() -> None:
+    on = {"any_of": [{"completed": "x"}, {"elapsed": 30}]}
+    drive = started(
+        step("a", retry=ONCE), step("x"), step("t", on=on), on_failure="stop", on_error="hold", max_concurrency=1
+    )
+    drive.fail("a")
+    assert drive.task.is_held
+    drive.skip("a")
+    assert "elapsed:t:1" in drive.timers

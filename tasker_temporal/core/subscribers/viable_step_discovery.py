@@ -19,7 +19,7 @@ def discover(event: Event[Payload], task: Task) -> Iterator[Message]:
     """
     if not task.is_open or (task.state is not State.IN_PROGRESS and task.cancelling is None):
         return
-    if task.wound:
+    if task.wound or event.name == "workflow.task_started":
         yield from _wind(event, task)
     if (lost := doomed(task)) is not None:
         yield TransitionTo(lost, State.SKIPPED, reason=why_never(task.steps[lost]))
