@@ -146,7 +146,7 @@ def _leaf(task: Task, step: Step, number: int, leaf: Leaf) -> Answer:
 
 def _wind(task: Task, step: Step, trigger: Leaf | Group, found: Sequence[Leaf]) -> None:
     """Note when each time is over that counts now, and forget those that do not count any more."""
-    if not any(isinstance(leaf, Elapsed) for leaf in found):
+    if step.state is not State.PENDING or not any(isinstance(leaf, Elapsed) for leaf in found):
         return
     aside: list[Answer] = [
         "yes" if isinstance(leaf, Elapsed) else _leaf(task, step, number, leaf) for number, leaf in enumerate(found)
