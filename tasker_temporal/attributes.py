@@ -6,7 +6,6 @@ when it is started, and stands in its data: no worker's configuration changes th
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
 from itertools import islice
@@ -45,6 +44,9 @@ LONG: Final = timedelta(seconds=10)
 STEPS_NAMED: Final = 15
 """So many failed steps are named. A value of more than 2 KiB would stop the run's workflow task for ever."""
 
+TOLD_AT_ONCE: Final = frozenset({1, 2, 4, 8, STEPS_NAMED})
+"""When so many steps have failed, that is told, also while others run: so a crowd of failures costs few events."""
+
 Values = Mapping[str, Any]
 
 NOTHING: Final[Values] = {STATE.name: None, WAITING_FOR.name: [], FAILED_STEPS.name: []}
@@ -61,17 +63,12 @@ class Attributes:
         self._kinds: dict[str, str] = {}
         self._failed: dict[str, None] = {}
         self._listeners: list[Step] | None = None
-        self._is_due = False
-
-    def watch(self) -> None:
-        """Something has happened: tell what it changed, once all that happens at this moment has."""
-        if not self._is_due:
-            self._is_due = True
-            asyncio.get_running_loop().call_soon(self.tell)
 
     def tell(self) -> None:
-        """Tell what has changed, if anything has. A run that ends must tell before it does."""
-        self._is_due = False
+        """Tell what has changed, if anything has. A run that ends must tell before it does.
+
+        At once, not when all that happens at this moment has: how much that is differs between a run and its replay.
+        """
         task = self._driver.task
         if task.listed and task.sort_key != self._looked:
             self._look(task)
@@ -122,13 +119,24 @@ class Attributes:
             self._listeners = [step for step in task.steps.values() if events_of(step.template.trigger)]
         return "event" if any(step.expects for step in self._listeners) else None
 
+    def _can_wait(self, wanted: Values) -> bool:
+        """Of a crowd of failures some are told at once, and the rest with what the task waits for when all is over."""
+        failed, told = wanted[FAILED_STEPS.name], self._told[FAILED_STEPS.name]
+        rest = (STATE.name, WAITING_FOR.name)
+        is_same = all(wanted[name] == self._told[name] for name in rest)
+        return is_same and _grown(told, failed) and len(failed) not in TOLD_AT_ONCE
+
     def _upsert(self, wanted: Values) -> None:
-        if wanted is self._told:
+        if wanted is self._told or self._can_wait(wanted):
             return
         changed = [key for key in (STATE, WAITING_FOR, FAILED_STEPS) if wanted[key.name] != self._told[key.name]]
         self._told = wanted
         if changed:
             workflow.upsert_search_attributes([_update(key, wanted[key.name]) for key in changed])
+
+
+def _grown(told: Sequence[str], wanted: Sequence[str]) -> bool:
+    return set(told) < set(wanted)
 
 
 def _is_news(row: Row) -> bool:

@@ -72,7 +72,7 @@ class Life:
         self._arguments = [_as_raw(value) for value in (context, start) if value is not None]
         self.driver = Driver()
         self.attributes = Attributes(self.driver)
-        self.driver.watch_task = self.attributes.watch
+        self.driver.watch_task = self.attributes.tell
         self.deliveries = Deliveries(self.driver)
         self.driver.watch_rows = self.deliveries.watch
         self._ear: Ear | None = None
