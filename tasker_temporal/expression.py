@@ -8,6 +8,7 @@ from typing import Any, Generic, TypeVar
 from tasker_temporal.core.triggers import Trigger
 
 T = TypeVar("T", covariant=True)
+U = TypeVar("U")
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class OnEvent(On, Generic[T]):
 
 
 @dataclass(frozen=True)
-class DeclaredEvent(Generic[T]):
+class DeclaredEvent(Generic[U]):
     """An event from outside, as `template.event(...)` declared it: its name, and the type of its payload."""
 
     template: Any

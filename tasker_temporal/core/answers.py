@@ -19,7 +19,6 @@ from tasker_temporal.core.task import Step, Task
 from tasker_temporal.core.template import Argument
 from tasker_temporal.core.triggers import (
     AllOf,
-    AnyOf,
     AtLeast,
     Chosen,
     Completed,
@@ -113,13 +112,9 @@ def combined(trigger: Leaf | Group, answers: Iterator[Answer]) -> Answer:
 
 
 def _wanted(group: Group) -> int:
-    match group:
-        case AllOf(all_of=found):
-            return len(found)
-        case AnyOf():
-            return 1
-        case AtLeast(at_least=count):
-            return count
+    if isinstance(group, AtLeast):
+        return group.at_least
+    return len(group.all_of) if isinstance(group, AllOf) else 1
 
 
 def reconsider(task: Task, step: Step) -> None:
@@ -151,7 +146,7 @@ def _leaf(task: Task, step: Step, number: int, leaf: Leaf) -> Answer:
 
 def _wind(task: Task, step: Step, trigger: Leaf | Group, found: Sequence[Leaf]) -> None:
     """Note when each time is over that counts now, and forget those that do not count any more."""
-    if not any(isinstance(leaf, Elapsed) for leaf in found):
+    if step.state is not State.PENDING or not any(isinstance(leaf, Elapsed) for leaf in found):
         return
     aside: list[Answer] = [
         "yes" if isinstance(leaf, Elapsed) else _leaf(task, step, number, leaf) for number, leaf in enumerate(found)

@@ -100,12 +100,11 @@ def _without_text(expression: str) -> str:
 
 def _closing(text: str, start: int) -> int:
     """Behind the parenthesis that closes the one before `start`."""
-    depth = 1
-    for place in range(start, len(text)):
+    depth, place = 1, start
+    while depth and place < len(text):  # A comment may hold any parentheses.
         depth += (text[place] == "(") - (text[place] == ")")
-        if not depth:
-            return place + 1
-    return len(text)
+        place += 1
+    return place
 
 
 def _type_mistakes(expression: str, variables: Mapping[str, Kind], keyed: Sequence[str]) -> Iterator[str]:

@@ -22,17 +22,20 @@ from tasker_temporal.core.task import Step, Task
 
 def answer(step: Step) -> Answer:
     """The answer for one step, of the join rule and of its trigger. What has fired does not ask its trigger again."""
-    if step.told == "never" and not step.fired:
+    told = "yes" if step.fired else "never" if step.missing else step.told
+    if told == "never" or (not step.waiting and _is_lost(step)):
         return "never"
-    if step.waiting or (step.told == "not yet" and not step.fired):
-        return "not yet"
-    all_skipped = step.skipped > 0 and step.skipped == len(step.template.dependencies)
-    return "never" if step.lacking or all_skipped or (step.missing and not step.fired) else "yes"
+    return "not yet" if step.waiting or told == "not yet" else "yes"
+
+
+def _is_lost(step: Step) -> bool:
+    """All that it waits for is over: a required result did not come, or everything was skipped."""
+    return step.lacking > 0 or 0 < step.skipped == len(step.template.dependencies)
 
 
 def why_never(step: Step) -> str:
     """The reason of a step that can never run, for its row."""
-    if step.told == "never" or step.missing:
+    if not step.fired and (step.told == "never" or step.missing):
         return answers.why_never(step)
     return "a required result did not come" if step.lacking else "everything it waits for was skipped"
 

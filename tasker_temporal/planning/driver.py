@@ -78,6 +78,10 @@ class PlanningDriver(MemoryDriver):
             self.ask(request, after=after)
         self._list()
 
+    def _has_form(self, vote: Approve) -> bool:
+        """Its form is checked on a worker."""
+        return vote.step is not None and self.engine.task.template.step(vote.step).result != "None"
+
     def _list(self) -> None:
         """The search attributes: a task tells them where they say more than the status of its run."""
         task = self.engine.task
@@ -95,7 +99,7 @@ class PlanningDriver(MemoryDriver):
             self.ledger.add(MARKER, len(to_json(message.payload)))
         if isinstance(message, (Approve, MoveTask)):
             self.ledger.add(UPDATE)
-        if isinstance(message, Approve):
+        if isinstance(message, Approve) and self._has_form(message):
             self.ledger.add(MARKER)
         if isinstance(message, TimerFired):
             self._timing.discard(message.timer)

@@ -5,7 +5,7 @@ The task is played by the same core that runs it, on a clock that jumps, with st
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
@@ -101,6 +101,13 @@ class _Play:
         except ConditionError as error:
             return Condition(step.name, step.when, None, str(error))
 
+    def _uncounted(self) -> Iterator[str]:
+        """What a real history has that is not in the numbers."""
+        if sinks := ", ".join(sink.name for sink in self._declared.sinks):
+            yield f"what is sent to sinks ({sinks}) is not counted"
+        if self._ledger.fewest > self._declared.limits.drain_events:
+            yield "the events are those of all runs together, as the task continues as new"
+
     def _told(self, driver: PlanningDriver, ran: Mapping[str, datetime]) -> Plan:
         begun = {**ran, **self._waits("started_at")}
         ends = {name: at + self._of(self._template.step(name)).takes for name, at in ran.items()}
@@ -119,7 +126,7 @@ class _Play:
             events_at_most=self._ledger.most,
             bytes=self._ledger.bytes,
             conditions=self._conditions,
-            assumptions=tuple(dict.fromkeys(self._assumed)),
+            assumptions=tuple(dict.fromkeys([*self._assumed, *self._uncounted()])),
         )
 
     def _waits(self, when: str) -> dict[str, datetime]:

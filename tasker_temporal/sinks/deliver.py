@@ -15,7 +15,8 @@ from temporalio.common import RawValue
 from tasker_temporal.core.outbox import fits
 from tasker_temporal.deliveries import DELIVER, HEARTBEAT
 from tasker_temporal.sinks.events import TaskEvent, end_of, events_of
-from tasker_temporal.sinks.handlers import PartlyTaken, SinkHandler, SinkHandlers, hand, translated, unknown
+from tasker_temporal.sinks.handlers import PartlyTaken, SinkHandlers, translated, unknown
+from tasker_temporal.sinks.outlet import Outlet
 from tasker_temporal.sinks.rows import told_of
 from tasker_temporal.telemetry import deliveries as telemetry
 from tasker_temporal.wire import Batch, raw, read_raw
@@ -27,12 +28,16 @@ PAGE = 500
 def deliver_activity(handlers: SinkHandlers) -> Callable[..., Any]:
     """The activity, for a worker that has these sinks by name."""
 
+    outlets = {name: Outlet(name, handler) for name, handler in handlers.items()}
+
     @activity.defn(name=DELIVER)
     async def tasker_deliver(batch: RawValue) -> RawValue:
         call = Batch.model_validate(read_raw(batch))
         if call.sink not in handlers:
             raise unknown(call.sink, handlers)
-        return raw({"last": await Sending(call, handlers[call.sink]).run()})
+        outlet = outlets[call.sink]
+        async with outlet.open():
+            return raw({"last": await Sending(call, outlet).run()})
 
     return tasker_deliver
 
@@ -40,8 +45,8 @@ def deliver_activity(handlers: SinkHandlers) -> Callable[..., Any]:
 class Sending:
     """One attempt to send a batch. It goes on where the attempt before it said that it stopped."""
 
-    def __init__(self, batch: Batch, handler: SinkHandler) -> None:
-        self._batch, self._handler = batch, handler
+    def __init__(self, batch: Batch, outlet: Outlet) -> None:
+        self._batch, self._outlet = batch, outlet
         details = activity.info().heartbeat_details
         self._taken: int = details[0] if details else batch.number - 1
 
@@ -56,7 +61,7 @@ class Sending:
         if not events:
             return
         try:
-            await hand(self._handler, events)
+            await self._outlet.hand(events)
         except PartlyTaken as error:
             self._tell(events[: error.count], events[error.count :])
             self._note(events[error.count - 1].number if error.count else self._taken)

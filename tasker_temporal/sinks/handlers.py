@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import inspect
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
@@ -32,14 +30,6 @@ class PartlyTaken(Exception):
     def __init__(self, count: int, error: Exception) -> None:
         super().__init__(str(error))
         self.count, self.error = count, error
-
-
-async def hand(handler: SinkHandler, events: Sequence[TaskEvent]) -> None:
-    """Call the handler, in a thread if it is a plain function."""
-    is_async = inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__)
-    told = handler(events) if is_async else await asyncio.to_thread(handler, events)
-    if inspect.isawaitable(told):
-        await told
 
 
 def translated(sink: str, error: Exception) -> ApplicationError:

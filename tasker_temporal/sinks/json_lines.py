@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,11 +24,12 @@ class JsonLines:
 
     def __init__(self, file: str | os.PathLike[str]) -> None:
         self.file = Path(file)
+        self._thread = ThreadPoolExecutor(1, "tasker-json-lines")
 
     async def __call__(self, events: Sequence[TaskEvent]) -> None:
         """Write the events."""
         lines = b"".join(event.json_bytes() + b"\n" for event in events)
-        await asyncio.to_thread(self._append, lines)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._append, lines)
 
     async def events(self, task_id: str) -> list[TaskEvent]:
         """What the file has of the task, as it was written."""

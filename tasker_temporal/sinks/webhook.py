@@ -6,6 +6,7 @@ import asyncio
 import http.client
 import ssl
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from http import HTTPStatus
 from typing import Literal, NamedTuple
@@ -17,6 +18,9 @@ from tasker_temporal.sinks.handlers import PartlyTaken
 from tasker_temporal.sinks.signature import key_of, signed
 
 Mode = Literal["batch", "structured", "binary"]
+
+THREADS = 32
+"""So many requests at a time."""
 
 SAFE = "".join(chr(code) for code in range(0x21, 0x7F) if chr(code) not in '"%')
 """What a header says as it is; all else is percent-encoded, as CloudEvents' HTTP binding has it."""
@@ -61,6 +65,7 @@ class Webhook:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._idle: list[http.client.HTTPConnection] = []
+        self._threads = ThreadPoolExecutor(THREADS, "tasker-webhook")
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ValueError(f"webhook {url!r}: expected a URL as https://example.com/hooks")
@@ -83,13 +88,17 @@ class Webhook:
             PartlyTaken: in the modes that post them one by one, some were taken.
         """
         if self._mode == "batch":
-            await asyncio.to_thread(self._post, self._batch(events))
+            await self._in_thread(self._batch(events))
             return
         for count, event in enumerate(events):
             try:
-                await asyncio.to_thread(self._post, self._single(event))
+                await self._in_thread(self._single(event))
             except Exception as error:
                 raise PartlyTaken(count, error) from error
+
+    async def _in_thread(self, request: _Request) -> None:
+        """One of its own: while it waits for a receiver that is silent, others go on."""
+        await asyncio.get_running_loop().run_in_executor(self._threads, self._post, request)
 
     def _batch(self, events: Sequence[TaskEvent]) -> _Request:
         body = b"[" + b",".join(event.json_bytes() for event in events) + b"]"

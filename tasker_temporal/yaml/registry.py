@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Final
@@ -46,8 +47,10 @@ class Registry:
                 function = getattr(value, "function", value) if _is_declared(value) else value
                 self.handlers[name] = Handler(name, function, getattr(value, "_names", {}))
         for handler in self.handlers.values():
-            if handler.function is not None:
-                self._learn(read(handler.function, handler.names))
+            # What has no signature, as some functions of C, is told when a step names it.
+            with suppress(ValueError):
+                if handler.function is not None:
+                    self._learn(read(handler.function, handler.names))
 
     def _learn(self, signature: Signature) -> None:
         """A type that some handler's signature has can be named as people read it there."""

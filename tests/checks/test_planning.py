@@ -106,6 +106,9 @@ async def thank(paid: Captured = result_of(payment)) -> int:
     return paid.cents
 
 
+signed = TaskTemplate("plans.signed", task_queue="plans")
+sign = signed.approval("sign", approvers=["ann"])
+
 NOTHING = Expected(bytes=4)
 NUMBER = Expected(result=1)
 SHAPES: dict[str, tuple[TaskTemplate[Any], Any, dict[str, Expected]]] = {
@@ -124,6 +127,7 @@ SHAPES: dict[str, tuple[TaskTemplate[Any], Any, dict[str, Expected]]] = {
         None,
         {"bill": NUMBER, "payment": Expected(result={"cents": 5}), "thank": NUMBER},
     ),
+    "people": (signed, None, {}),
     "timers": (hurried, {"id": "x"}, {"first": NOTHING, "second": NOTHING}),
 }
 
@@ -140,6 +144,10 @@ async def test_the_planned_history_is_the_real_one(shape: str, server: DevServer
             while (await task.report()).steps["payment"].state != "in_progress":
                 await asyncio.sleep(0.01)
             await task.send_event(captured, Captured(cents=5))
+        if template is signed:
+            while (await task.report()).steps["sign"].state != "in_progress":
+                await asyncio.sleep(0.01)
+            await task.approve(sign, actor="ann", reason="seen")
         await task.result()
     run = client.get_workflow_handle(task.id)
     history, description = await run.fetch_history(), await run.describe()
@@ -222,6 +230,15 @@ def test_a_condition_that_cannot_be_evaluated_says_why() -> None:
     assert made.conditions[0].holds is None
     assert "total" in made.conditions[0].error
     assert made.state == "error"
+
+
+def test_what_is_not_counted_is_said() -> None:
+    order = (ROOT / "examples/order_fulfillment/order.yaml").read_text()
+    made = plan(read_template(f"{order}sinks: {{ledger: }}\nlimits: {{drain_events: 10}}\n"))
+    assert made.assumptions == (
+        "what is sent to sinks (ledger) is not counted",
+        "the events are those of all runs together, as the task continues as new",
+    )
 
 
 def test_what_is_expected_of_a_step_that_is_not_there_is_refused() -> None:

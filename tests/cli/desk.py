@@ -98,14 +98,14 @@ class Desk:
     def worker(self) -> Running:
         return Running("worker", "--app", "desk:app", folder=self.folder, TEMPORAL_ADDRESS=self.address)
 
-    async def __call__(self, *arguments: str, **more: str) -> Ended:
+    async def __call__(self, *arguments: str, seconds: float = 60, **more: str) -> Ended:
         """Run the command to its end."""
         async with Running(*arguments, folder=self.folder, **{"TEMPORAL_ADDRESS": self.address, **more}) as running:
-            return await running.ended(60)
+            return await running.ended(seconds)
 
-    async def told(self, *arguments: str) -> Any:
+    async def told(self, *arguments: str, seconds: float = 60) -> Any:
         """What the command says as JSON, when all is well."""
-        ended = await self(*arguments, "--json")
+        ended = await self(*arguments, "--json", seconds=seconds)
         assert (ended.code, ended.err) == (0, ""), ended
         return json.loads(ended.out)
 

@@ -211,7 +211,7 @@ async def test_a_thousand_held_tasks_are_retried(desk: Desk, capsys: pytest.Capt
     tasks = await desk.stuck(MANY, prefix=prefix)
     query = await seen(desk, of(prefix), MANY)
     made, begin = monotonic() - begin, monotonic()
-    answer = await desk.told("retry", "--query", query, *ASKED, "--yes")
+    answer = await desk.told("retry", "--query", query, *ASKED, "--yes", seconds=600)
     asked = monotonic() - begin
     await complete(tasks)
     took = monotonic() - begin

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from temporalio.client import Client
 
+from tasker_temporal.cli import tasker as commands
 from tasker_temporal.dev import IP
 from tests.cli.kit import Running, tasker
 
@@ -71,4 +72,4 @@ async def test_a_server_that_ends_by_itself_is_told(tmp_path: Path) -> None:
 async def test_help_names_the_commands(tmp_path: Path) -> None:
     ended = await tasker("--help", folder=tmp_path)
     assert ended.code == 0
-    assert re.findall(r"^  (\w+) ", ended.out, re.MULTILINE)[-1:] == ["worker"]
+    assert set(re.findall(r"^  ([a-z][\w-]*)  ", ended.out, re.MULTILINE)) == set(commands.commands)

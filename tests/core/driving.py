@@ -349,7 +349,9 @@ def essence(task: Task) -> dict[str, Any]:
     for queue in ("viable", "gates"):
         plain[queue] = [name for name in getattr(task, queue) if task.steps[name].viable]
     plain["unjudged"] = {name for name in task.unjudged if is_unjudged(task.steps[name])}
-    plain["wound"] = {name for name in task.wound if unwound(task, task.steps[name])}
+    plain["wound"] = {name for name in task.wound if task.is_open and unwound(task, task.steps[name])}
+    if task.state not in (State.IN_PROGRESS, State.PAUSED):
+        plain["wound"] = set()  # They are found again when it goes on.
     plain["never"] = {name for name in task.never if is_doomed(task.steps[name])}
     for name, of_step in plain["steps"].items():
         plain["steps"][name] = {key: of_step[key] for key in of_step.keys() - {"template", "size", "result"}}

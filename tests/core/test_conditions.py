@@ -42,6 +42,7 @@ KNOWN: dict[str, Kind] = {
         "context.name.matches('^a+$')",
         "timestamp(context.name) > timestamp('2026-01-01T00:00:00Z')",
         "context.more.deep.down == 1",
+        "has(context.vip) // has (",
     ],
 )
 def test_a_sound_condition_has_no_mistakes(expression: str) -> None:

@@ -182,7 +182,10 @@ def test_a_running_task_has_the_timers_that_its_triggers_need(flow: Template, ch
 @given(flows(), choices)
 def test_a_snapshot_at_any_moment_loses_nothing(flow: Template, chosen: Sequence[int]) -> None:
     for drive in Listener(flow).roam(chosen):
-        assert essence(restored(drive.task)) == essence(drive.task)
+        found, known = essence(restored(drive.task)), essence(drive.task)
+        for name, step in found.pop("steps").items():
+            assert step == known["steps"][name], name
+        assert found == {key: value for key, value in known.items() if key != "steps"}
 
 
 @MODEST

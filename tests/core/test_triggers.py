@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from tasker_temporal.core.answers import argument_of
 from tasker_temporal.core.messages import Content
 from tasker_temporal.core.requests import (
     ChangeStep,
@@ -21,6 +22,8 @@ from tasker_temporal.core.requests import (
     RetryTask,
     SendEvent,
 )
+from tasker_temporal.core.soundness import unsound
+from tasker_temporal.core.template import Argument, StepTemplate
 from tasker_temporal.core.triggers import WORDS, steps_of
 from tasker_temporal.core.waiting import waiting
 from tasker_temporal.errors import RequestRefused
@@ -940,3 +943,90 @@ def test_a_time_that_began_to_count_in_a_pause_counts_on_in_the_next_run() -> No
     assert later.states["t"] == "pending"
     later.wait(1)
     assert later.states["t"] == "in_progress"
+
+
+def test_a_time_goes_on_when_a_task_in_error_is_retried() -> None:
+    drive = started(
+        step("a", retry=ONCE),
+        step("b"),
+        step("t", on={"all_of": [{"at_least": 1, "of": [{"completed": "a"}, {"completed": "b"}]}, {"elapsed": 60}]}),
+        step("z", after=["t"]),
+        on_failure="stop",
+        on_error="hold",
+    )
+    drive.succeed("b")
+    drive.wait(30)
+    drive.fail("a")
+    assert drive.task.is_held
+    assert [timer.kind for timer in drive.timers.values()] == ["hold"]
+    drive.ask(RetryTask)
+    assert "elapsed:t:2" in drive.timers
+    drive.wait(30)
+    assert drive.states["t"] == "in_progress"
+
+
+def test_what_a_trigger_names_is_handed_over_as_it_is_when_the_step_runs() -> None:
+    takes = (
+        Argument(name="context"),
+        Argument(name="why", step="a", part="failure"),
+        Argument(name="paid", event="paid"),
+        Argument(name="noted", event="other", optional=True),
+        Argument(name="of_b", step="b", optional=True),
+    )
+    on = {"all_of": [{"ended": "a"}, {"ended": "b"}, {"any_of": [PAID, {"received": "other"}]}]}
+    drive = expecting(step("a"), step("b"), StepTemplate.model_validate({"name": "t", "on": on, "arguments": takes}))
+    drive.fail("a", retryable=False, type="Declined")
+    drive.succeed("b", data=b"3")
+    tell(drive)
+    given = [argument_of(drive.task, drive.task.steps["t"], one) for one in takes]
+    why = b'{"step":"a","type":"Declined","message":"it broke","attempts":1}'
+    said = [b'{"order": 7}', why, b'{"order":7}', None, b"3"]
+    assert [None if content is None else content.data for content in given] == said
+    assert drive.task.steps["t"].size == sum(content.size for content in given if content is not None)
+
+
+@pytest.mark.parametrize(
+    ("takes", "reason"),
+    [
+        (Argument(name="paid", event="paid"), "the event 'paid', which it takes, has not come"),
+        (Argument(name="why", step="a", part="failure"), "the failure of 'a', which it requires, is not there"),
+    ],
+)
+def test_what_is_required_and_not_there_when_the_trigger_fires_is_named(takes: Argument, reason: str) -> None:
+    on = {"all_of": [{"ended": "a"}, {"any_of": [PAID, {"elapsed": 9}]}]}
+    drive = expecting(step("a"), StepTemplate.model_validate({"name": "t", "on": on, "arguments": (takes,)}))
+    drive.succeed("a")
+    drive.wait(9)
+    assert drive.row("step.skipped", "t").reason == reason
+
+
+def test_a_wait_decides_nothing_and_only_a_wait_can_be_skipped_when_it_is_too_long() -> None:
+    found = unsound(
+        template(
+            step("w", awaits="event", on=PAID, branches=("x",)),
+            step("a", deadline=seconds(1), on_deadline="skip"),
+            events=EVENTS,
+        )
+    )
+    assert found == [
+        "step 'w': it has branches, but no handler that could choose among them",
+        "step 'a': its on_deadline='skip': only a wait for an event can be skipped when its deadline passes",
+    ]
+
+
+def test_a_join_that_never_comes_true_does_not_wait_for_its_trigger() -> None:
+    drive = expecting(step("gate"), step("a", after=["gate"]), step("t", after=["a"], on=PAID))
+    drive.skip("a")
+    assert drive.states["t"] == "skipped"
+    assert drive.row("step.skipped", "t").reason == "everything it waits for was skipped"
+
+
+def test_a_time_goes_on_when_the_last_failure_of_a_held_task_is_skipped() -> None:
+    on = {"any_of": [{"completed": "x"}, {"elapsed": 30}]}
+    drive = started(
+        step("a", retry=ONCE), step("x"), step("t", on=on), on_failure="stop", on_error="hold", max_concurrency=1
+    )
+    drive.fail("a")
+    assert drive.task.is_held
+    drive.skip("a")
+    assert "elapsed:t:1" in drive.timers

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from temporalio.exceptions import ApplicationError
 
 from tasker_temporal import RetryableError, start_task
 from tasker_temporal.dev import DevServer
 from tasker_temporal.sinks import PartlyTaken, Sink, SinkHandler, TaskEvent
-from tasker_temporal.sinks.handlers import MOST_RETRY_AFTER, hand, translated
+from tasker_temporal.sinks.handlers import MOST_RETRY_AFTER, translated
+from tasker_temporal.sinks.outlet import PROBES, Outlet
 from tests.server.conftest import worker
 from tests.sinks.kit import connect, told_all
 from tests.sinks.some import some_events
@@ -39,7 +41,7 @@ async def test_a_plain_function_is_called_in_a_thread() -> None:
 
     handlers: list[SinkHandler] = [handler, asynchronous, Both(), returns_a_coroutine]  # type: ignore[list-item]
     for each in handlers:
-        await hand(each, await some_events())
+        await Outlet("a", each).hand(await some_events())
     assert threads == [False, True, True, True]
 
 
@@ -128,3 +130,29 @@ async def test_a_slow_sink_delays_only_itself(server: DevServer) -> None:
         await task.result()
         assert not slow.is_set()
         slow.set()
+
+
+async def test_a_sink_that_is_down_holds_few_places_of_a_worker_until_it_is_up() -> None:
+    outlet, over = Outlet("audit", lambda events: None), asyncio.Event()
+
+    async def attempt(error: Exception | None) -> None:
+        async with outlet.open():
+            await over.wait()
+            if error is not None:
+                raise error
+
+    well = [asyncio.ensure_future(attempt(None)) for _ in range(50)]
+    bad = asyncio.ensure_future(attempt(ConnectionError("down")))
+    await asyncio.sleep(0)
+    over.set()
+    with pytest.raises(ConnectionError):
+        await asyncio.gather(*well, bad)
+    over.clear()
+    probes = [asyncio.ensure_future(attempt(None)) for _ in range(PROBES)]
+    await asyncio.sleep(0)
+    with pytest.raises(ApplicationError, match="sink 'audit' was down a moment ago") as caught:
+        await attempt(None)
+    assert caught.value.next_retry_delay
+    over.set()
+    await asyncio.gather(*probes)
+    await asyncio.gather(*(attempt(None) for _ in range(50)))

@@ -135,11 +135,14 @@ class Brief(Interceptor):
 
 
 async def test_a_task_that_timed_out_is_told_of_too(server: DevServer) -> None:
+    """It waits for an approval, so nothing but its run can time out."""
     kept = Kept()
-    stuck = Stuck(server, Sink(name="all"), all=kept)
-    client = await stuck.client(interceptors=[Brief(timedelta(seconds=2))])
+    template = TaskTemplate[object](f"sinks.stuck_{uuid.uuid4().hex}", sinks=[Sink(name="all")])
+    template.approval("sign", approvers=["bob"])
+    plugin = TaskerPlugin(template, sinks={"all": kept})
+    client = await server.client(plugins=[plugin], interceptors=[Brief(timedelta(seconds=2))])
     async with worker(client) as running:
-        task = await start_task(client, stuck.template, None, task_queue=running.task_queue)
+        task = await start_task(client, template, None, task_queue=running.task_queue)
         await swept(client, running.task_queue)
         await kept.until(TIMED_OUT)
     assert the_end(kept.events).actor == "temporal"

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Annotated, assert_type
+from typing import Annotated, Literal, assert_type
 
 from pydantic import BaseModel
 from temporalio.client import Client
@@ -14,15 +14,29 @@ from temporalio.client import Client
 from tasker_temporal import (
     Approval,
     ApprovalNotice,
+    FailedStep,
     Move,
     Retry,
+    Route,
     StepContext,
     TaskerPlugin,
     TaskHandle,
     TaskReport,
     TaskTemplate,
     TaskType,
+    all_of,
+    any_of,
+    at_least,
+    chosen,
+    completed,
+    elapsed,
+    ended,
+    event_of,
+    failed,
+    failure_of,
+    received,
     result_of,
+    skipped,
     start_task,
 )
 from tasker_temporal.sinks import JsonLines, Sink, StepMoved, TaskEvent, Webhook
@@ -105,6 +119,33 @@ critical = TaskTemplate("shop.critical", type="critical", approval=Approval(appr
 declared = TaskTemplate("shop.declared", context=Order, type=audited_type)
 
 
+captured = process_order.event("payment.captured", Payment)
+noted = process_order.event("note.added")
+payment = process_order.wait_for("payment", received(captured, match="event.amount > 0"), deadline=timedelta(days=1))
+
+
+@process_order.decision(branches=["left", "right"])
+async def choose(order: Order) -> Literal["left", "right"]:
+    return "left"
+
+
+@process_order.decision(branches=["left", "right"], name="several")
+def choose_several(order: Order) -> list[str]:
+    return ["left"]
+
+
+@process_order.step(on=all_of(failed(charge), any_of(chosen(choose, "left"), elapsed(timedelta(hours=1)))), when="true")
+def refund(why: FailedStep = failure_of(charge), paid: Payment = result_of(payment)) -> str:
+    return why.type
+
+
+@process_order.step(on=at_least(1, ended(ship), skipped(refund), completed(settle), received(captured), received("x")))
+def book(paid: Payment | None = event_of(captured), said: str = event_of("note.added")) -> None: ...
+
+
+routed = TaskTemplate("shop.routed", context=Order, mode="sequential_only", routes=[Route(when="true", priority=1)])
+
+
 async def hear(events: Sequence[TaskEvent]) -> None:
     for event in events:
         assert_type(event.number, int)
@@ -138,6 +179,11 @@ async def use(client: Client, order: Order) -> None:
     await task.approve(actor="ann", reason="fine")
     await task.reject(review, actor="ann", reason="no")
     await task.withdraw("review", actor="ann", reason="no")
+    assert_type(await task.result_of(payment), Payment)
+    assert_type(await task.result_of(choose_several), list[str])
+    await task.send_event(captured, Payment(1), id="p-1")
+    await task.send_event("note.added", {"any": "thing"}, actor="shop", reason="a call")
+    await start_task(client, routed, order, mode="high_priority", max_concurrency=2)
     await task.move("complete", actor="ann", reason="done")
     TaskerPlugin(process_order, untyped)
     TaskerPlugin(

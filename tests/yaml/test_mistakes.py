@@ -6,9 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from tasker_temporal.errors import TemplateError, YamlError
+from tasker_temporal.errors import TemplateError, YamlError, YamlProblem
 from tasker_temporal.yaml import read_template
+from tasker_temporal.yaml.codes import CODES
 from tasker_temporal.yaml.nodes import DEPTH_LIMIT, TEXT_LIMIT
 
 BOMB = "a: &a [1, 2, 3, 4, 5, 6, 7, 8, 9]\n" + "".join(
@@ -94,6 +97,24 @@ WRONG: list[tuple[str, str, int, int, str]] = [
 ]
 
 
+EVERYTHING = """\
+name: shop.everything
+version: "3"
+type: critical
+approval: {approvers: [ann], notify: tell}
+limits: {in_flight: 8}
+events: {paid: {model: Paid}}
+routes: [{when: context.total > 1000, mode: high_priority}]
+sinks: {ledger: {events: ["step.*"], within: null}}
+steps:
+  charge: {retry: {attempts: 5, base_delay: 250ms}, timeout: 1h30m, config: {on: [1, .5, ~]}, branches: [a, b]}
+  sorry:
+    on: {any_of: [{failed: charge}, {all_of: [{chosen: charge, branch: a}, {elapsed: PT1H}]}]}
+    takes: {why: {failure_of: charge, optional: true}, order: context}
+  wait: {awaits: event, on: {received: paid, match: event.x == 1}, after: charge, deadline: 3d}
+"""
+
+
 def problems_of(text: str) -> YamlError:
     with pytest.raises(YamlError) as raised:
         read_template(text)
@@ -143,9 +164,9 @@ def test_a_mistake_shows_its_line_and_points_into_it() -> None:
 def test_a_file_is_named_in_each_mistake(tmp_path: Path) -> None:
     file = tmp_path / "order.yaml"
     file.write_text(MANY)
-    for given in (file, str(file)):
+    for path in (file, str(file)):
         with pytest.raises(YamlError, match=re.escape(f"{file}:2:10: TT-Y011")):
-            read_template(given)
+            read_template(path)
 
 
 def test_a_file_that_cannot_be_read_is_one_mistake(tmp_path: Path) -> None:
@@ -154,3 +175,48 @@ def test_a_file_that_cannot_be_read_is_one_mistake(tmp_path: Path) -> None:
         with pytest.raises(YamlError, match=why) as raised:
             read_template(tmp_path / name)
         assert [problem.code for problem in raised.value.problems] == ["TT-Y001"]
+
+
+PIECES = [
+    "\n",
+    "  ",
+    "- ",
+    ": ",
+    "{",
+    "}",
+    "[",
+    "]",
+    "&a ",
+    "*a",
+    "!x ",
+    "'",
+    '"',
+    "|",
+    "#",
+    "on",
+    "steps",
+    "null",
+    "\t",
+    "\u2028",
+    "1",
+]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 2000), st.integers(0, 9), st.sampled_from(PIECES) | st.text(max_size=3)), max_size=4
+    )
+)
+def test_a_text_that_is_no_template_has_no_other_error(edits: list[tuple[int, int, str]]) -> None:
+    text = EVERYTHING
+    for at, gone, piece in edits:
+        place = at % (len(text) + 1)
+        text = text[:place] + piece + text[place + gone :]
+    found: tuple[YamlProblem, ...] | None = None
+    try:
+        read_template(f"{text}\n")
+    except YamlError as error:
+        found = error.problems
+    assert found != ()
+    assert {problem.code for problem in found or ()} <= CODES.keys()

@@ -28,5 +28,5 @@ def take_early(event: Event[StepTransitioned], task: Task) -> Iterable[Message]:
 def _taken(task: Task, step: Step) -> Iterator[Message]:
     assert isinstance(step.template.on, Received)
     payload = payload_of(task, step, step.template.on.received)
-    if payload is not None:
-        yield TransitionTo(step.name, State.COMPLETE, result=payload, cause=next(iter(step.came.values())))
+    assert payload is not None  # It is kept as long as somebody waits who has not taken it.
+    yield TransitionTo(step.name, State.COMPLETE, result=payload, cause=next(iter(step.came.values())))

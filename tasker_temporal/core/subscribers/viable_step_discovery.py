@@ -19,7 +19,7 @@ def discover(event: Event[Payload], task: Task) -> Iterator[Message]:
     """
     if not task.is_open or (task.state is not State.IN_PROGRESS and task.cancelling is None):
         return
-    if task.wound:
+    if task.wound or event.name == "workflow.task_started":
         yield from _wind(event, task)
     if (lost := doomed(task)) is not None:
         yield TransitionTo(lost, State.SKIPPED, reason=why_never(task.steps[lost]))
@@ -32,7 +32,10 @@ def discover(event: Event[Payload], task: Task) -> Iterator[Message]:
 
 
 def _wind(event: Event[Payload], task: Task) -> Iterator[Message]:
-    """Start and stop the timers of the triggers that began to count time, or ceased to."""
-    for name in dict.fromkeys(task.wound):
+    """Start and stop the timers of the triggers that began to count time, or ceased to.
+
+    A task that was in error has lost its timers, and goes on with those that its triggers still need.
+    """
+    for name in dict.fromkeys(task.steps if event.name == "workflow.task_started" else task.wound):
         for timer, due in unwound(task, task.steps[name]).items():
             yield StopTimer(timer) if due is None else StartTimer(Timer(timer, "elapsed", name, due, event.cause))

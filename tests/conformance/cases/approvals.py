@@ -284,9 +284,9 @@ CASES: Sequence[Case] = [
     Case(
         name="escalated-to-the-boss",
         template=reviewed(
-            "escalated", "ann", deadline=timedelta(seconds=1), on_deadline="escalate", escalate_to=["boss"]
+            "escalated", "ann", deadline=timedelta(seconds=10), on_deadline="escalate", escalate_to=["boss"]
         ),
-        asked=asked(Open, approve("boss"), after=1.5),
+        asked=asked(Open, approve("boss"), after=15),
         scene=boss_decides,
         law=decided_by("approved", "boss"),
     ),
