@@ -280,7 +280,9 @@ def payload_of(task: Task, step: Step, event: str) -> Content | None:
 
 def forget_gone(task: Task, step: Step) -> None:
     """A step that is done again takes the events that it had, as far as they are still kept."""
-    kept = {entry.row for entries in task.inbox.values() for entry in entries} if step.came else set()
+    if not step.came:
+        return
+    kept = {entry.row for entries in task.inbox.values() for entry in entries}
     step.came = {number: row for number, row in step.came.items() if row in kept}
 
 

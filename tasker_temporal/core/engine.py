@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
-from typing import Any
+from itertools import chain, repeat
+from operator import call
+from typing import Any, Final
 
 from tasker_temporal.core.catalogue import EVENTS
 from tasker_temporal.core.events import Event, Payload, StepTransitioned, TaskTransitioned
@@ -29,9 +31,6 @@ from tasker_temporal.core.subscribers import SUBSCRIPTIONS, Subscriptions
 from tasker_temporal.core.task import Step, Task
 
 ANSWERS_KEPT = 1000
-
-SAID = (TransitionTo, Note, Announce)
-"""What becomes an event. All else that a subscriber yields is a command."""
 
 Observer = Callable[[Event[Payload]], object]
 
@@ -118,24 +117,21 @@ class Engine:
             said = next(messages, None)
             if said is None:
                 stack.pop()
-            elif isinstance(said, SAID):
-                event = self._record(said, cause)
-                for subscriber in reversed(self._subscriptions.get(event.name, ())):
-                    stack.append((subscriber(event, self.task), event.cause))
-            else:
-                commands.append(self._keep(said))
+            elif (say := SAYS.get(type(said))) is None:
+                commands.append(self._keep(said))  # type: ignore[arg-type]
+            elif (event := say(self, said, cause)) is not None:
+                if self.observe is not None:
+                    self._publish(event)
+                stack.append((self._follow(event), event.cause))
         return commands
 
-    def _record(self, said: TransitionTo | Note | Announce, cause: int | None) -> Event[Payload]:
-        if isinstance(said, Announce):
-            fields = {"task_id": self.task.id, **said.fields}
-            event = self._events.event(said.event, fields, cause or self.task.sort_key)
-        else:
-            by = cause if said.cause is None else said.cause
-            event = self._noted(said, by) if isinstance(said, Note) else self._moved(said, by)
-        if self.observe is not None:
-            self._publish(event)
-        return event
+    def _follow(self, event: Event[Payload]) -> Iterator[Message]:
+        """What the subscribers say. Each is asked when all that follows from what those before it said is over."""
+        known = self._subscriptions.get(event.name, ())
+        return chain.from_iterable(map(call, known, repeat(event), repeat(self.task)))
+
+    def _announced(self, said: Announce, cause: int | None) -> Event[Payload]:
+        return self._events.event(said.event, {"task_id": self.task.id, **said.fields}, cause or self.task.sort_key)
 
     def _publish(self, event: Event[Payload]) -> None:
         """Those who listen hear of a move before it, of it, and after it. They hear all of it when all is applied."""
@@ -152,18 +148,22 @@ class Engine:
         )
         self._published += (before, event, after)
 
-    def _moved(self, wish: TransitionTo, cause: int | None) -> Event[Payload]:
+    def _moved(self, wish: TransitionTo, cause: int | None) -> Event[Payload] | None:
+        """Nothing is made of a move that nobody hears of."""
         thing = self.task if wish.step is None else self.task.steps[wish.step]
-        fields: dict[str, Any] = {"task_id": self.task.id, "from_state": thing.state, "to_state": wish.state}
-        row = move(self.task, wish, wish.actor or AUTOMATIC, cause)
-        fields["sort_key"], fields["metadata"] = row.sort_key, row.metadata
+        old = thing.state
+        row = move(self.task, wish, wish.actor or AUTOMATIC, cause if wish.cause is None else wish.cause)
+        if self.observe is None and row.event not in self._subscriptions:
+            return None
+        fields: dict[str, Any] = {"task_id": self.task.id, "from_state": old, "to_state": wish.state}
+        fields["sort_key"], fields["metadata"] = row.sort_key, {**row.metadata}
         if isinstance(thing, Step):
             fields["step"], fields["execution"] = thing.name, thing.execution
         return self._events.event(row.event, fields, row.sort_key)
 
     def _noted(self, said: Note, cause: int | None) -> Event[Payload]:
-        row = note(self.task, said._replace(cause=cause))
-        fields: dict[str, Any] = {"task_id": self.task.id, "sort_key": row.sort_key, "metadata": row.metadata}
+        row = note(self.task, said._replace(cause=cause) if said.cause is None else said)
+        fields: dict[str, Any] = {"task_id": self.task.id, "sort_key": row.sort_key, "metadata": {**row.metadata}}
         if self._events.names_step(row.event):
             fields["step"] = said.step
         if said.content is not None and said.step is not None:
@@ -190,3 +190,11 @@ class Engine:
         published, self._published = self._published, []
         for event in published:
             observe(event)
+
+
+SAYS: Final[Mapping[type, Callable[..., Event[Payload] | None]]] = {
+    TransitionTo: Engine._moved,
+    Note: Engine._noted,
+    Announce: Engine._announced,
+}
+"""How an event is made of what is said. All else that a subscriber yields is a command."""

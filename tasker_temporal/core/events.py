@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Annotated, Any, Generic, NamedTuple, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, InstanceOf
 
 from tasker_temporal.core.machine import State
 
@@ -22,7 +22,8 @@ class RowWritten(Payload):
     """An event that is a row of the audit: `sort_key` names it."""
 
     sort_key: int
-    metadata: Mapping[str, Any]
+    metadata: Annotated[dict[str, Any], InstanceOf]
+    """A copy of the row's, of which nothing else is checked."""
 
 
 class TaskTransitioned(RowWritten):

@@ -23,14 +23,16 @@ GUARDS: Final[Mapping[Guard, Callable[[Task], bool]]] = {
 
 def next_row(task: Task) -> Move | None:
     """The first row out of the task's state that is taken by itself, and may be taken now."""
-    return next((row for row in _open_rows(task) if row.by == "itself"), None)
+    for row in task.template.type.rows:
+        if row.by == "itself" and _is_open(task, row):
+            return row
+    return None
 
 
 def requestable(task: Task) -> tuple[str, ...]:
     """The states to which somebody may ask the task to move now."""
-    return tuple(row.to for row in _open_rows(task) if row.by == "request")
+    return tuple(row.to for row in task.template.type.rows if row.by == "request" and _is_open(task, row))
 
 
-def _open_rows(task: Task) -> list[Move]:
-    rows = task.template.type.rows
-    return [row for row in rows if row.source == task.state and row.when in GUARDS and GUARDS[row.when](task)]
+def _is_open(task: Task, row: Move) -> bool:
+    return row.source == task.state and row.when in GUARDS and GUARDS[row.when](task)

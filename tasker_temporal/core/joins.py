@@ -198,6 +198,8 @@ def may_start(task: Task, step: Step) -> bool:
 
 
 def _within_window(task: Task) -> tuple[str, ...]:
+    if not task.viable:
+        return ()
     found: dict[str, None] = {}
     window, most, size = task.window, task.template.limits.bytes_in_flight, task.bytes_in_flight
     for name in _in_order(task):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -24,6 +24,10 @@ class Course(Frozen):
     """Tasks of one key share its part of the queue."""
     task_queue: str | None = Field(default=None, min_length=1)
     """Where the handlers run of the steps that say nothing else."""
+
+
+AS_DECLARED: Final = Course()
+"""Nobody says anything else than the template does."""
 
 
 class Route(Course):

@@ -107,6 +107,8 @@ def _digest(previous: str, bare: tuple[Any, ...]) -> str:
 
 def ordered(value: Any) -> Any:
     """A copy of the value in which the keys of every dict are sorted."""
+    if not value:
+        return value.copy() if isinstance(value, (dict, list)) else value
     if isinstance(value, dict):
         made = {}
         for key in sorted(value):

@@ -16,7 +16,7 @@ from tasker_temporal.core.journal import Journal
 from tasker_temporal.core.machine import DONE, OPEN, OVER, State
 from tasker_temporal.core.messages import AUTOMATIC, Ballot, Content, Failure, Kept, Timer
 from tasker_temporal.core.outbox import Outbox
-from tasker_temporal.core.routes import Course, Mode
+from tasker_temporal.core.routes import AS_DECLARED, Mode
 from tasker_temporal.core.rows import Kind, Row, entity_of, genesis, ordered, salted, sealed
 from tasker_temporal.core.template import StepTemplate, Template
 
@@ -28,6 +28,9 @@ NOBODY: Final = (AUTOMATIC, "")
 
 HOLD: Final = "hold"
 """The id of the timer that ends a hold."""
+
+NO_STEPS: Final = dict.fromkeys(State, 0)
+"""How many steps are in each state. Iterating an enum takes longer than copying a dict."""
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -64,6 +67,9 @@ class Step:
         taken: The part of `size` that its trigger names.
         changes: The template's fields that somebody changed for this task.
     """
+
+    __slots__ = ("__dict__", "entity", "name")
+    """What never changes stands beside the dict, which the journal copies. One of 30 attributes or fewer is compact."""
 
     def __init__(self, template: StepTemplate, context: int) -> None:
         self.template = template
@@ -152,7 +158,7 @@ class Task:
         self.rows: list[Row] = []
         self.before = (0, genesis(id, template.digest, salted(key, context.data)))
         self.state: State | str | None = None
-        self.counts = dict.fromkeys(State, 0)
+        self.counts = NO_STEPS.copy()
         self.viable: deque[str] = deque()
         self.gates: deque[str] = deque()
         self.never: deque[str] = deque()
@@ -160,7 +166,7 @@ class Task:
         self.wound: deque[str] = deque()
         self.in_flight = self.bytes_in_flight = self.parked = self.backing_off = self.exhausted = 0
         self.handled = self.expecting = 0
-        self.course = Course()
+        self.course = AS_DECLARED
         self.timers: dict[str, Timer] = {}
         self.cancelling: int | None = None
         self.cancelled_by = NOBODY
@@ -218,8 +224,8 @@ class Task:
         """How many steps may run at once."""
         if self.mode == "sequential_only":
             return 1
-        asked = self.course.max_concurrency or self.template.max_concurrency
-        return min(self.template.limits.in_flight, asked or self.template.limits.in_flight)
+        asked, most = self.course.max_concurrency or self.template.max_concurrency, self.template.limits.in_flight
+        return min(most, asked or most)
 
     @property
     def all_done(self) -> bool:

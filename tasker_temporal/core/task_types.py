@@ -79,6 +79,8 @@ class TaskType(Frozen):
 
 S = State
 
+KNOWN: Final[Mapping[str, State]] = {str(state): state for state in State}
+
 DEFAULT: Final = TaskType(name="default", rows=(Move(source=S.IN_PROGRESS, to=S.COMPLETE),))
 
 CRITICAL: Final = TaskType(
@@ -104,7 +106,7 @@ TYPES: Final = {known.name: known for known in (DEFAULT, CRITICAL, BATCH)}
 
 def known(state: str) -> TaskState:
     """The state as the library's own, if it is one."""
-    return State(state) if state in list(State) else state
+    return KNOWN.get(state, state)
 
 
 def type_mistakes(kind: TaskType, *, has_approval: bool) -> list[str]:

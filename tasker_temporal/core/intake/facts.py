@@ -40,14 +40,15 @@ def _start(fact: Start, task: Task) -> Iterator[Message]:
 
 def _succeeded(fact: StepSucceeded, task: Task) -> Iterator[Message]:
     step = task.steps[fact.step]
-    if _is_awaited(step, fact.execution) and (problem := wrong_branch(step, fact.result)) is not None:
+    if not _is_awaited(step, fact.execution):
+        yield _late(fact.step, fact.execution, "complete", {"result": task.trace(fact.result.data)})
+    elif (problem := wrong_branch(step, fact.result)) is not None:
         failure = Failure("BranchUnknown", problem, retryable=False)
         yield TransitionTo(fact.step, State.ERROR, failure=failure, cause=step.row)
-    elif _is_awaited(step, fact.execution):
-        yield from _published(fact, step, task)
-        yield TransitionTo(fact.step, State.COMPLETE, result=fact.result, cause=step.row)
     else:
-        yield _late(fact.step, fact.execution, "complete", {"result": task.trace(fact.result.data)})
+        if fact.published:
+            yield from _published(fact, step, task)
+        yield TransitionTo(fact.step, State.COMPLETE, result=fact.result, cause=step.row)
 
 
 def _failed(fact: StepFailed, task: Task) -> Iterator[Message]:

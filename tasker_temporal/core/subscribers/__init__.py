@@ -1,12 +1,12 @@
 """Who listens to what: the whole flow of a task on one page.
 
-A subscriber is a pure function of an event and the task: it changes nothing, and yields what should follow. Take a line
-out, and the flow stops there.
+A subscriber is a pure function of an event and the task: it changes nothing, and says what should follow. Take a line
+out, and the flow stops there. Those that nearly always have nothing to say return it, and make no generator.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from tasker_temporal.core.events import Event
@@ -55,7 +55,7 @@ from tasker_temporal.core.subscribers.timekeeper import (
 from tasker_temporal.core.subscribers.viable_step_discovery import discover
 from tasker_temporal.core.task import Task
 
-Subscriber = Callable[[Event[Any], Task], Iterator[Message]]
+Subscriber = Callable[[Event[Any], Task], Iterable[Message]]
 Subscriptions = Mapping[str, Sequence[Subscriber]]
 
 SUBSCRIPTIONS: Final[Subscriptions] = {

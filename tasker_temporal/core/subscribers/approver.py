@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, Literal
 
 from tasker_temporal.core.ballots import Decided, approval_id, decided, terms_of
@@ -15,9 +15,9 @@ from tasker_temporal.core.task_types import known
 NOTHING: Final = Content(b"null")
 
 
-def request_approval(event: Event[StepTransitioned], task: Task) -> Iterator[Message]:
-    if task.steps[event.payload.step].template.approval is not None:
-        yield _requested(task, event.payload.step)
+def request_approval(event: Event[StepTransitioned], task: Task) -> Sequence[Message]:
+    step = event.payload.step
+    return () if task.steps[step].template.approval is None else (_requested(task, step),)
 
 
 def request_task_approval(event: Event[TaskTransitioned], task: Task) -> Iterator[Message]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from tasker_temporal.core.answers import payload_of
 from tasker_temporal.core.events import Event, RowWritten, StepTransitioned
@@ -19,11 +19,10 @@ def end_waits(event: Event[RowWritten], task: Task) -> Iterator[Message]:
             yield from _taken(task, step)
 
 
-def take_early(event: Event[StepTransitioned], task: Task) -> Iterator[Message]:
+def take_early(event: Event[StepTransitioned], task: Task) -> Iterable[Message]:
     """The event came before the step began to wait for it."""
     step = task.steps[event.payload.step]
-    if step.came and step.template.awaits == "event":
-        yield from _taken(task, step)
+    return _taken(task, step) if step.came and step.template.awaits == "event" else ()
 
 
 def _taken(task: Task, step: Step) -> Iterator[Message]:

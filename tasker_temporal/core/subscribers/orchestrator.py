@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tasker_temporal.core.events import Event, StepsNamed, StepTransitioned, TaskTransitioned
 from tasker_temporal.core.machine import State
@@ -39,5 +39,5 @@ def retry_unblocked_task(event: Event[StepTransitioned | StepsNamed], task: Task
         yield TransitionTo(None, State.PENDING, reason="its last failure was removed")
 
 
-def announce_step_over(event: Event[StepTransitioned], task: Task) -> Iterator[Message]:
-    yield Announce("workflow.step_completed", {"step": event.payload.step, "state": event.payload.to_state})
+def announce_step_over(event: Event[StepTransitioned], task: Task) -> Sequence[Message]:
+    return (Announce("workflow.step_completed", {"step": event.payload.step, "state": event.payload.to_state}),)

@@ -7,13 +7,15 @@ from collections.abc import Iterator
 from tasker_temporal.core.events import Event, TaskTransitioned
 from tasker_temporal.core.judgement import evaluated
 from tasker_temporal.core.messages import Message, Note
-from tasker_temporal.core.routes import Course, Route
+from tasker_temporal.core.routes import AS_DECLARED, Course, Route
 from tasker_temporal.core.task import Task
 from tasker_temporal.errors import ConditionError
 
 
 def route(event: Event[TaskTransitioned], task: Task) -> Iterator[Message]:
     """What the start says wins over a route, field by field. A route that cannot be evaluated does not hold."""
+    if not task.template.routes and task.course is AS_DECLARED:
+        return
     rule, unclear = None, []
     for number, known in enumerate(task.template.routes, start=1):
         try:

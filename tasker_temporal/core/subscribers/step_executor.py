@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tasker_temporal.core.events import Event, StepNoted, StepsNamed, StepTransitioned
 from tasker_temporal.core.joins import may_start
@@ -19,13 +19,13 @@ def start_steps(event: Event[StepsNamed], task: Task) -> Iterator[Message]:
             yield TransitionTo(name, State.IN_PROGRESS)
 
 
-def run_step(event: Event[StepTransitioned | StepNoted], task: Task) -> Iterator[Message]:
+def run_step(event: Event[StepTransitioned | StepNoted], task: Task) -> Sequence[Message]:
     """The server refuses a payload over its limit again and again, so what is too large fails its step here."""
     step = task.steps[event.payload.step]
     if not step.template.runs:
-        return
+        return ()
     if step.size > PAYLOAD_LIMIT:
         message = f"its handler asks for {step.size} bytes of context and results: at most {PAYLOAD_LIMIT} can be sent"
-        yield TransitionTo(step.name, State.ERROR, failure=Failure("StepInputTooLarge", message, retryable=False))
-    else:
-        yield RunStep(step.name, step.execution, step.attempt)
+        failure = Failure("StepInputTooLarge", message, retryable=False)
+        return (TransitionTo(step.name, State.ERROR, failure=failure),)
+    return (RunStep(step.name, step.execution, step.attempt),)

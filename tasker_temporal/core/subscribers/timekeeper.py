@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from tasker_temporal.core.events import Event, RowWritten, StepNamed, StepTransitioned, TaskTransitioned
 from tasker_temporal.core.joins import unwound
@@ -10,34 +10,37 @@ from tasker_temporal.core.messages import Message, StartTimer, StopTimer, Timer
 from tasker_temporal.core.task import HOLD, Step, Task
 
 
-def start_deadline(event: Event[StepTransitioned], task: Task) -> Iterator[Message]:
+def start_deadline(event: Event[StepTransitioned], task: Task) -> Sequence[Message]:
     """One that passed while the step waited for a place begins again with its attempt, and is overdue at once.
 
     One that is left of an earlier beginning of the step gives way.
     """
     step = task.steps[event.payload.step]
     deadline = step.template.deadline
-    if deadline is not None:
-        assert step.started_at is not None
-        due, known = step.started_at + deadline, task.timers.get(_deadline(step))
-        if known is None or known.due != due:
-            yield StartTimer(Timer(_deadline(step), "deadline", step.name, due, event.cause))
+    if deadline is None:
+        return ()
+    assert step.started_at is not None
+    due, known = step.started_at + deadline, task.timers.get(_deadline(step))
+    if known is not None and known.due == due:
+        return ()
+    return (StartTimer(Timer(_deadline(step), "deadline", step.name, due, event.cause)),)
 
 
-def stop_clocks(event: Event[StepTransitioned], task: Task) -> Iterator[Message]:
+def stop_clocks(event: Event[StepTransitioned], task: Task) -> Sequence[Message]:
     """What has begun does not ask its trigger any more."""
-    for timer, due in unwound(task, task.steps[event.payload.step]).items():
-        assert due is None
-        yield StopTimer(timer)
-
-
-def stop_timers(event: Event[StepTransitioned | StepNamed], task: Task) -> Iterator[Message]:
     if not task.timers:
-        return
+        return ()
+    found = unwound(task, task.steps[event.payload.step])
+    assert not any(found.values())
+    return [StopTimer(timer) for timer in found]
+
+
+def stop_timers(event: Event[StepTransitioned | StepNamed], task: Task) -> Sequence[Message]:
+    if not task.timers:
+        return ()
     step = task.steps[event.payload.step]
-    for timer in (_deadline(step), f"backoff:{step.name}:{step.execution}", f"handler:{step.name}:{step.execution}"):
-        if timer in task.timers:
-            yield StopTimer(timer)
+    own = (_deadline(step), f"backoff:{step.name}:{step.execution}", f"handler:{step.name}:{step.execution}")
+    return [StopTimer(timer) for timer in own if timer in task.timers]
 
 
 def _deadline(step: Step) -> str:
