@@ -152,7 +152,7 @@ def of_task(task: Task) -> str | None:
         return "pause"
     if task.state is State.PENDING_APPROVAL:
         return "approval"
-    return "move" if task.state in task.template.type.states else None
+    return "move" if task.state in task.type.states else None
 
 
 def waits_for(task: Task, step: Step) -> str | None:

@@ -23,7 +23,7 @@ GUARDS: Final[Mapping[Guard, Callable[[Task], bool]]] = {
 
 def next_row(task: Task) -> Move | None:
     """The first row out of the task's state that is taken by itself, and may be taken now."""
-    for row in task.template.type.rows:
+    for row in task.type.rows:
         if row.by == "itself" and _is_open(task, row):
             return row
     return None
@@ -31,7 +31,7 @@ def next_row(task: Task) -> Move | None:
 
 def requestable(task: Task) -> tuple[str, ...]:
     """The states to which somebody may ask the task to move now."""
-    return tuple(row.to for row in task.template.type.rows if row.by == "request" and _is_open(task, row))
+    return tuple(row.to for row in task.type.rows if row.by == "request" and _is_open(task, row))
 
 
 def _is_open(task: Task, row: Move) -> bool:

@@ -71,7 +71,7 @@ def note(task: Task, note: Note) -> Row:
 
 
 def _move_task(task: Task, wish: TransitionTo, by: By) -> Row:
-    old, event = task.state, task.template.type.table.get((task.state, wish.state))
+    old, event = task.state, task.type.table.get((task.state, wish.state))
     if event is None or (wish.state is State.COMPLETE and not task.all_done):
         raise IllegalMove(f"the task cannot go from {task.state} to {wish.state}")
     what: What = ("transition", TASK, None if old is None else str(old), str(wish.state), event)

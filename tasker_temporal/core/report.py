@@ -104,7 +104,7 @@ def _action(task: Task, status: str) -> str:
         return "none"
     if task.state is State.PENDING_APPROVAL:
         return "decide_approval"
-    return "move_task" if task.state in task.template.type.states else ACTIONS[status]
+    return "move_task" if task.state in task.type.states else ACTIONS[status]
 
 
 def step_report(task: Task, step: Step) -> StepReport:

@@ -24,6 +24,8 @@ class Course(Frozen):
     """Tasks of one key share its part of the queue."""
     task_queue: str | None = Field(default=None, min_length=1)
     """Where the handlers run of the steps that say nothing else."""
+    task_type: Literal["default", "critical", "batch"] | None = None
+    """How the task ends, if not as its template's own type says."""
 
 
 AS_DECLARED: Final = Course()
@@ -36,4 +38,3 @@ class Route(Course):
     when: str
     name: str = ""
     """For people and the audit; without one it is the rule's number, counted from 1."""
-    task_type: str | None = Field(default=None, min_length=1)

@@ -18,6 +18,7 @@ from tasker_temporal.core.messages import AUTOMATIC, Ballot, Content, Failure, K
 from tasker_temporal.core.outbox import Outbox
 from tasker_temporal.core.routes import AS_DECLARED, Mode
 from tasker_temporal.core.rows import Kind, Row, entity_of, genesis, ordered, salted, sealed
+from tasker_temporal.core.task_types import TYPES, TaskType
 from tasker_temporal.core.template import StepTemplate, Template
 
 INTERPRETER: Final = 1
@@ -197,13 +198,18 @@ class Task:
         return self.rows[-1].digest if self.rows else self.before[1]
 
     @property
+    def type(self) -> TaskType:
+        """The template's, unless a route says otherwise."""
+        return self.template.type if self.course.task_type is None else TYPES[self.course.task_type]
+
+    @property
     def is_held(self) -> bool:
         """It is in error, and its run stays open for somebody to step in."""
         return self.state is State.ERROR and HOLD in self.timers
 
     @property
     def is_open(self) -> bool:
-        return self.state in OPEN or self.is_held or self.state in self.template.type.states
+        return self.state in OPEN or self.is_held or self.state in self.type.states
 
     @property
     def may_start(self) -> bool:

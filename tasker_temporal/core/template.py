@@ -20,7 +20,7 @@ from pydantic import Field
 
 from tasker_temporal.core.approval import Approval, approval_mistakes
 from tasker_temporal.core.routes import Mode, Route
-from tasker_temporal.core.task_types import DEFAULT, TaskType, type_mistakes
+from tasker_temporal.core.task_types import DEFAULT, TYPES, TaskType, type_mistakes
 from tasker_temporal.core.triggers import EventTemplate, Trigger, events_of, steps_of
 from tasker_temporal.core.values import Frozen as Frozen
 
@@ -303,7 +303,7 @@ def mistakes(template: Template) -> list[str]:
 
 
 def _approval_mistakes(template: Template) -> list[str]:
-    found = type_mistakes(template.type, has_approval=template.approval is not None)
+    found = _type_mistakes(template)
     if template.approval is not None:
         found += approval_mistakes(template.approval, template.approval.deadline, "None")
     for step in template.steps:
@@ -316,6 +316,18 @@ def _approval_mistakes(template: Template) -> list[str]:
             said.append("an approval of that name would be mistaken for the task's own: expected another name")
         found += [f"step {step.name!r}: {mistake}" for mistake in said]
     return found
+
+
+def _type_mistakes(template: Template) -> list[str]:
+    """A type that a route may choose must be possible too, and the approval of one is none too many for the others."""
+    chosen = [TYPES[route.task_type] for route in template.routes if route.task_type is not None]
+    known = {kind.name: kind for kind in (template.type, *chosen)}
+    is_given, is_used = template.approval is not None, any(kind.is_approved for kind in known.values())
+    return [
+        mistake
+        for kind in known.values()
+        for mistake in type_mistakes(kind, has_approval=is_given and (kind.is_approved or not is_used))
+    ]
 
 
 def _name_mistakes(template: Template) -> list[str]:

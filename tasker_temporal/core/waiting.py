@@ -113,7 +113,7 @@ def _task_waits(task: Task) -> Iterator[Wait]:
         yield Wait(kind="pause", step=None, what="somebody to resume it", since=task.since, could=could)
     if task.state is State.PENDING_APPROVAL:
         yield _approval(task, None, task.since, legal_requests(task))
-    if task.state in task.template.type.states:
+    if task.state in task.type.states:
         to, could = " or ".join(requestable(task)), legal_requests(task)
         what = f"somebody to move it to {to}" if to else "somebody to cancel it: no row of its type may be taken"
         yield Wait(kind="move", step=None, what=what, since=task.since, could=could)

@@ -53,9 +53,9 @@ class Outside:
             self._done.add(str(task.state))
             self._assumed.append(f"the task is approved {_said(ONE_SECOND)} after that is asked for")
             yield from _votes(task.template.approval.quorum, None, Expected())
-        if task.state in task.template.type.states and self._moves:
+        if task.state in task.type.states and self._moves:
             self._done.add(str(task.state))
-            to = next(row.to for row in task.template.type.rows if row.source == task.state)
+            to = next(row.to for row in task.type.rows if row.source == task.state)
             self._assumed.append(f"the task is moved from {task.state} to {to} after {_said(ONE_SECOND)}")
             yield MoveTask(actor=SOMEBODY, reason="planned", to=to), ONE_SECOND
 

@@ -21,7 +21,7 @@ from tasker_temporal.core.requests import (
     Withdraw,
 )
 from tasker_temporal.core.task_types import BATCH, CRITICAL, DEFAULT, Move, TaskType, type_mistakes
-from tasker_temporal.core.template import Template
+from tasker_temporal.core.template import Template, mistakes
 from tasker_temporal.core.waiting import waiting
 from tasker_temporal.errors import RequestRefused
 from tests.core.driving import AUDITED, ONCE, Drive, essence, restored, seconds, step, template, terms
@@ -273,3 +273,46 @@ def test_a_type_that_cannot_work_is_a_mistake(states: Any, rows: Any, approved: 
 @pytest.mark.parametrize("kind", [DEFAULT, BATCH, AUDITED, CRITICAL])
 def test_a_type_that_works_is_none(kind: TaskType) -> None:
     assert type_mistakes(kind, has_approval=kind.is_approved) == []
+
+
+# A route may choose the type.
+
+LARGE: Any = [{"when": "context.total > 10", "task_type": "critical"}]
+
+
+def routed(total: int, **options: Any) -> Drive:
+    flow = template(step("a"), routes=LARGE, approval=terms("ann", "bob"), **options)
+    drive = Drive(flow, context=b'{"total": %d}' % total)
+    drive.start(actor="sam")
+    drive.succeed("a")
+    return drive
+
+
+def test_a_task_that_a_route_makes_critical_waits_for_its_approval() -> None:
+    drive = routed(11)
+    assert drive.row("task.routed").metadata == {"rule": "1", "task_type": "critical"}
+    assert drive.state == "pending_approval"
+    assert [line.kind for line in waiting(drive.task)] == ["approval"]
+    later = drive.continued()
+    later.tell(ask(Approve))
+    assert later.state == "complete"
+
+
+def test_a_task_that_the_route_does_not_fit_is_of_its_templates_type() -> None:
+    assert routed(10).state == "complete"
+
+
+def test_a_critical_template_may_have_a_route_to_a_type_without_approval() -> None:
+    flow = template(
+        step("a"), type=CRITICAL, approval=terms("ann", "bob"), routes=[{"when": "true", "task_type": "batch"}]
+    )
+    drive = Drive(flow)
+    drive.start(actor="sam")
+    drive.succeed("a")
+    assert drive.state == "complete"
+
+
+def test_a_route_to_a_type_that_is_approved_needs_the_terms() -> None:
+    bare = Template(name="x", steps=(step("a"),), routes=LARGE)
+    assert mistakes(bare) == mistakes(Template(name="x", steps=(step("a"),), type=CRITICAL))
+    assert len(mistakes(bare)) == 1

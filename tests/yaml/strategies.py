@@ -72,7 +72,7 @@ routes = st.builds(
     priority=st.none() | st.integers(1, 5),
     fairness_key=st.none() | words,
     task_queue=st.none() | words,
-    task_type=st.none() | words,
+    task_type=st.none() | st.sampled_from(["default", "batch"]),
 )
 
 

@@ -70,7 +70,7 @@ def legal_requests(task: Task, step: str | None = None) -> tuple[str, ...]:
 
 def _is_for(name: str, task: Task) -> bool:
     """A state of a type's own is as open as any."""
-    own = name == "cancel" and task.state in task.template.type.states
+    own = name == "cancel" and task.state in task.type.states
     return own or (name == "move" and bool(requestable(task))) or task.state in TASK_REQUESTS[name]
 
 
@@ -86,7 +86,7 @@ def _barred(name: str, task: Task, step: str) -> str | None:
         return f"step {step!r} is decided by votes"
     if known.handled is not None and name not in HANDLED:
         return f"the failure of step {step!r} is handled by {known.handled!r}: only 'retry_from' does it once more"
-    if name == "retry_from" and task.state in task.template.type.waits:
+    if name == "retry_from" and task.state in task.type.waits:
         return f"the task is {task.state}, where no step runs: it must be moved, or rejected, first"
     return None
 
@@ -123,7 +123,7 @@ def _rule(name: str, step: str | None, task: Task) -> str:
     who = "the task" if step is None else f"step {step!r}"
     state = task.state if step is None else task.steps[step].state
     if name == "move":
-        return f"the task is {state}: its type {task.template.type.name!r} has no row out of it that is asked for"
+        return f"the task is {state}: its type {task.type.name!r} has no row out of it that is asked for"
     if step is not None and (why := _barred(name, task, step)) is not None:
         return why
     if name in VOTES:

@@ -64,7 +64,7 @@ def settle(event: Event[ApprovalNoted], task: Task) -> Iterator[Message]:
         yield _step_end(step, found, event)
         return
     wanted = "approved" if found.decision == "approved" else "rejected"
-    (row, *_) = (row for row in task.template.type.rows if row.source == task.state and row.when == wanted)
+    (row, *_) = (row for row in task.type.rows if row.source == task.state and row.when == wanted)
     failure = _failure(found) if row.to == State.ERROR else None
     yield TransitionTo(None, known(row.to), {"approval": event.payload.metadata["approval"]}, failure=failure)
 
