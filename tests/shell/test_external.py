@@ -66,7 +66,7 @@ async def test_an_event_comes_by_the_binary_under_its_own_name(client: Connect, 
         refused = [dict(row.metadata) for row in rows if row.event == "workflow.request_refused"]
         assert refused[0] == {"rule": "no such signal", "name": "nothing.known"}
         assert "payload of event 'payment.captured' is not valid: order: " in refused[1]["rule"]
-        assert not any("250" in json.dumps(row.plain()) for row in rows if row.event == "external.received")
+        assert not any("cents" in json.dumps(row.plain()) for row in rows if row.event == "external.received")
         await replayed(task, template)
 
 
