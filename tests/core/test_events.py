@@ -272,3 +272,9 @@ def test_what_is_over_is_said_with_its_state() -> None:
     drive = started(step("a"), step("b"))
     drive.succeed("a")
     assert drive.event("workflow.step_completed").state is State.COMPLETE
+
+
+def test_a_custom_event_has_a_line_like_any_other() -> None:
+    priced = EventDefinition.custom("order.priced", "The order has its price.", 2, {"type": "integer"})
+    assert (priced.category, priced.version, priced.content) == (Category.CUSTOM, 2, {"type": "integer"})
+    assert "order.priced" in EventRegistry([priced])

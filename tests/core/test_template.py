@@ -127,3 +127,10 @@ def test_a_template_cannot_be_changed() -> None:
         known.name = "other"
     with pytest.raises(ValidationError, match="frozen"):
         known.steps[0].arguments = (Argument(name="x"),)
+
+
+def test_a_notifier_is_no_step_and_that_of_a_task_is_none_of_a_step() -> None:
+    flow = Template(name="tests.flow")
+    assert flow.notifier_type("a") == "tests.flow.a:notify"
+    assert flow.notifier_type(None) == "tests.flow:notify"
+    assert flow.activity_type("a") == "tests.flow.a"
