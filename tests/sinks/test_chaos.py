@@ -15,19 +15,15 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.client import Client
-from temporalio.worker import Replayer
 
-from tasker_temporal import TaskerPlugin, TaskHandle, start_task
+from tasker_temporal import TaskHandle, start_task
 from tasker_temporal.dev import DevServer
 from tests.chaos.kit import HastyTasks
-from tests.server.conftest import histories
+from tests.server.conftest import histories, replayed
 from tests.sinks.kit import once, told_all
 from tests.sinks.receiver import Receiver, receiving
 from tests.sinks.victim import chain, hasty, plugin
-
-FAILED = EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
 
 
 async def told(receiver: Receiver) -> None:
@@ -46,18 +42,6 @@ async def all_is_well(task: TaskHandle, receiver: Receiver) -> None:
     await told_all(receiver.taken, task)
 
 
-async def replays(task: TaskHandle) -> None:
-    """A batch that was given up may still arrive while the run ends: then the server has the workflow task done again.
-
-    No other workflow task failed.
-    """
-    replayer = Replayer(workflows=[], plugins=[TaskerPlugin(chain)])
-    for history in await histories(task):
-        failed = [e.workflow_task_failed_event_attributes.cause for e in history.events if e.event_type == FAILED]
-        assert set(failed) <= {WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND}
-        await replayer.replay_workflow(history)
-
-
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -74,7 +58,7 @@ async def test_a_receiver_that_is_down_gets_all_of_it_when_it_is_up(server: DevS
         with receiving(port) as receiver:
             await all_is_well(task, receiver)
             assert len(once(receiver.taken)) == len(receiver.taken), "nobody took anything twice"
-    await replays(task)
+    await replayed(task, chain)
 
 
 async def test_a_receiver_that_fails_now_and_then_gets_all_of_it(server: DevServer) -> None:
@@ -134,7 +118,7 @@ async def test_a_worker_killed_between_delivery_and_acknowledgement_costs_a_dupl
         async with hasty(client, queue):
             await all_is_well(task, receiver)
         assert len(receiver.taken) > len(once(receiver.taken))
-    await replays(task)
+    await replayed(task, chain)
 
 
 class Hold:
