@@ -12,6 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import NamedTuple, Self
 
+from tests.patience import PATIENCE
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -61,7 +63,7 @@ class Running:
     async def until(self, text: str) -> str:
         """Wait for a line that holds `text`, and return it."""
         assert self.process.stdout is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while line := (await self.process.stdout.readline()).decode():
                 self.said += line
                 if text in line:
@@ -71,7 +73,7 @@ class Running:
     def tell(self, number: signal.Signals = signal.SIGTERM) -> None:
         self.process.send_signal(number)
 
-    async def ended(self, seconds: float = 30) -> Ended:
+    async def ended(self, seconds: float = PATIENCE) -> Ended:
         async with asyncio.timeout(seconds):
             out, _ = await self.process.communicate()
         assert self.process.returncode is not None
@@ -79,7 +81,7 @@ class Running:
         return Ended(self.process.returncode, self.said + out.decode(), self._complaints.read().decode())
 
 
-async def tasker(*arguments: str, folder: Path, seconds: float = 30, **more: str) -> Ended:
+async def tasker(*arguments: str, folder: Path, seconds: float = PATIENCE, **more: str) -> Ended:
     """Run the command to its end."""
     async with Running(*arguments, folder=folder, **more) as running:
         return await running.ended(seconds)
