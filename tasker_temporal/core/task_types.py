@@ -76,6 +76,18 @@ class TaskType(Frozen):
         """Its tasks have an approval of their own."""
         return State.PENDING_APPROVAL in self.waits
 
+    @cached_property
+    def asking(self) -> tuple[TaskState, ...]:
+        """The states from which its tasks come to `pending_approval` by these rows, and those before the first row."""
+        found: dict[TaskState, None] = dict.fromkeys([State.PENDING_APPROVAL] if self.is_approved else [])
+        for target in (queue := list(found)):
+            sources = [known(row.source) for row in self.rows if row.to == target]
+            queue.extend(source for source in sources if source not in found)
+            found.update(dict.fromkeys(sources))
+        if State.IN_PROGRESS in found:
+            found |= dict.fromkeys((State.PENDING, State.PAUSED))
+        return (*(state for state in State if state in found), *(state for state in self.states if state in found))
+
 
 S = State
 

@@ -14,7 +14,7 @@ from tasker_temporal.core.joins import answer, may_start
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.outbox import Outbox
 from tasker_temporal.core.report import waits_for
-from tasker_temporal.core.task import HOLD, Step, Task
+from tasker_temporal.core.task import APPROVAL, HOLD, Step, Task
 from tasker_temporal.core.template import Frozen
 from tasker_temporal.core.triggers import events_of, said
 
@@ -200,7 +200,7 @@ def _approval(task: Task, step: str | None, since: datetime | None, could: tuple
     ballot = task.ballots[id]
     voters = tuple(vote.actor for vote in ballot.votes)
     asked = terms.voters(escalated=ballot.escalated)
-    until = _due(task, "approval:task" if step is None else f"deadline:{step}")
+    until = _due(task, APPROVAL if step is None else f"deadline:{step}")
     votes = "a vote" if terms.quorum == 1 else f"{terms.quorum - len(voters)} more of {terms.quorum} votes"
     return Wait(
         kind="approval",

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tasker_temporal.core.intake.legality import legal_requests
 from tasker_temporal.core.machine import TASK_TABLE, State
 from tasker_temporal.core.messages import Failure, Refused, TransitionTo
 from tasker_temporal.core.moves import IllegalMove
@@ -17,14 +18,16 @@ from tasker_temporal.core.requests import (
     Reject,
     RetryFrom,
     RetryTask,
+    SendEvent,
     SkipStep,
     Withdraw,
 )
 from tasker_temporal.core.task_types import BATCH, CRITICAL, DEFAULT, Move, TaskType, type_mistakes
 from tasker_temporal.core.template import Template, mistakes
+from tasker_temporal.core.triggers import EventTemplate
 from tasker_temporal.core.waiting import waiting
 from tasker_temporal.errors import RequestRefused
-from tests.core.driving import AUDITED, ONCE, Drive, essence, restored, seconds, step, template, terms
+from tests.core.driving import AUDITED, ONCE, SHIPPED, Drive, essence, restored, seconds, step, template, terms
 
 
 def critical(**options: Any) -> Drive:
@@ -55,7 +58,7 @@ def test_a_template_of_the_default_type_says_nothing_of_it() -> None:
     assert template(step("a"), type=BATCH).digest != template(step("a")).digest
 
 
-@pytest.mark.parametrize("kind", [CRITICAL, BATCH, AUDITED])
+@pytest.mark.parametrize("kind", [CRITICAL, BATCH, AUDITED, SHIPPED])
 def test_every_row_of_a_type_may_be_taken_and_no_other(kind: TaskType) -> None:
     states: list[Any] = [None, *State, *kind.states]
     approval = terms("ann") if kind.is_approved else None
@@ -216,6 +219,77 @@ def test_a_task_is_moved_only_where_its_type_has_a_row_for_it() -> None:
     drive = Drive(template(step("a")))
     drive.start()
     assert "its type 'default' has no row out of it that is asked for" in refused(drive, ask(MoveTask, to="complete"))
+
+
+def shipped(**options: Any) -> Drive:
+    drive = Drive(template(step("a"), type=SHIPPED, approval=terms("ann", deadline=seconds(60)), **options))
+    drive.start(actor="sam")
+    drive.succeed("a")
+    return drive
+
+
+def test_a_vote_may_come_early_in_a_state_from_which_the_task_can_come_to_its_approval() -> None:
+    drive = shipped()
+    assert (drive.state, legal_requests(drive.task)) == ("packed", ("cancel", "move", "approve", "reject"))
+    drive.ask(Approve)
+    later = drive.continued()
+    later.ask(MoveTask, to="pending_approval")
+    assert later.state == "shipping"
+
+
+def test_a_vote_comes_too_late_where_no_row_leads_to_the_approval() -> None:
+    drive = shipped()
+    drive.ask(MoveTask, to="pending_approval")
+    drive.ask(Approve)
+    assert refused(drive, ask(Approve)) == (
+        "the task is shipping: 'approve' is legal for one that is "
+        "pending or in_progress or paused or pending_approval or packed"
+    )
+
+
+def test_a_deadline_that_was_met_decides_nothing_in_a_state_of_the_types_own() -> None:
+    drive = shipped()
+    drive.ask(MoveTask, to="pending_approval")
+    assert set(drive.timers) == {"approval:task"}
+    drive.ask(Approve)
+    assert (drive.state, drive.timers, drive.task.timers) == ("shipping", {}, {})
+    later = drive.continued()
+    later.wait(100)
+    later.ask(MoveTask, to="complete")
+    assert later.closed == "complete"
+
+
+def test_an_event_from_outside_is_noted_in_a_state_of_the_types_own() -> None:
+    drive = shipped(events=[EventTemplate(name="weighed")])
+    drive.ask(SendEvent, name="weighed", payload=7, id="scale-1")
+    row = drive.row("external.received")
+    assert (row.metadata["name"], row.metadata["taken_by"], drive.task.inbox) == ("weighed", [], {})
+    assert drive.state == "packed"
+
+
+def test_an_event_from_outside_is_noted_while_a_task_is_being_cancelled_and_nobody_gets_it() -> None:
+    waits = step("w", awaits="event", on={"received": "weighed"})
+    drive = Drive(template(step("a"), waits, events=[EventTemplate(name="weighed")]))
+    drive.start()
+    drive.cancel()
+    assert drive.states == {"a": "in_progress", "w": "cancelled"}
+    assert legal_requests(drive.task) == ("send_event",)
+    drive.ask(SendEvent, name="weighed")
+    assert (drive.row("external.received").metadata["taken_by"], drive.task.inbox) == ([], {})
+    drive.stop("a")
+    assert drive.closed == "cancelled"
+    drive = Drive(template(step("a")))
+    drive.start()
+    drive.cancel()
+    assert refused(drive, ask(SendEvent, name="weighed")) == "the task is being cancelled, as 'ann' asked"
+
+
+def test_a_task_of_a_type_without_approval_takes_no_votes_though_its_template_has_terms() -> None:
+    drive = Drive(
+        template(step("a"), type=CRITICAL, approval=terms("ann"), routes=[{"when": "true", "task_type": "default"}])
+    )
+    drive.start(actor="sam")
+    assert "the task has no approval of its own" in refused(drive, ask(Approve))
 
 
 def test_a_task_that_waits_to_be_moved_can_be_cancelled() -> None:

@@ -9,7 +9,7 @@ from tasker_temporal.core.ballots import Decided, approval_id, decided, terms_of
 from tasker_temporal.core.events import ApprovalNoted, Event, StepTransitioned, TaskTransitioned
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Content, Failure, Message, Note, Notify, StartTimer, Timer, TransitionTo
-from tasker_temporal.core.task import Task
+from tasker_temporal.core.task import APPROVAL, Task
 from tasker_temporal.core.task_types import known
 
 NOTHING: Final = Content(b"null")
@@ -38,7 +38,7 @@ def _deadline(task: Task, step: str | None, cause: int) -> Iterator[Message]:
     assert terms is not None
     period = terms.deadline if step is None else task.steps[step].template.deadline
     if period is not None and step is None:
-        yield StartTimer(Timer("approval:task", "approval", None, task.now + period, cause))
+        yield StartTimer(Timer(APPROVAL, "approval", None, task.now + period, cause))
     elif period is not None:
         yield StartTimer(Timer(f"deadline:{step}", "deadline", step, task.now + period, cause))
 
@@ -111,7 +111,7 @@ def _notice(
     event: Event[ApprovalNoted], task: Task, kind: Literal["opened", "escalated", "decided"]
 ) -> Iterator[Notify]:
     step, id = event.payload.step, event.payload.metadata["approval"]
-    terms, timer = terms_of(task, step), task.timers.get("approval:task" if step is None else f"deadline:{step}")
+    terms, timer = terms_of(task, step), task.timers.get(APPROVAL if step is None else f"deadline:{step}")
     if terms is not None and terms.notify:
         approvers = terms.voters(escalated=task.ballots[id].escalated)
         until = None if timer is None else timer.due.isoformat()
