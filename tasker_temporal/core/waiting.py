@@ -8,7 +8,7 @@ from typing import Literal
 
 from tasker_temporal.core.answers import due_clocks
 from tasker_temporal.core.ballots import approval_id, terms_of
-from tasker_temporal.core.guards import requestable
+from tasker_temporal.core.guards import guards_of, requestable
 from tasker_temporal.core.intake.legality import legal_requests
 from tasker_temporal.core.joins import answer, may_start
 from tasker_temporal.core.machine import State
@@ -114,8 +114,7 @@ def _task_waits(task: Task) -> Iterator[Wait]:
     if task.state is State.PENDING_APPROVAL:
         yield _approval(task, None, task.since, legal_requests(task))
     if task.state in task.type.states:
-        to, could = " or ".join(requestable(task)), legal_requests(task)
-        what = f"somebody to move it to {to}" if to else "somebody to cancel it: no row of its type may be taken"
+        what, could = _moves(task), legal_requests(task)
         yield Wait(kind="move", step=None, what=what, since=task.since, could=could)
     if task.is_held:
         until, could = task.timers[HOLD].due, legal_requests(task)
@@ -124,6 +123,14 @@ def _task_waits(task: Task) -> Iterator[Wait]:
         what = "the run's history is long: nothing starts until it continues as new"
         asked = next(row.at for row in reversed(task.rows) if row.event == "workflow.drain_requested")
         yield Wait(kind="drain", step=None, what=what, since=datetime.fromisoformat(asked))
+
+
+def _moves(task: Task) -> str:
+    """A condition that does not hold now never will: nothing changes in a state of the type's own."""
+    if places := requestable(task):
+        return f"somebody to move it to {' or '.join(places)}"
+    guards = ", ".join(guards_of(task))
+    return f"somebody to cancel it: no row of its type may be taken ({guards})"
 
 
 def _line(task: Task, step: Step) -> Wait:

@@ -131,7 +131,7 @@ def _rule(name: str, step: str | None, task: Task) -> str:
     who = "the task" if step is None else f"step {step!r}"
     state = task.state if step is None else task.steps[step].state
     if name == "move":
-        return f"the task is {state}: its type {task.type.name!r} has no row out of it that is asked for"
+        return _no_move(task)
     if step is not None and (why := _barred(name, task, step)) is not None:
         return why
     if name in VOTES:
@@ -140,6 +140,14 @@ def _rule(name: str, step: str | None, task: Task) -> str:
     if state in states and (objection := _objection(name, task)) is not None:
         return objection
     return f"{who} is {state}: {name!r} is legal for one that is {_any_of(states)}"
+
+
+def _no_move(task: Task) -> str:
+    rows = [row for row in task.type.rows if row.by == "request" and row.source == task.state]
+    if not rows:
+        return f"the task is {task.state}: its type {task.type.name!r} has no row out of it that is asked for"
+    guards = " or ".join(dict.fromkeys(row.when for row in rows))
+    return f"the task is {task.state}: its type {task.type.name!r} lets it be moved from there only if {guards}"
 
 
 def _no_vote(name: str, step: str | None, task: Task, stands: str) -> str:

@@ -7,6 +7,7 @@ from typing import Final, Literal
 
 from tasker_temporal.core.ballots import Decided, approval_id, decided, terms_of
 from tasker_temporal.core.events import ApprovalNoted, Event, StepTransitioned, TaskTransitioned
+from tasker_temporal.core.guards import next_way
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Content, Failure, Message, Note, Notify, StartTimer, Timer, TransitionTo
 from tasker_temporal.core.task import APPROVAL, Task
@@ -63,10 +64,11 @@ def settle(event: Event[ApprovalNoted], task: Task) -> Iterator[Message]:
     if step is not None:
         yield _step_end(step, found, event)
         return
-    wanted = "approved" if found.decision == "approved" else "rejected"
-    (row, *_) = (row for row in task.type.rows if row.source == task.state and row.when == wanted)
-    failure = _failure(found) if row.to == State.ERROR else None
-    yield TransitionTo(None, known(row.to), {"approval": event.payload.metadata["approval"]}, failure=failure)
+    way = next_way(task, "approved" if found.decision == "approved" else "rejected")
+    assert way.row is not None  # A sound type has a row for either.
+    failure = _failure(found) if way.row.to == State.ERROR else None
+    about = {"approval": event.payload.metadata["approval"], **way.about}
+    yield TransitionTo(None, known(way.row.to), about, failure=failure)
 
 
 def _step_end(step: str, found: Decided, event: Event[ApprovalNoted]) -> TransitionTo:
