@@ -32,6 +32,7 @@ from tasker_temporal.local_activities import (
     CANCEL,
     CHECK_EVENT,
     CHECK_RESULT,
+    FOLLOW,
     PREPARE,
     RECORD,
     WHO_ASKS,
@@ -144,6 +145,8 @@ class Life:
             self.driver.prepared = Engine(self._task(self._start))
             self._lend_ear()
         start = self._start
+        if start.untold:
+            await local(FOLLOW, raw(start.untold))
         if start.request is not None:
             await self._reopen(start.previous_run, start.request)
         elif start.previous_run:
@@ -299,7 +302,8 @@ class Life:
             # The server would refuse the command again and again.
             message = "the results that steps still wait for are too large to be handed to a new run"
             raise ApplicationError(message, type="StateTooLarge", non_retryable=True)
-        start = StartInput.later(task.template, snapshot(task), info.run_id)
+        assert self._start is not None
+        start = StartInput.later(task.template, snapshot(task), info.run_id, reopened=self._start.reopened)
         workflow.continue_as_new(args=[self._context, start.raw()])
 
 

@@ -188,15 +188,16 @@ class Reader:
 
     async def _previous(self, run_id: str) -> str:
         """The run that this one goes on from: by continuing as new, or because it was reopened."""
-        start = await self._start_of(run_id)
+        start = await self.start_of(run_id)
         return start.previous_run if start else ""
 
     async def request(self, run_id: str) -> Mapping[str, Any] | None:
         """The request for which this run was reopened, if it was."""
-        start = await self._start_of(run_id)
+        start = await self.start_of(run_id)
         return start.request if start else None
 
-    async def _start_of(self, run_id: str) -> StartInput | None:
+    async def start_of(self, run_id: str) -> StartInput | None:
+        """How the run was started; None if it was without the library's client."""
         payloads = (await self._started(run_id)).workflow_execution_started_event_attributes.input.payloads
         plain = await self._decode(payloads[1]) if len(payloads) > 1 else None
         return StartInput.model_validate(plain) if plain else None
@@ -223,7 +224,7 @@ class Reader:
 
     async def trace(self, run: Run) -> Mapping[str, str]:
         """The trace in which the task was started, if it was in any."""
-        start = await self._start_of(run.run_id)
+        start = await self.start_of(run.run_id)
         header = run.started.workflow_execution_started_event_attributes.header
         return (start and start.trace) or carried(header.fields.get(TRACE_HEADER))
 

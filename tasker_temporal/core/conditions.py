@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 
 from cel_expr_python import cel  # type: ignore[import-untyped]
 
+from tasker_temporal.core.task_types import WORDS
 from tasker_temporal.errors import ConditionError
 
 LENGTH_LIMIT: Final = 2_000
@@ -39,6 +40,7 @@ _TEXT = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'")
 _UNORDERED = re.compile(r"\.\s*(map|filter)\s*\(")
 _ORDER_FREE = re.compile(r"\s*\.\s*(size|all|exists|exists_one|map|filter)\s*\(")
 _BY_KEY = re.compile(r"\b(result|failure)\s*\[\s*[\"']([\w-]+)[\"']\s*\]")
+_RESULTS = re.compile(r"\bresult\s*(?:\.\s*(\w+)|\[\s*[\"']([\w-]+)[\"']\s*\])")
 _APPLIED = re.compile(r"applied to '\((.*)\)'")
 
 
@@ -145,11 +147,11 @@ def _compiled(expression: str) -> Any:
 
 @lru_cache(maxsize=1)
 def _environment() -> Any:
-    return cel.NewEnv(variables=dict.fromkeys(ROOTS, cel.Type.DYN))
+    return cel.NewEnv(variables=dict.fromkeys((*ROOTS, *WORDS), cel.Type.DYN))
 
 
 def holds(expression: str, data: Mapping[str, Any]) -> bool:
-    """Evaluate the expression. `data` has plain JSON values by the names of `ROOTS`.
+    """Evaluate the expression. `data` has plain JSON values by the names of `ROOTS` and `WORDS`.
 
     Raises:
         ConditionError: it cannot be evaluated, or is neither true nor false.
@@ -171,6 +173,12 @@ def reads(expression: str, root: str) -> bool:
     if not step:
         return re.search(rf"\b{head}\b", expression) is not None
     return re.search(rf"\b{head}\s*(\.\s*{step}\b|\[\s*[\"']{step}[\"']\s*\])", expression) is not None
+
+
+@lru_cache(maxsize=256)
+def results_in(expression: str) -> tuple[str, ...]:
+    """The steps whose results the expression names, each once."""
+    return tuple(dict.fromkeys(dotted or keyed for dotted, keyed in _RESULTS.findall(expression)))
 
 
 def decoded(expression: str, path: str, data: bytes) -> Any:

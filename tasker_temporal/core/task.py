@@ -30,6 +30,9 @@ NOBODY: Final = (AUTOMATIC, "")
 HOLD: Final = "hold"
 """The id of the timer that ends a hold."""
 
+APPROVAL: Final = "approval:task"
+"""The id of the timer of the task's own approval."""
+
 NO_STEPS: Final = dict.fromkeys(State, 0)
 """How many steps are in each state. Iterating an enum takes longer than copying a dict."""
 

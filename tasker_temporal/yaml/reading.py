@@ -102,7 +102,7 @@ def _without(plain: Any, loc: Loc) -> Any:
     return NOT_GIVEN
 
 
-QUOTED: Final = re.compile(r"'([^']*)'")
+QUOTED: Final = re.compile(r"\"([^\"]*)\"|'([^']*)'")
 
 PHRASES: Final[tuple[tuple[str, str], ...]] = (
     ("no step of this template", "TT-Y020"),
@@ -119,13 +119,18 @@ KEYS: Final = {"TT-Y024": "when"}
 """Where such a mistake probably stands, if nothing that it quotes does."""
 
 
+def _quoted(text: str) -> list[str]:
+    return [double or single for double, single in QUOTED.findall(text)]
+
+
 def tell_mistake(document: Document, mistake: str, code: str = "TT-Y021") -> None:
     """Tell of a mistake that was found in the template as data, at the place of what it quotes."""
     said, _, expected = mistake.partition(": expected")
-    quoted, known = QUOTED.findall(said), QUOTED.findall(expected)
+    quoted, known = _quoted(said), _quoted(expected)
     code = next((found for phrase, found in PHRASES if phrase in mistake), code)
     if not mistake.startswith("step '") or not quoted:
-        document.source.tell(code, document.find_anywhere(quoted) or document.place(("name",)), mistake)
+        texts = sorted(quoted, key=len, reverse=True) if code in KEYS else quoted  # A condition is longer than names.
+        document.source.tell(code, document.find_anywhere(texts) or document.place(("name",)), mistake)
         return
     steps = [step["name"] for step in document.plain.get("steps", ())]
     found = [(text, place) for text in quoted[1:] if (place := document.find(quoted[0], text)) is not None]

@@ -132,6 +132,7 @@ OWN = TaskType(
     name="checked",
     states=("checking",),
     rows=(
+        Move(source="in_progress", to="error", when="context.total > 1000 && !all_steps_complete"),
         Move(source="in_progress", to="checking"),
         Move(source="checking", to="complete", by="request"),
         Move(source="checking", to="error", when="all_steps_over", by="request"),
