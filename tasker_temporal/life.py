@@ -340,9 +340,11 @@ async def _checked(step: str, value: Any) -> Any:
 def beginning(id: str, start: StartInput, context: Content) -> Task:
     """The task as a run of it begins: new, or as the run before has left it."""
     if start.snapshot:
-        return restore(unpack(start.snapshot), context)
-    task = Task(id, unpacked_template(start.template), context, bytes.fromhex(start.key))
-    task.listed = start.listed
+        task = restore(unpack(start.snapshot), context)
+    else:
+        task = Task(id, unpacked_template(start.template), context, bytes.fromhex(start.key))
+        task.listed = start.listed
+    task.interpreter = start.interpreter
     return task
 
 

@@ -1,8 +1,9 @@
 """Conditions: expressions in CEL that are checked when a template is built, and say yes or no while it runs.
 
 CEL has no loops without end, no clock and no chance; the library behind it ends an evaluation after 10,000 steps of its
-macros, and refuses what is nested more than 32 deep. What is left to bound here is how much is read, and the one thing
-that would differ from replay to replay: the order of a map's keys.
+macros, and refuses what is nested more than 32 deep. What is left to bound here is how much is read, and what would
+differ from worker to worker: the order of a map's keys, which `loops` fixes, and time zones, which are refused. What a
+zone's name means stands in a database of the machine, and changes with it.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, Final, Literal
 
 from cel_expr_python import cel  # type: ignore[import-untyped]
 
+from tasker_temporal.core import loops
 from tasker_temporal.core.task_types import WORDS
 from tasker_temporal.errors import ConditionError
 
@@ -36,11 +38,24 @@ _KINDS: Final[Mapping[Kind, Any]] = {
     "list": cel.Type.List(cel.Type.DYN),
     "any": cel.Type.DYN,
 }
+ZONED: Final = {
+    "getFullYear": "timestamp_to_year_with_tz",
+    "getMonth": "timestamp_to_month_with_tz",
+    "getDayOfYear": "timestamp_to_day_of_year_with_tz",
+    "getDayOfMonth": "timestamp_to_day_of_month_with_tz",
+    "getDate": "timestamp_to_day_of_month_1_based_with_tz",
+    "getDayOfWeek": "timestamp_to_day_of_week_with_tz",
+    "getHours": "timestamp_to_hours_with_tz",
+    "getMinutes": "timestamp_to_minutes_with_tz",
+    "getSeconds": "timestamp_to_seconds_tz",
+    "getMilliseconds": "timestamp_to_milliseconds_with_tz",
+}
+"""The functions that take a time zone, each with the name of the overload that does."""
+
 _TEXT = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'")
-_UNORDERED = re.compile(r"\.\s*(map|filter)\s*\(")
-_ORDER_FREE = re.compile(r"\s*\.\s*(size|all|exists|exists_one|map|filter)\s*\(")
 _BY_KEY = re.compile(r"\b(result|failure)\s*\[\s*[\"']([\w-]+)[\"']\s*\]")
 _RESULTS = re.compile(r"\bresult\s*(?:\.\s*(\w+)|\[\s*[\"']([\w-]+)[\"']\s*\])")
+_UNZONED = re.compile(rf"'({'|'.join(ZONED)})'")
 _APPLIED = re.compile(r"applied to '\((.*)\)'")
 
 
@@ -66,33 +81,36 @@ def mistakes(expression: str, variables: Mapping[str, Kind]) -> list[str]:
         return [_explained(line, sorted(known)) for line in found]
     if wrong := list(_value_mistakes(found)):
         return wrong
-    return [*_order_mistakes(expression), *_type_mistakes(expression, variables, keyed)]
+    return list(_type_mistakes(expression, variables, keyed))
 
 
 def _said(expression: str, variables: Mapping[str, Any]) -> Any:
     """The compiled expression, or the lines of what the compiler says."""
     try:
-        return cel.NewEnv(variables=dict(variables)).compile(expression)
+        return cel.NewEnv(config=_without_zones(), variables=dict(variables)).compile(expression)
     except RuntimeError as error:
         text = re.sub(r"\n \|.*", "", str(error)).replace(" (in container '')", "").replace(" [INVALID_ARGUMENT]", "")
         return [re.sub(r"^(\w+: )?(ERROR: <input>:\d+:\d+: )?", "", line) for line in text.splitlines() if line]
 
 
+@lru_cache(maxsize=1)
+def _without_zones() -> Any:
+    left_out = [{"name": name, "overloads": [{"id": overload}]} for name, overload in ZONED.items()]
+    return cel.NewEnvConfigFromYaml(json.dumps({"stdlib": {"exclude_functions": left_out}}))
+
+
 def _explained(line: str, known: Sequence[str]) -> str:
+    if found := _UNZONED.search(line):
+        return (
+            f"{found[1]} is asked for a time zone, which another machine may know otherwise: expected {found[1]}() "
+            "of a time that is shifted, as in (timestamp(t) + duration('2h')).getHours()"
+        )
     return f"{line}: expected one of {list(known)}" if line.startswith("undeclared") else line
 
 
 def _value_mistakes(compiled: Any) -> Iterator[str]:
     if compiled.return_type() not in (cel.Type.BOOL, cel.Type.DYN):
         yield f"it is {compiled.return_type().name().lower()}: expected true or false"
-
-
-def _order_mistakes(expression: str) -> Iterator[str]:
-    """The keys of a map come in an order of their own in every process: a replay would decide otherwise."""
-    plain = _without_text(expression)
-    for macro in _UNORDERED.finditer(plain):
-        if not _ORDER_FREE.match(plain, _closing(plain, macro.end())):
-            yield f"of {macro[1]}(...) only .size(), .all(...) and .exists(...) can be asked: its order is not fixed"
 
 
 def _without_text(expression: str) -> str:
@@ -142,12 +160,35 @@ def _stranger(name: str, variables: Mapping[str, Kind]) -> Iterator[str]:
 
 @lru_cache(maxsize=1024)
 def _compiled(expression: str) -> Any:
-    return _environment().compile(expression)
+    compiled = _environment().compile(expression)
+    plain = compiled.serialize()
+    ordered = loops.in_order(plain)
+    return compiled if ordered == plain else _environment().deserialize(ordered)
 
 
 @lru_cache(maxsize=1)
 def _environment() -> Any:
-    return cel.NewEnv(variables=dict.fromkeys((*ROOTS, *WORDS), cel.Type.DYN))
+    dyn = cel.Type.DYN
+    kinds = (cel.Type.Map(dyn, dyn), cel.Type.List(dyn))
+    overloads = [
+        cel.Overload(name, cel.Type.List(dyn), [kind], impl=_Ordered())
+        for name, kind in zip(loops.OVERLOADS, kinds, strict=True)
+    ]
+    ordered = cel.FunctionDecl(loops.ORDERED, overloads)
+    return cel.NewEnv(variables=dict.fromkeys((*ROOTS, *WORDS), dyn), functions=[ordered])
+
+
+class _Ordered:
+    """A function that says in errors what it is, and not where in memory."""
+
+    def __call__(self, gone_through: Any) -> Any:
+        """A list as it is, and the keys of a map in an order that is the same everywhere."""
+        if not isinstance(gone_through, dict):
+            return gone_through
+        return sorted(gone_through, key=lambda key: (type(key).__name__, key))
+
+    def __repr__(self) -> str:
+        return "loop over"
 
 
 def holds(expression: str, data: Mapping[str, Any]) -> bool:
@@ -161,7 +202,7 @@ def holds(expression: str, data: Mapping[str, Any]) -> bool:
     except RuntimeError as error:
         raise ConditionError(expression, str(error)) from error
     if value.type() == cel.Type.ERROR:
-        raise ConditionError(expression, str(value.value()))
+        raise ConditionError(expression, str(value.value()).replace(f"{loops.ORDERED}(", "loop over ("))
     if value.type() != cel.Type.BOOL:
         raise ConditionError(expression, f"it is {value.type().name().lower()}: expected true or false")
     return bool(value.value())
