@@ -64,8 +64,9 @@ def _reachable(reason: Reason, flags: str) -> Reason:
 
 def _flags(connection: Connection) -> str:
     """What was said about the server on the command line. A key is not repeated."""
-    given = {name: getattr(connection, name) for name in ("address", "namespace", "profile")}
-    return "".join(f" --{name} {shlex.quote(value)}" for name, value in given.items() if value is not None)
+    given = {name: value for name, value in connection._asdict().items() if value and name != "api_key"}
+    flags = {f" --{name.replace('_', '-')}": value for name, value in given.items()}
+    return "".join(flag if value is True else f"{flag} {shlex.quote(str(value))}" for flag, value in flags.items())
 
 
 def _lines(told: Explanation, most: int) -> Iterator[Text]:

@@ -29,6 +29,7 @@ class Connection(NamedTuple):
     tls_cert_path: Path | None = None
     tls_key_path: Path | None = None
     tls_ca_path: Path | None = None
+    tls_server_name: str | None = None
 
 
 class Telling(NamedTuple):
@@ -50,6 +51,7 @@ CONNECTION = (
     click.option("--tls-cert-path", type=A_FILE, metavar="FILE", help="The client's certificate; turns TLS on."),
     click.option("--tls-key-path", type=A_FILE, metavar="FILE", help="The certificate's private key."),
     click.option("--tls-ca-path", type=A_FILE, metavar="FILE", help="The authority that the server's is checked by."),
+    click.option("--tls-server-name", metavar="NAME", help="The name in the server's certificate, if it is another."),
 )
 
 
