@@ -28,6 +28,7 @@ from temporalio.worker import (
 from tasker_temporal.core.task import Task
 from tasker_temporal.telemetry.attempts import AttemptInbound, Handlers
 from tasker_temporal.telemetry.carrier import Headers, context_of, sending, sent, span_of
+from tasker_temporal.telemetry.catalogue import HANDED_ON
 from tasker_temporal.telemetry.harmless import harmless
 from tasker_temporal.telemetry.listener import Listener
 from tasker_temporal.telemetry.metrics import Metrics
@@ -38,9 +39,6 @@ from tasker_temporal.telemetry.waits import Waits
 
 SIGNALS: Final = frozenset({"transition", "send_event"})
 """Whoever sends a signal names it, so all others share one name."""
-
-HANDED_ON: Final = "tasker-telemetry"
-"""The header in which a run tells the next one what telemetry knows."""
 
 
 class WorkerTelemetry(Interceptor):
