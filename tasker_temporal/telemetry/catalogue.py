@@ -103,6 +103,9 @@ METRICS: Final[Mapping[str, Metric]] = {
     "tasker_steps_failed_permanently": _count(
         "template", "step", "because", of="Steps that failed for good for another reason."
     ),
+    "tasker_events_published": _count(
+        "template", "event", of="Events of a template's own, of the category `telemetry`."
+    ),
     "tasker_requests": _count("template", "request", "outcome", of="Requests to tasks: `applied` or `refused`."),
     "tasker_waits_begun": _count(
         "template", "kind", of="Waits that began. Less the count of tasker_wait_duration, those that last."

@@ -6,7 +6,7 @@ It hears an event when the whole message that led to it was applied, changes not
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -45,6 +45,7 @@ class Listener:
     Args:
         begun: When Temporal took the task, in nanoseconds; of a reopened one, when it was reopened.
         links: The spans that led to the run otherwise than by starting the task.
+        measured: The template's own events that are counted.
     """
 
     def __init__(
@@ -57,8 +58,9 @@ class Listener:
         present: Present,
         begun: int,
         links: tuple[SpanContext, ...] = (),
+        measured: Collection[str] = (),
     ) -> None:
-        self.route, self._task = route, task
+        self.route, self._task, self._measured = route, task, measured
         self._tracing, self._metrics, self._waits = tracing, metrics, waits
         self._present, self._begun = present, begun
         self._template = task.template.name
@@ -94,6 +96,8 @@ class Listener:
             self._step_failed(payload, tells)
         elif event.name == "task.hold_ended" and tells:
             self._spans.task_over(State.ERROR, self._task.now)
+        if tells and event.name in self._measured:
+            self._metrics.count("tasker_events_published", self._template, event.name)
         if tells:
             self._log(event)
 
