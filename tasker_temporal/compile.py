@@ -76,7 +76,8 @@ def _schema(hint: Any) -> Mapping[str, Any]:
 def sink_mistakes(sinks: Sequence[Sink], custom: Sequence[str] | None) -> list[str]:
     """Patterns that fit nothing, which would otherwise be silence. `custom` are the template's own events, if known."""
     return [
-        f"sink {sink.name!r}: its pattern {pattern!r} fits no row of an audit: expected an event's, as 'step.failed'"
+        f"sink {sink.name!r}: its pattern {pattern!r} fits no event of a task: expected a row's, as 'step.failed' or "
+        "'step.*', or the full name of one that is no row, as 'step.max_retries_reached'"
         for sink in sinks
         for pattern in idle_patterns(sink, custom)
     ]

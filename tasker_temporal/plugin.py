@@ -144,7 +144,11 @@ class TaskerPlugin(SimplePlugin):
     def _listening(self, config: WorkerConfig, telemetry: Telemetry) -> Interceptor:
         templates = {name: template.compiled for name, template in self.templates.items()}
         handlers = {kind: (step.template.name, step.name) for kind, step in self._handlers.items()}
-        return telemetry.of_worker(config["client"].service_client.config.runtime, templates, handlers)
+        measured = {
+            name: frozenset(event.name for event in template.custom_events if event.category == "telemetry")
+            for name, template in self.templates.items()
+        }
+        return telemetry.of_worker(config["client"].service_client.config.runtime, templates, handlers, measured)
 
     def _check_sinks(self) -> None:
         for template in self.templates.values():

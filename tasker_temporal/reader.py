@@ -71,10 +71,14 @@ class Run(NamedTuple):
 
 
 class Reader:
-    """Reads one task."""
+    """Reads one task.
 
-    def __init__(self, client: Client, id: str) -> None:
-        self._client, self._id = client, id
+    Args:
+        last: Its last run, if it is not the latest of this id.
+    """
+
+    def __init__(self, client: Client, id: str, last: str | None = None) -> None:
+        self._client, self._id, self._last = client, id, last
 
     async def record(self, run_id: str | None = None) -> Record:
         """The record of one closed run, the latest unless said, its chain verified.
@@ -197,7 +201,7 @@ class Reader:
         return start.request if start else None
 
     async def start_of(self, run_id: str) -> StartInput | None:
-        """How the run was started; None if it was without the library's client."""
+        """What the run was started with, beside its context; None if it was without the library's client."""
         payloads = (await self._started(run_id)).workflow_execution_started_event_attributes.input.payloads
         plain = await self._decode(payloads[1]) if len(payloads) > 1 else None
         return StartInput.model_validate(plain) if plain else None
@@ -234,7 +238,7 @@ class Reader:
         return Run(run_id, await self._started(run_id))
 
     async def _latest(self) -> str:
-        return (await self._client.get_workflow_handle(self._id).describe()).run_id
+        return self._last or (await self._client.get_workflow_handle(self._id).describe()).run_id
 
     async def _started(self, run_id: str) -> HistoryEvent:
         try:
@@ -252,10 +256,11 @@ class Reader:
             decoded: list[RawValue] = await self._client.data_converter.decode(payloads[:1], [RawValue])
             context = content_of(decoded[0].payload)
             return Beginning(self._id, start, salted(bytes.fromhex(start.key), context.data))
-        prepared = await self._prepared(run_id)
+        prepared = await self.prepared(run_id)
         return Beginning(self._id, prepared.start, prepared.context_digest)
 
-    async def _prepared(self, run_id: str) -> Prepared:
+    async def prepared(self, run_id: str) -> Prepared:
+        """What a worker found for a run that was started without the library's client."""
         async for name, plain in self._local_results(run_id):
             if name == PREPARE:
                 return Prepared.model_validate(plain)

@@ -126,7 +126,7 @@ def check_demo(said: str) -> None:
     assert re.search(r"^order-1024  refused, no task was started: lines\.0\.quantity: ", said, re.M)
     assert re.search(r"^order-1015 +error +2/5 +3 ", said, re.M)
     assert re.search(r"^order-1024 +refused +- +- ", said, re.M)
-    assert re.search(r"^ *\d+ [\d.]+ charge_payment +in_progress → error +step\.failed +\d+", said, re.M)
+    assert re.search(r"^ *\d+ +[\d.]+ charge_payment +in_progress → error +step\.failed +\d+", said, re.M)
     assert re.search(r"http://127\.0\.0\.1:\d+", said)
 
 

@@ -37,6 +37,7 @@ _COUNTS = {"row": 0, "attempt": 0, "execution": 0, "round": 1}
 def snapshot(task: Task) -> dict[str, Any]:
     """The task as JSON."""
     kept = _kept_results(task)
+    task.collect()
     plain = {
         "interpreter": INTERPRETER,
         "id": task.id,
@@ -60,7 +61,7 @@ def snapshot(task: Task) -> dict[str, Any]:
         "round": None if task.round == 1 else task.round,
         "ballots": {id: _ballot(task.ballots[id]) for id in sorted(task.ballots)},
         "inbox": {name: [_kept(entry) for entry in task.inbox[name]] for name in sorted(task.inbox)},
-        "outboxes": {name: _outbox(task, box) for name, box in task.outboxes.items()},
+        "outboxes": {name: box.plain() for name, box in task.outboxes.items()},
         "steps": {name: plain for name, step in task.steps.items() if (plain := _step(task, step, kept))},
     }
     return {key: value for key, value in plain.items() if value not in (None, [], {})}
@@ -145,11 +146,6 @@ def _content(content: Content) -> Any:
             pass
     metadata = {key: base64.b64encode(value).decode() for key, value in content.metadata}
     return {"data": base64.b64encode(content.data).decode(), "metadata": metadata}
-
-
-def _outbox(task: Task, box: Outbox) -> dict[str, Any]:
-    box.collect(task.rows, task.said)
-    return box.plain()
 
 
 def _kept(kept: Kept) -> list[Any]:

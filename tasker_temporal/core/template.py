@@ -159,12 +159,13 @@ class StepTemplate(Frozen):
 
 
 class Sink(Frozen):
-    """Somebody outside who is told of the task's rows: in order, numbered, at least once."""
+    """Somebody outside who is told what happens to the task: in order, numbered, at least once."""
 
     name: str
     """What the plugin of the workers calls it."""
     events: tuple[str, ...] = ("*",)
-    """Which rows it gets, by the names of their events: `step.failed`, `task.*`, `*`."""
+    """Which rows it gets, by the names of their events: `step.failed`, `task.*`, `*`. An event that is no row, as
+    `step.max_retries_reached`, it gets if it names it in full: a `*` stands for rows alone."""
     batch: int = Field(default=200, ge=1, le=5_000)
     """So many rows are sent as soon as they are there."""
     within: timedelta | None = Field(default=timedelta(minutes=1), gt=timedelta(0))

@@ -90,7 +90,8 @@ class Sending:
         if batch.rows:
             yield list(events_of(batch, batch.unpacked(), namespace, batch.number))
         elif batch.count:
-            told = await told_of(activity.client(), batch.task_id, contents=batch.contents)
+            client, last = activity.client(), batch.run_id
+            told = await told_of(client, batch.task_id, batch.events, contents=batch.contents, last_run=last)
             wanted = ((row, content) for row, content in told if fits(batch.events, row.event))
             chosen = islice(wanted, batch.number - 1, batch.number - 1 + batch.count)
             number = batch.number

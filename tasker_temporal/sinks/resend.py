@@ -5,9 +5,11 @@ from __future__ import annotations
 import uuid
 
 from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError
 
 from tasker_temporal.core.outbox import fits
 from tasker_temporal.deliveries import DELIVERY
+from tasker_temporal.door import Door
 from tasker_temporal.errors import UnknownSink
 from tasker_temporal.reader import Reader
 from tasker_temporal.sinks.rows import told_of
@@ -27,12 +29,15 @@ async def resend(
         RecordError: the task's rows do not verify, or are not kept any more.
         UnknownTask: there is none of this id.
     """
-    told = await told_of(client, task_id, contents=False)
     reader = Reader(client, task_id)
-    began, latest = await reader.beginning(), await reader.latest()
+    try:
+        began, latest = await reader.beginning(), await reader.latest()
+    except RPCError as error:
+        raise Door(client, task_id).translated(error) from error
     known = {each.name: each for each in began.template.sinks}
     if sink not in known:
         raise UnknownSink(f"task {task_id!r} has no sink {sink!r}; it has: {', '.join(known) or 'none'}")
+    told = await told_of(client, task_id, known[sink].events, contents=False)
     count = max(sum(fits(known[sink].events, row.event) for row, _ in told) - start + 1, 0)
     batch = Batch(
         task_id=task_id,

@@ -81,10 +81,10 @@ class Running:
         return Ended(self.process.returncode, self.said + out.decode(), self._complaints.read().decode())
 
 
-async def tasker(*arguments: str, folder: Path, seconds: float = PATIENCE, **more: str) -> Ended:
+async def tasker(*arguments: str, folder: Path, **more: str) -> Ended:
     """Run the command to its end."""
     async with Running(*arguments, folder=folder, **more) as running:
-        return await running.ended(seconds)
+        return await running.ended()
 
 
 def write(folder: Path, files: Mapping[str, str]) -> Path:

@@ -123,6 +123,7 @@ class Drive:
 
     Attributes:
         replies: What each message was answered with.
+        messages: How many rows each message wrote, and what was said of it.
         running: The execution of each handler that runs, by step.
         overdue: The timers that fired while the task was paused, and take effect when it goes on.
         closed: The state in which the run was told to end.
@@ -145,6 +146,7 @@ class Drive:
         self.around: list[Event[Payload]] = []
         self.engine = Engine(self.task, subscriptions=subscriptions, observe=self._hear)
         self.replies: list[list[Command]] = []
+        self.messages: list[tuple[int, list[Event[Payload]]]] = []
         self.running: dict[str, int] = {}
         self.timers: dict[str, Timer] = {}
         self.overdue: dict[str, Timer] = {}
@@ -166,7 +168,11 @@ class Drive:
         return commands
 
     def apply(self, message: Ask | Fact) -> list[Command]:
-        return self.engine.apply(message, self.now)
+        rows, said = self.task.sort_key, len(self.events)
+        try:
+            return self.engine.apply(message, self.now)
+        finally:
+            self.messages.append((self.task.sort_key - rows, self.events[said:]))
 
     def _perform(self, command: Command) -> None:
         match command:

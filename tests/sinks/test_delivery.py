@@ -98,14 +98,14 @@ async def test_a_start_can_name_its_own_sinks(server: DevServer) -> None:
         await task.result()
         await told_all(kept.events, task)
         await replayed(task, template)
-        with pytest.raises(TemplateError, match=r"sink 'audit': its pattern 'step.faild' fits no row"):
+        with pytest.raises(TemplateError, match=r"sink 'audit': its pattern 'step.faild' fits no event"):
             await start_task(connected, template, None, sinks=[Sink(name="audit", events=("step.faild",))])
         with pytest.raises(UnknownTemplate, match="sinks= needs a task's template"):
             await start_task(connected, "sinks.stranger", None, task_queue="nowhere", sinks=[AUDIT])
 
 
 def test_a_sink_that_could_never_get_anything_is_a_mistake() -> None:
-    with pytest.raises(TemplateError, match=r"sink 'a': its pattern 'step.faild' fits no row of an audit"):
+    with pytest.raises(TemplateError, match=r"sink 'a': its pattern 'step.faild' fits no event"):
         _ = small(Sink(name="a", events=("step.faild", "task.*"))).compiled
     with pytest.raises(TemplateError, match="sink 'a': expected an identifier as its name, and one sink of each name"):
         _ = small(Sink(name="a"), Sink(name="a")).compiled
