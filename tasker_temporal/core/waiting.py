@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from tasker_temporal.core.answers import due_clocks
+from tasker_temporal.core.approval import is_name
 from tasker_temporal.core.ballots import approval_id, terms_of
 from tasker_temporal.core.guards import guards_of, requestable
 from tasker_temporal.core.intake.legality import legal_requests
 from tasker_temporal.core.joins import answer, may_start
 from tasker_temporal.core.machine import State
+from tasker_temporal.core.messages import AUTOMATIC
 from tasker_temporal.core.outbox import Outbox
 from tasker_temporal.core.report import waits_for
 from tasker_temporal.core.task import APPROVAL, HOLD, Step, Task
 from tasker_temporal.core.template import Frozen
 from tasker_temporal.core.triggers import events_of, said
+
+NAMELESS: Final = (AUTOMATIC, "unknown")
+"""Who starts a task if nobody says who."""
 
 
 class OpenApproval(Frozen):
@@ -28,6 +33,12 @@ class OpenApproval(Frozen):
     """Who may vote now."""
     quorum: int
     approved_by: tuple[str, ...] = ()
+    requester: str | None = None
+    """Who started the task, and may not vote: it takes four eyes. None if whoever did may."""
+    verified: bool = False
+    """Only verified identities may vote."""
+    form: str | None = None
+    """The name of the type of what a vote for it fills in."""
 
 
 class Wait(Frozen):
@@ -208,16 +219,36 @@ def _approval(task: Task, step: str | None, since: datetime | None, could: tuple
     voters = tuple(vote.actor for vote in ballot.votes)
     asked = terms.voters(escalated=ballot.escalated)
     until = _due(task, APPROVAL if step is None else f"deadline:{step}")
+    requester = task.requester if terms.not_requester and task.requester not in NAMELESS else None
     votes = "a vote" if terms.quorum == 1 else f"{terms.quorum - len(voters)} more of {terms.quorum} votes"
     return Wait(
         kind="approval",
         step=step,
-        what=f"{votes} of {', '.join(asked)}" + (", escalated" if ballot.escalated else ""),
+        what=f"{votes} of {', '.join(asked)}" + _but(requester, asked) + (", escalated" if ballot.escalated else ""),
         since=since,
         until=until,
         could=could,
-        approval=OpenApproval(id=id, approvers=asked, quorum=terms.quorum, approved_by=voters),
+        approval=OpenApproval(
+            id=id,
+            approvers=asked,
+            quorum=terms.quorum,
+            approved_by=voters,
+            requester=requester,
+            verified=terms.verified,
+            form=_form(task, step),
+        ),
     )
+
+
+def _but(requester: str | None, asked: Sequence[str]) -> str:
+    """Who started the task is named if he might think that he is asked."""
+    is_asked = requester in asked or not all(map(is_name, asked))
+    return f" but {requester}, who started the task" if requester is not None and is_asked else ""
+
+
+def _form(task: Task, step: str | None) -> str | None:
+    form = "None" if step is None else task.steps[step].template.result
+    return None if form == "None" else form
 
 
 def _due(task: Task, timer: str) -> datetime | None:
