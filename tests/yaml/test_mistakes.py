@@ -81,6 +81,7 @@ WRONG: list[tuple[str, str, int, int, str]] = [
     ("TT-Y021", "name: shop.a\ntype: critical\n", 2, 7, "expected approval=Approval(...) with it"),
     ("TT-Y021", f"{EVENTS}  a: {{approval: {{approvers: ann}}}}\n", 4, 3, "it awaits an approval"),
     ("TT-Y024", f"{EVENTS}  a: {{when: contxt.total > 1}}\n", 4, 13, "reference to 'contxt"),
+    ("TT-Y024", f"{EVENTS}  a: {{when: timestamp(context.at).getHours('CET') > 9}}\n", 4, 13, "asked for a time zone"),
     ("TT-Y024", f"{EVENTS}  a: {{when: context.total > }}\n", 4, 13, "Syntax error"),
     (
         "TT-Y024",
