@@ -14,11 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, Literal
 
-from cel_expr_python import cel  # type: ignore[import-untyped]
-
 from tasker_temporal.core import loops
 from tasker_temporal.core.task_types import WORDS
-from tasker_temporal.errors import ConditionError
+from tasker_temporal.errors import ConditionError, ConditionsUnavailable
 
 LENGTH_LIMIT: Final = 2_000
 """Characters of one expression."""
@@ -31,13 +29,6 @@ Kind = Literal["bool", "number", "string", "list", "any"]
 ROOTS: Final = ("context", "result", "failure", "event")
 NUMBERS: Final = {"int", "uint", "double"}
 
-_KINDS: Final[Mapping[Kind, Any]] = {
-    "bool": cel.Type.BOOL,
-    "number": cel.Type.INT,
-    "string": cel.Type.STRING,
-    "list": cel.Type.List(cel.Type.DYN),
-    "any": cel.Type.DYN,
-}
 ZONED: Final = {
     "getFullYear": "timestamp_to_year_with_tz",
     "getMonth": "timestamp_to_month_with_tz",
@@ -59,6 +50,27 @@ _UNZONED = re.compile(rf"'({'|'.join(ZONED)})'")
 _APPLIED = re.compile(r"applied to '\((.*)\)'")
 
 
+@lru_cache(maxsize=1)
+def _cel() -> Any:
+    """The library, which has no wheels for every system. Whoever has no conditions does without it.
+
+    Raises:
+        ConditionsUnavailable: it is not installed, or does not load.
+    """
+    try:
+        from cel_expr_python import cel  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise ConditionsUnavailable(str(error)) from error
+    return cel
+
+
+@lru_cache(maxsize=1)
+def _types() -> Mapping[Kind, Any]:
+    known = _cel().Type
+    of_list = known.List(known.DYN)
+    return {"bool": known.BOOL, "number": known.INT, "string": known.STRING, "list": of_list, "any": known.DYN}
+
+
 def mistakes(expression: str, variables: Mapping[str, Kind]) -> list[str]:
     """What is wrong with the expression, each in a sentence; nothing if it can be evaluated.
 
@@ -75,7 +87,7 @@ def mistakes(expression: str, variables: Mapping[str, Kind]) -> list[str]:
     }
     if unknown := [name for name in keyed if name not in known]:
         return [f"it names {unknown[0]!r}: expected one of {sorted(known)}"]
-    loose = dict.fromkeys(known, cel.Type.DYN) | {name.split(".")[0]: cel.Type.DYN for name in keyed}
+    loose = dict.fromkeys(known, _cel().Type.DYN) | {name.split(".")[0]: _cel().Type.DYN for name in keyed}
     found = _said(expression, loose)
     if isinstance(found, list):
         return [_explained(line, sorted(known)) for line in found]
@@ -87,7 +99,7 @@ def mistakes(expression: str, variables: Mapping[str, Kind]) -> list[str]:
 def _said(expression: str, variables: Mapping[str, Any]) -> Any:
     """The compiled expression, or the lines of what the compiler says."""
     try:
-        return cel.NewEnv(config=_without_zones(), variables=dict(variables)).compile(expression)
+        return _cel().NewEnv(config=_without_zones(), variables=dict(variables)).compile(expression)
     except RuntimeError as error:
         text = re.sub(r"\n \|.*", "", str(error)).replace(" (in container '')", "").replace(" [INVALID_ARGUMENT]", "")
         return [re.sub(r"^(\w+: )?(ERROR: <input>:\d+:\d+: )?", "", line) for line in text.splitlines() if line]
@@ -96,7 +108,7 @@ def _said(expression: str, variables: Mapping[str, Any]) -> Any:
 @lru_cache(maxsize=1)
 def _without_zones() -> Any:
     left_out = [{"name": name, "overloads": [{"id": overload}]} for name, overload in ZONED.items()]
-    return cel.NewEnvConfigFromYaml(json.dumps({"stdlib": {"exclude_functions": left_out}}))
+    return _cel().NewEnvConfigFromYaml(json.dumps({"stdlib": {"exclude_functions": left_out}}))
 
 
 def _explained(line: str, known: Sequence[str]) -> str:
@@ -109,7 +121,7 @@ def _explained(line: str, known: Sequence[str]) -> str:
 
 
 def _value_mistakes(compiled: Any) -> Iterator[str]:
-    if compiled.return_type() not in (cel.Type.BOOL, cel.Type.DYN):
+    if compiled.return_type() not in (_cel().Type.BOOL, _cel().Type.DYN):
         yield f"it is {compiled.return_type().name().lower()}: expected true or false"
 
 
@@ -129,8 +141,9 @@ def _closing(text: str, start: int) -> int:
 
 def _type_mistakes(expression: str, variables: Mapping[str, Kind], keyed: Sequence[str]) -> Iterator[str]:
     """Fields that their model does not have, and operators that do not fit."""
-    typed = {name: _KINDS[kind] for name, kind in variables.items()}
-    found = _said(_without_has(expression), typed | {name.split(".")[0]: cel.Type.DYN for name in keyed})
+    types = _types()
+    typed = {name: types[kind] for name, kind in variables.items()}
+    found = _said(_without_has(expression), typed | {name.split(".")[0]: _cel().Type.DYN for name in keyed})
     if not isinstance(found, list):
         yield from _value_mistakes(found)
         return
@@ -168,14 +181,14 @@ def _compiled(expression: str) -> Any:
 
 @lru_cache(maxsize=1)
 def _environment() -> Any:
-    dyn = cel.Type.DYN
-    kinds = (cel.Type.Map(dyn, dyn), cel.Type.List(dyn))
+    dyn = _cel().Type.DYN
+    kinds = (_cel().Type.Map(dyn, dyn), _cel().Type.List(dyn))
     overloads = [
-        cel.Overload(name, cel.Type.List(dyn), [kind], impl=_Ordered())
+        _cel().Overload(name, _cel().Type.List(dyn), [kind], impl=_Ordered())
         for name, kind in zip(loops.OVERLOADS, kinds, strict=True)
     ]
-    ordered = cel.FunctionDecl(loops.ORDERED, overloads)
-    return cel.NewEnv(variables=dict.fromkeys((*ROOTS, *WORDS), dyn), functions=[ordered])
+    ordered = _cel().FunctionDecl(loops.ORDERED, overloads)
+    return _cel().NewEnv(variables=dict.fromkeys((*ROOTS, *WORDS), dyn), functions=[ordered])
 
 
 class _Ordered:
@@ -201,9 +214,9 @@ def holds(expression: str, data: Mapping[str, Any]) -> bool:
         value = _compiled(expression).eval(data=dict(data))
     except RuntimeError as error:
         raise ConditionError(expression, str(error)) from error
-    if value.type() == cel.Type.ERROR:
+    if value.type() == _cel().Type.ERROR:
         raise ConditionError(expression, str(value.value()).replace(f"{loops.ORDERED}(", "loop over ("))
-    if value.type() != cel.Type.BOOL:
+    if value.type() != _cel().Type.BOOL:
         raise ConditionError(expression, f"it is {value.type().name().lower()}: expected true or false")
     return bool(value.value())
 

@@ -102,7 +102,8 @@ def _without(plain: Any, loc: Loc) -> Any:
     return NOT_GIVEN
 
 
-QUOTED: Final = re.compile(r"\"([^\"]*)\"|'([^']*)'")
+QUOTED: Final = re.compile(r"""(?<!\w)(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""")
+"""A value as Python writes it, so with either quotes."""
 
 PHRASES: Final[tuple[tuple[str, str], ...]] = (
     ("no step of this template", "TT-Y020"),
@@ -119,14 +120,14 @@ KEYS: Final = {"TT-Y024": "when"}
 """Where such a mistake probably stands, if nothing that it quotes does."""
 
 
-def _quoted(text: str) -> list[str]:
-    return [double or single for double, single in QUOTED.findall(text)]
+def _unquoted(value: str) -> str:
+    return re.sub(r"\\(.)", lambda found: {"n": "\n", "t": "\t"}.get(found[1], found[1]), value[1:-1])
 
 
 def tell_mistake(document: Document, mistake: str, code: str = "TT-Y021") -> None:
     """Tell of a mistake that was found in the template as data, at the place of what it quotes."""
     said, _, expected = mistake.partition(": expected")
-    quoted, known = _quoted(said), _quoted(expected)
+    quoted, known = ([_unquoted(value) for value in QUOTED.findall(text)] for text in (said, expected))
     code = next((found for phrase, found in PHRASES if phrase in mistake), code)
     if not mistake.startswith("step '") or not quoted:
         texts = sorted(quoted, key=len, reverse=True) if code in KEYS else quoted  # A condition is longer than names.

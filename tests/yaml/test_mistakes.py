@@ -86,6 +86,7 @@ WRONG: list[tuple[str, str, int, int, str]] = [
     ("TT-Y021", "name: shop.a\ntype: critical\n", 2, 7, "expected approval=Approval(...) with it"),
     ("TT-Y021", f"{EVENTS}  a: {{approval: {{approvers: ann}}}}\n", 4, 3, "it awaits an approval"),
     ("TT-Y024", f"{EVENTS}  a: {{when: contxt.total > 1}}\n", 4, 13, "reference to 'contxt"),
+    ("TT-Y024", f"{EVENTS}  a: {{when: timestamp(context.at).getHours('CET') > 9}}\n", 4, 13, "asked for a time zone"),
     ("TT-Y024", f"{EVENTS}  a: {{when: context.total > }}\n", 4, 13, "Syntax error"),
     (
         "TT-Y024",
@@ -95,6 +96,13 @@ WRONG: list[tuple[str, str, int, int, str]] = [
         "expected true or false",
     ),
     ("TT-Y024", f"{EVENTS}  a:\n    when: contex.x == 'a'\n", 5, 11, "reference to 'contex.x'"),
+    (
+        "TT-Y024",
+        f"{EVENTS}  a:\n    when: |\n      contex.x == 'a' &&\n      context.y == \"b\"\n",
+        5,
+        11,
+        "reference to",
+    ),
     ("TT-Y024", "name: shop.a\nroutes: [{when: contex.x}]\n", 2, 17, "reference to 'contex.x'"),
     ("TT-Y024", TYPE.format("contex.x == 'a'"), 5, 46, "'in_progress' to 'error'"),
     ("TT-Y024", TYPE.format("result.b > 1"), 5, 46, "reference to 'result.b"),
