@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
@@ -100,7 +101,7 @@ def _config(connection: Connection) -> ClientConnectConfig:
 
 def _secured(config: ClientConnectConfig, connection: Connection) -> ClientConnectConfig:
     """What options say of TLS takes the place of what the configuration says, one by one."""
-    given = {
+    given: dict[str, Any] = {
         "client_cert": _certificate(connection.tls_cert_path),
         "client_private_key": _bytes(connection.tls_key_path),
         "server_root_ca_cert": _certificate(connection.tls_ca_path),

@@ -108,7 +108,7 @@ class Gate(grpc.GenericRpcHandler):
         return grpc.unary_unary_rpc_method_handler(self._through(details.method))
 
     def _through(self, method: str) -> Callable[[bytes, Any], Awaitable[bytes]]:
-        ask = self._inner.unary_unary(method)
+        ask: grpc.aio.UnaryUnaryMultiCallable[bytes, bytes] = self._inner.unary_unary(method)
 
         async def answer(request: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
             told = list(context.invocation_metadata() or ())

@@ -70,6 +70,17 @@ class Running:
                     return line
         raise AssertionError(f"it ended without {text!r}: {self.said}{await self.ended()}")
 
+    async def complaint(self, text: str) -> str:
+        """Wait until it has said `text` on standard error, and return all that it has said there."""
+        async with asyncio.timeout(30):
+            while text not in (said := self._complained()):
+                await asyncio.sleep(0.02)
+        return said
+
+    def _complained(self) -> str:
+        # The process writes to the same file, at the place where it stands.
+        return os.pread(self._complaints.fileno(), os.fstat(self._complaints.fileno()).st_size, 0).decode()
+
     def tell(self, number: signal.Signals = signal.SIGTERM) -> None:
         self.process.send_signal(number)
 
@@ -77,8 +88,7 @@ class Running:
         async with asyncio.timeout(seconds):
             out, _ = await self.process.communicate()
         assert self.process.returncode is not None
-        self._complaints.seek(0)
-        return Ended(self.process.returncode, self.said + out.decode(), self._complaints.read().decode())
+        return Ended(self.process.returncode, self.said + out.decode(), self._complained())
 
 
 async def tasker(*arguments: str, folder: Path, **more: str) -> Ended:

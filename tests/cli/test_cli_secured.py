@@ -6,7 +6,7 @@ import asyncio
 import json
 import re
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from datetime import timedelta
 from pathlib import Path
 from typing import NamedTuple
@@ -94,6 +94,12 @@ async def refused(connection: Connection) -> str:
     return told.value.message
 
 
+async def ended(folder: Path, environment: Mapping[str, str], *arguments: str) -> Ended:
+    """How the command ends in this environment."""
+    async with Running(*arguments, folder=folder, **environment) as running:
+        return await running.ended()
+
+
 def told(ended: Ended) -> dict[str, object]:
     assert (ended.code, ended.err) == (0, ""), ended
     answer: dict[str, object] = json.loads(ended.out)
@@ -116,9 +122,9 @@ async def test_a_worker_and_every_verb_go_through_a_gate_by_key_by_certificate_a
         begun = gates.keyed.passed, gates.mutual.passed
         started = await tasker("start", "gate.far", "--id", task, "--wait", "--json", *flags, *pair, folder=folder)
         looked = await asyncio.gather(
-            tasker("audit", task, "--verify", "--json", "--profile", "keyed", folder=folder, **profiles),
-            tasker("status", task, "--json", "--profile", "mutual", folder=folder, **profiles),
-            tasker("why", task, "--json", folder=folder, **environment),
+            ended(folder, profiles, "audit", task, "--verify", "--json", "--profile", "keyed"),
+            ended(folder, profiles, "status", task, "--json", "--profile", "mutual"),
+            ended(folder, environment, "why", task, "--json"),
         )
         worker.tell()
         assert (await worker.ended()).code == 0
