@@ -16,6 +16,7 @@ from temporalio.plugin import SimplePlugin
 from temporalio.worker import (
     HandleQueryInput,
     Interceptor,
+    ReplayerConfig,
     Worker,
     WorkerConfig,
     WorkflowInboundInterceptor,
@@ -32,6 +33,7 @@ from tasker_temporal.identity import Headers
 from tasker_temporal.local_activities import local_activities
 from tasker_temporal.namespace import Listing, Wanted
 from tasker_temporal.notifiers import notifier_activities
+from tasker_temporal.runner import TaskRunner
 from tasker_temporal.sinks.deliver import deliver_activity
 from tasker_temporal.sinks.delivery import Delivery
 from tasker_temporal.sinks.handlers import SinkHandlers
@@ -132,6 +134,7 @@ class TaskerPlugin(SimplePlugin):
         """
         self._check_sinks()
         configured = super().configure_worker(config)
+        configured["unsandboxed_workflow_runner"] = TaskRunner(configured.get("unsandboxed_workflow_runner"))
         if self.telemetry is not None:
             listening = self._listening(configured, self.telemetry)
             configured["interceptors"] = [*configured.get("interceptors", ()), listening]
@@ -139,6 +142,11 @@ class TaskerPlugin(SimplePlugin):
         configured["max_heartbeat_throttle_interval"] = min(throttle, HEARTBEAT_THROTTLE)
         if configured.get("max_eager_activity_reservations_per_workflow_task", SDK_EAGER_STEPS) == SDK_EAGER_STEPS:
             configured["max_eager_activity_reservations_per_workflow_task"] = EAGER_STEPS
+        return configured
+
+    def configure_replayer(self, config: ReplayerConfig) -> ReplayerConfig:
+        configured = super().configure_replayer(config)
+        configured["unsandboxed_workflow_runner"] = TaskRunner(configured.get("unsandboxed_workflow_runner"))
         return configured
 
     def _listening(self, config: WorkerConfig, telemetry: Telemetry) -> Interceptor:
