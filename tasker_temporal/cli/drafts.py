@@ -25,7 +25,9 @@ FINDING = "code, severity, step, field, message, file, line, column"
     metavar="FOLDER",
     help="Where MODULE:ATTRIBUTE of --against is imported from, as another checkout.",
 )
-@options.as_json(f"a list of template, findings ({FINDING}), and with --against changes, needed, old and new digest")
+@options.as_json(
+    f"a list of template, findings ({FINDING}); with --against also changes, needed, old_digest, new_digest"
+)
 @options.app
 def check(
     what: str | None, strict: bool, against: str | None, against_folder: Path | None, as_json: bool, app: str | None
@@ -60,7 +62,10 @@ def check(
     metavar="FILE.json",
     help='How long steps take: {"charge": "2s", "ship": {"takes": "1m", "result": {...}, "bytes": 900}}.',
 )
-@options.as_json("waves, steps, takes, critical_path, events, events_at_most, bytes, assumptions, ...")
+@options.as_json(
+    "template, version, digest, waves (at, steps), steps (name, state, begins, ends), state, takes, critical_path, "
+    "events, events_at_most, bytes, conditions (step, when, holds, error), assumptions"
+)
 @options.app
 def plan(what: str | None, context: str | None, durations: Path | None, as_json: bool, app: str | None) -> None:
     """Play a task of a template, and tell its order, its history and its critical path.

@@ -12,7 +12,12 @@ from tasker_temporal.cli.options import Connection, duration
 
 MACHINES = ["task", "step", "critical", "batch"]
 
-REPORT = "the report: task_id, template, version, state, counts, steps, ..."
+STEP = "state, attempt, execution, started_at, ended_at, next_attempt_at, last_error, by_hand, handled_by, waits_for"
+REPORT = (
+    "the report: task_id, template, version, state, started_at, ended_at, counts, completion_percentage, "
+    "execution_status, recommended_action, health_status, cancelling, problems, last_error, "
+    f"steps ({STEP})"
+)
 ROW = "sort_key, kind, entity, from, to, event, actor, reason, cause, metadata, at, digest"
 
 
@@ -120,7 +125,9 @@ def result(task: str, step: str | None, as_json: bool, connection: Connection) -
     metavar="URL|FILE",
     help="Read TASK from where a sink keeps rows: postgresql://HOST/DB[#TABLE], or a file; no server is needed.",
 )
-@options.as_json(f"what --export writes, a first line and one for each row: {ROW}; with --verify rows, head, verified")
+@options.as_json(
+    f"what --export writes, a first line and one for each row: {ROW}; with --verify task_id, rows, head, verified"
+)
 @options.connects
 def audit(
     task: str | None,
