@@ -12,7 +12,7 @@ FINDING = "code, severity, step, field, message, file, line, column"
 
 
 @click.command("check")
-@click.argument("what", metavar="[FILE.yaml|TEMPLATE]", required=False)
+@click.argument("what", metavar="[FILE.yaml|TEMPLATE]", required=False, shell_complete=options.complete_template)
 @click.option("--strict", is_flag=True, help="Warnings count, too.")
 @click.option(
     "--against",
@@ -52,7 +52,7 @@ def check(
 
 
 @click.command("plan")
-@click.argument("what", metavar="[FILE.yaml|TEMPLATE]", required=False)
+@click.argument("what", metavar="[FILE.yaml|TEMPLATE]", required=False, shell_complete=options.complete_template)
 @click.option(
     "--context", metavar="JSON|@FILE|-|FILE.json", help="What the task is about; conditions are evaluated on it."
 )
@@ -100,7 +100,7 @@ def schema(output: Path | None) -> None:
 
 
 @click.command("export")
-@click.argument("what", metavar="[FILE.yaml|TEMPLATE]", required=False)
+@click.argument("what", metavar="[FILE.yaml|TEMPLATE]", required=False, shell_complete=options.complete_template)
 @click.option(
     "--format",
     "form",

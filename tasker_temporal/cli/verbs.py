@@ -22,7 +22,7 @@ ROW = "sort_key, kind, entity, from, to, event, actor, reason, cause, metadata, 
 
 
 @click.command("start")
-@click.argument("template")
+@click.argument("template", shell_complete=options.complete_template)
 @click.option("--context", metavar="JSON|@FILE|-", help="What the task is about; - reads it from standard input.")
 @click.option("--id", metavar="ID", help="The task's id, which is the workflow's.")
 @click.option(
@@ -163,7 +163,7 @@ def audit(
 
 
 @click.command("graph")
-@click.argument("name", metavar="FILE.yaml|TEMPLATE|TASK", required=False)
+@click.argument("name", metavar="FILE.yaml|TEMPLATE|TASK", required=False, shell_complete=options.complete_template)
 @click.option(
     "--format",
     "form",
