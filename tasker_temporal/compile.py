@@ -74,8 +74,13 @@ def _schema(hint: Any) -> Mapping[str, Any]:
 
 
 def sink_mistakes(sinks: Sequence[Sink], custom: Sequence[str] | None) -> list[str]:
-    """Patterns that fit nothing, which would otherwise be silence. `custom` are the template's own events, if known."""
-    return [
+    """Sinks without patterns, and patterns that fit nothing, which would otherwise be silence.
+
+    Args:
+        custom: The template's own events, if they are known.
+    """
+    deaf = [sink.name for sink in sinks if not sink.events]
+    return [f"sink {name!r}: it gets no events: expected some, as events=('*',)" for name in deaf] + [
         f"sink {sink.name!r}: its pattern {pattern!r} fits no event of a task: expected a row's, as 'step.failed' or "
         "'step.*', or the full name of one that is no row, as 'step.max_retries_reached'"
         for sink in sinks

@@ -99,6 +99,9 @@ class TaskerPlugin(SimplePlugin):
         self.telemetry = telemetry
         self.listing = Listing(search_attributes)
         self.sinks: SinkHandlers = dict(sinks or {})
+        for sink, handler in self.sinks.items():
+            if not callable(handler):
+                raise TypeError(f"sink {sink!r}: expected a function that takes events, or a Webhook, not {handler!r}")
         self.templates: Mapping[str, TaskTemplate[Any]] = {template.name: template for template in templates}
         executor = ThreadPoolExecutor(sync_handlers, thread_name_prefix="tasker-step")
         self._handlers = handlers = _handlers(templates)

@@ -31,7 +31,7 @@ from tasker_temporal import Limits, TaskerPlugin, TaskHandle, TaskTemplate, resu
 from tasker_temporal.core import outbox
 from tasker_temporal.dev import DevServer
 from tasker_temporal.errors import TaskLost
-from tasker_temporal.sinks import EndedOutside, Sink, SinkHandler, TaskEvent
+from tasker_temporal.sinks import EndedOutside, Sink, SinkHandler, TaskEvent, resend
 from tasker_temporal.sinks.ends import ABORTED, TERMINATED, TIMED_OUT
 from tasker_temporal.sinks.sweep import SWEEP, sweep_activity
 from tasker_temporal.wire import raw, read_raw
@@ -89,6 +89,14 @@ async def test_a_terminated_task_is_told_of_once_with_every_row_that_it_wrote(se
             SWEEP, id=f"again-{uuid.uuid4()}", task_queue=running.task_queue, result_type=RawValue
         )
         assert (read_raw(again)["told"], read_raw(again)["unread"]) == ([], [])
+        before = list(kept.events)
+        count, sending = await resend(client, task.id, "all", start=3)
+        await sending.result()
+        assert (kept.events[len(before) :], count) == (before[2:], len(before) - 2)
+        count, sending = await resend(client, task.id, "all", start=len(before) + 1)
+        await sending.result()
+        assert (len(kept.events), count) == (2 * len(before) - 2, 0)
+        del kept.events[len(before) :]
     assert rows_in(kept.events) == rows
     end = the_end(kept.events)
     assert (end.actor, end.reason) == ("the operator", "out of patience")
