@@ -9,8 +9,9 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from tasker_temporal.compile import sink_mistakes
+from tasker_temporal.core.mistakes import mistakes
 from tasker_temporal.core.soundness import unsound
-from tasker_temporal.core.template import Template, mistakes
+from tasker_temporal.core.template import Template
 from tasker_temporal.yaml.document import NOT_GIVEN, Document, Loc
 from tasker_temporal.yaml.source import meant, open_source
 
