@@ -9,10 +9,11 @@ from pydantic import ValidationError
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
 
 from tasker_temporal.core.approval import Approval
+from tasker_temporal.core.mistakes import mistakes
 from tasker_temporal.core.outbox import idle_patterns
 from tasker_temporal.core.soundness import unsound
 from tasker_temporal.core.task_types import DEFAULT, TYPES
-from tasker_temporal.core.template import Argument, Sink, StepTemplate, Template, mistakes
+from tasker_temporal.core.template import Argument, Sink, StepTemplate, Template
 from tasker_temporal.core.triggers import EventTemplate
 from tasker_temporal.core.variables import Schemas
 from tasker_temporal.errors import TemplateError

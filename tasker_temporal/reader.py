@@ -201,7 +201,7 @@ class Reader:
         return start.request if start else None
 
     async def start_of(self, run_id: str) -> StartInput | None:
-        """What the run was started with, beside its context."""
+        """What the run was started with, beside its context; None if it was without the library's client."""
         payloads = (await self._started(run_id)).workflow_execution_started_event_attributes.input.payloads
         plain = await self._decode(payloads[1]) if len(payloads) > 1 else None
         return StartInput.model_validate(plain) if plain else None

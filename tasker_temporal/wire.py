@@ -119,6 +119,8 @@ class StartInput(Frozen):
     previous_run: str = ""
     request: Mapping[str, Any] | None = None
     """A task that had ended in `error` goes on because of this request."""
+    reopened: tuple[str, ...] = ()
+    """The runs, oldest first, after which the task was reopened: nobody may go on from them once more."""
     listed: bool = False
     """A new task tells search attributes. In a later run, the snapshot says so."""
     course: Course | None = None
@@ -156,6 +158,8 @@ class StartInput(Frozen):
         template: Template,
         plain: Mapping[str, Any],
         previous_run: str,
+        *,
+        reopened: Sequence[str] = (),
         request: Mapping[str, Any] | None = None,
         trace: Mapping[str, str] | None = None,
     ) -> StartInput:
@@ -166,12 +170,23 @@ class StartInput(Frozen):
             digest=template.digest,
             snapshot=pack(plain),
             previous_run=previous_run,
+            reopened=tuple(reopened),
             request=request,
             trace=trace or {},
         )
 
+    @property
+    def untold(self) -> tuple[str, ...]:
+        """Those of `reopened` which the server does not know yet that this run comes after."""
+        return self.reopened if self.request is None else self.reopened[:-1]
+
     def raw(self) -> RawValue:
         return raw(self.model_dump(exclude_defaults=True) | {"format": self.format, "interpreter": self.interpreter})
+
+
+def successor(run_id: str) -> str:
+    """The request id of the start that reopens a task after its run `run_id`: the server takes it once."""
+    return f"reopen {run_id}"
 
 
 class Prepared(Frozen):

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from tasker_temporal.core.answers import reconsider
 from tasker_temporal.core.conditions import reads
+from tasker_temporal.core.guards import results_read
 from tasker_temporal.core.joins import count, is_doomed, is_unjudged, occupy, queue_of, unwound
 from tasker_temporal.core.machine import DONE, OVER, State
 from tasker_temporal.core.messages import AUTOMATIC, DROPPED, JSON, Ballot, Content, Failure, Kept, Timer, Vote
@@ -109,6 +110,7 @@ def _kept_results(task: Task) -> set[str]:
     kept = {step.name for step in steps if step.by_hand or _is_needed(task, step)}
     if task.state in OVER:
         return kept  # For good: nobody can have anything done again.
+    kept |= results_read(task.template.type) & sizes.keys()
     spare = [step.name for step in steps if step.name not in kept and any(_takers(task, step))]
     room = min(SPARE_BYTES, FULL_BYTES - task.context.size - sum(sizes[name] for name in kept))
     for name in sorted(spare, key=lambda name: (sizes[name], name)):

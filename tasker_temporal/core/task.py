@@ -23,14 +23,21 @@ from tasker_temporal.core.rows import Kind, Row, entity_of, genesis, ordered, sa
 from tasker_temporal.core.task_types import TYPES, TaskType
 from tasker_temporal.core.template import StepTemplate, Template
 
-INTERPRETER: Final = 1
-"""The number of the rules by which a run is interpreted. A run keeps its number until it continues as new."""
+INTERPRETER: Final = 2
+"""The number of the rules by which a run is interpreted. A run keeps its number until it continues as new.
+
+1: the reasons of skipped steps do not name the steps that they come from.
+2: they do.
+"""
 
 NOBODY: Final = (AUTOMATIC, "")
 """The actor and the reason of a cancellation that nobody asked for."""
 
 HOLD: Final = "hold"
 """The id of the timer that ends a hold."""
+
+APPROVAL: Final = "approval:task"
+"""The id of the timer of the task's own approval."""
 
 NO_STEPS: Final = dict.fromkeys(State, 0)
 """How many steps are in each state. Iterating an enum takes longer than copying a dict."""
@@ -122,6 +129,7 @@ class Task:
     """One run. Only the engine changes it; subscribers read it.
 
     Attributes:
+        interpreter: The number of the rules by which this run is interpreted.
         rows: The rows of this run; those of the runs before it are in their own records.
         before: The sort_key and the digest that the first row of this run is chained to.
         since: When it came into its present state.
@@ -153,6 +161,7 @@ class Task:
 
     def __init__(self, id: str, template: Template, context: Content, key: bytes) -> None:
         self.id = id
+        self.interpreter = INTERPRETER
         self.template = template
         self.context = context
         self.key = key

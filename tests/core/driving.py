@@ -36,13 +36,15 @@ from tasker_temporal.core.messages import (
     Timer,
     TimerFired,
 )
+from tasker_temporal.core.mistakes import mistakes
 from tasker_temporal.core.requests import Approve, Ask, CancelTask, MoveTask, ResumeTask, SkipStep
+from tasker_temporal.core.retry import Retry
 from tasker_temporal.core.rows import TASK, Row, entity_of, genesis, salted
 from tasker_temporal.core.snapshot import restore, snapshot
 from tasker_temporal.core.subscribers import SUBSCRIPTIONS, Subscriptions
 from tasker_temporal.core.task import Task
 from tasker_temporal.core.task_types import Move, TaskType
-from tasker_temporal.core.template import Argument, Limits, Retry, StepTemplate, Template, mistakes
+from tasker_temporal.core.template import Argument, Limits, StepTemplate, Template
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 KEY = b"the task's key"
@@ -80,6 +82,20 @@ AUDITED = TaskType(
     ),
 )
 """What is packed is audited if every step is complete, and somebody says how that ended."""
+
+
+SHIPPED = TaskType(
+    name="shipped",
+    states=("packed", "shipping"),
+    rows=(
+        Move(source="in_progress", to="packed"),
+        Move(source="packed", to="pending_approval", by="request"),
+        Move(source="pending_approval", to="shipping", when="approved"),
+        Move(source="pending_approval", to="error", when="rejected"),
+        Move(source="shipping", to="complete", by="request"),
+    ),
+)
+"""It has states of its own before people decide, and after."""
 
 
 def _argument(takes: str) -> Argument:

@@ -418,6 +418,29 @@ def reopened() -> Scene:
     return Scene(template, play)
 
 
+def reopened_twice() -> Scene:
+    """The second run takes the first one's place, so that nobody reopens that once more."""
+    template, down = TaskTemplate("golden.reopened_twice"), [True]
+
+    @template.step
+    async def gateway() -> int:
+        if down:
+            raise PermanentError("closed")
+        return 1
+
+    async def play(stage: Stage) -> None:
+        task = await stage.start()
+        with suppress(TaskFailed):
+            await task.result()
+        await task.retry(**BY)
+        with suppress(TaskFailed):
+            await task.result()
+        down.clear()
+        await task.retry(**BY)
+
+    return Scene(template, play)
+
+
 class Verdict(BaseModel):
     limit: int
 
@@ -656,6 +679,7 @@ SCENES = {
         resolved(),
         hold_ended(),
         reopened(),
+        reopened_twice(),
         approved(),
         escalated(),
         moved(),
