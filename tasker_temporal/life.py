@@ -21,7 +21,17 @@ from tasker_temporal.attributes import Attributes
 from tasker_temporal.core.engine import Engine, Observer
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Content, Refused, RunContinued, RunReopened, Start
-from tasker_temporal.core.requests import Approve, Ask, CancelTask, CompleteStep, Identity, SendEvent
+from tasker_temporal.core.requests import (
+    ACTOR_LIMIT,
+    REASON_LIMIT,
+    Approve,
+    Ask,
+    CancelTask,
+    CompleteStep,
+    Identity,
+    SendEvent,
+    clipped,
+)
 from tasker_temporal.core.snapshot import restore, snapshot
 from tasker_temporal.core.task import Task
 from tasker_temporal.deliveries import Deliveries
@@ -364,6 +374,9 @@ def _as_raw(value: Any) -> RawValue:
 
 
 async def _who_cancelled() -> tuple[str, str]:
+    """Nobody can be told that what Temporal was told of a cancellation is no request as it stands."""
     found = read_raw(await local(WHO_CANCELLED))
-    reason = found.get("reason") or workflow.cancellation_reason() or "cancelled without a reason"
-    return found.get("actor") or "unknown", reason
+    said = (found.get("reason"), workflow.cancellation_reason())
+    reason = next((text for text in said if text and text.strip()), "cancelled without a reason")
+    actor = (found.get("actor") or "").strip() or "unknown"
+    return clipped(actor, ACTOR_LIMIT), clipped(reason, REASON_LIMIT)

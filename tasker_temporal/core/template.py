@@ -23,6 +23,7 @@ from tasker_temporal.core.routes import Mode, Route
 from tasker_temporal.core.task_types import DEFAULT, TYPES, TaskType, type_mistakes
 from tasker_temporal.core.triggers import EventTemplate, Trigger, events_of, steps_of
 from tasker_temporal.core.values import Frozen as Frozen
+from tasker_temporal.core.values import queue_problem
 
 PAYLOAD_LIMIT = 2 * 1024 * 1024 - 32 * 1024
 """Bytes that one step may send or receive: the server's 2 MiB a payload, less room for a codec's own bytes."""
@@ -343,6 +344,14 @@ def _name_mistakes(template: Template) -> list[str]:
         if step.name in names:
             found.append(f"step {step.name!r} is declared twice: expected one step of each name")
         names.add(step.name)
+    queues = {"the template": template.task_queue}
+    queues |= {f"step {step.name!r}": step.task_queue for step in template.steps}
+    queues |= {f"sink {sink.name!r}": sink.task_queue for sink in template.sinks}
+    found += [
+        f"{who}: its task_queue: {problem}: expected another name"
+        for who, queue in queues.items()
+        if queue is not None and (problem := queue_problem(queue)) is not None
+    ]
     sinks = [sink.name for sink in template.sinks]
     found += [
         f"sink {name!r}: expected an identifier as its name, and one sink of each name"

@@ -185,6 +185,7 @@ def test_there_is_a_dialog_for_each_request_and_no_other() -> None:
 
 
 @pytest.mark.parametrize("kind", ["update", pytest.param("signal", marks=pytest.mark.long)])
+@pytest.mark.timeout(300)
 async def test_each_request_is_made_by_the_dialogs_of_the_ui(
     page: Page, with_ui: DevServer, serving: tuple[Client, str], kind: str
 ) -> None:
