@@ -29,7 +29,7 @@ from benchmarks.ways import WAYS
 MOST: Final[Mapping[str, float]] = {"unsandboxed": 1.10, "sandboxed": 1.0}
 """The library's worker may use so many times what the worker of the other way uses, in every shape."""
 
-TASKS: Final[Mapping[str, int]] = {"linear-5": 10, "random-50": 1, "fan-100": 1}
+TASKS: Final[Mapping[str, int]] = {"linear-5": 12, "random-50": 2, "fan-100": 1}
 """The shapes, and how many of their tasks make a round."""
 
 CREWS, CONCURRENCY = 2, 30
