@@ -16,6 +16,7 @@ Every exception of the package, divided by what the catcher does next:
   - SearchAttributesMissing  run `tasker setup`, or start tasks without search attributes
   - EventError               mend the publisher: an event nobody registered, or a payload of the wrong shape
   - ConditionError           mend the condition, or its data: it has no answer
+  - ConditionsUnavailable    install `cel-expr-python`, or use a system that it has a wheel for
   - RecordError              the written record is missing or does not verify
   - SignatureError           do not trust the webhook: who sent it does not know the secret, or sent it long ago
   - TaskEnded                the task is over, and not well
@@ -163,6 +164,16 @@ class ConditionError(TaskerError):
     def __init__(self, expression: str, problem: str) -> None:
         super().__init__(f"{expression!r} cannot be evaluated: {problem}")
         self.expression, self.problem = expression, problem
+
+
+class ConditionsUnavailable(TaskerError):
+    """A template has conditions, and the library that evaluates them is not there."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(
+            "conditions need the package cel-expr-python, which has wheels for macOS, Windows and Linux with glibc, "
+            f"and none for Alpine's musl: {problem}"
+        )
 
 
 class RecordError(TaskerError):

@@ -100,6 +100,9 @@ class TaskerPlugin(SimplePlugin):
         self.telemetry = telemetry
         self.listing = Listing(search_attributes)
         self.sinks: SinkHandlers = dict(sinks or {})
+        for sink, handler in self.sinks.items():
+            if not callable(handler):
+                raise TypeError(f"sink {sink!r}: expected a function that takes events, or a Webhook, not {handler!r}")
         self.templates: Mapping[str, TaskTemplate[Any]] = {template.name: template for template in templates}
         executor = ThreadPoolExecutor(sync_handlers, thread_name_prefix="tasker-step")
         self._handlers = handlers = _handlers(templates)
@@ -146,7 +149,11 @@ class TaskerPlugin(SimplePlugin):
     def _listening(self, config: WorkerConfig, telemetry: Telemetry) -> Interceptor:
         templates = {name: template.compiled for name, template in self.templates.items()}
         handlers = {kind: (step.template.name, step.name) for kind, step in self._handlers.items()}
-        return telemetry.of_worker(config["client"].service_client.config.runtime, templates, handlers)
+        measured = {
+            name: frozenset(event.name for event in template.custom_events if event.category == "telemetry")
+            for name, template in self.templates.items()
+        }
+        return telemetry.of_worker(config["client"].service_client.config.runtime, templates, handlers, measured)
 
     def _check_sinks(self) -> None:
         for template in self.templates.values():

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from rich import box
 from rich.table import Table
 
-from tasker_temporal.catalogue import Listed, asyncapi, changes, json_schema, listed
+from tasker_temporal.catalogue import Listed, changes, json_schema, listed
 from tasker_temporal.cli.app import find_app
 from tasker_temporal.cli.process import CLEAN, FAILED, WrongUse
 from tasker_temporal.cli.screen import put, screen
@@ -95,6 +95,8 @@ async def export_events(form: str, output: Path | None, app: str | None) -> int:
     """Write the whole catalogue in one of its forms. Returns the exit code."""
     registry = _registry(app)
     if form == "asyncapi":
+        from tasker_temporal.sinks.asyncapi import asyncapi
+
         document: Any = asyncapi(registry, "Events of tasks", version())
     else:
         document = json_schema(registry) if form == "json-schema" else _plain(listed(registry))

@@ -31,7 +31,6 @@ from tasker_temporal.core.triggers import (
     Skipped,
     leaves,
     parts,
-    said,
     step_of,
 )
 
@@ -132,13 +131,23 @@ def reconsider(task: Task, step: Step) -> None:
     _expect(task, step, _is_expecting(step, trigger, found, answers))
 
 
+def answer_of(task: Task, step: Step, part: Leaf | Group) -> Answer:
+    """The answer of a part of the step's trigger, as if of events and times nothing had come yet."""
+    return combined(part, (_about_steps(task, leaf) for leaf in leaves(part)))
+
+
 def _leaf(task: Task, step: Step, number: int, leaf: Leaf) -> Answer:
     if isinstance(leaf, Received):
         return "yes" if number in step.came else "not yet"
     if isinstance(leaf, Elapsed):
         return "yes" if number in step.passed else "not yet"
-    named = task.steps[step_of(leaf) or ""]
-    return ABOUT_STEPS[type(leaf)](leaf, named)
+    return _about_steps(task, leaf)
+
+
+def _about_steps(task: Task, leaf: Leaf) -> Answer:
+    if (name := step_of(leaf)) is None:
+        return "not yet"
+    return ABOUT_STEPS[type(leaf)](leaf, task.steps[name])
 
 
 # Time counts from when all holds that has to hold beside it, other times aside.
@@ -228,12 +237,13 @@ def stop_expecting(task: Task, step: Step) -> None:
 def _missing(task: Task, step: Step) -> str | None:
     """What it requires and cannot have."""
     for argument in step.template.arguments:
-        if _is_named(step, argument) and not argument.optional and argument_of(task, step, argument) is None:
+        if is_named(step, argument) and not argument.optional and argument_of(task, step, argument) is None:
             return _missed(argument)
     return None
 
 
-def _is_named(step: Step, argument: Argument) -> bool:
+def is_named(step: Step, argument: Argument) -> bool:
+    """The parameter takes something that the step's trigger names."""
     return argument.event is not None or argument.step in step.template.named
 
 
@@ -244,7 +254,7 @@ def _missed(argument: Argument) -> str:
 
 
 def _weigh(task: Task, step: Step) -> None:
-    taken = [argument_of(task, step, a) for a in step.template.arguments if _is_named(step, a)]
+    taken = [argument_of(task, step, a) for a in step.template.arguments if is_named(step, a)]
     weight = sum(content.size for content in taken if content is not None)
     step.size += weight - step.taken
     step.taken = weight
@@ -296,9 +306,3 @@ def handles(task: Task, step: Step) -> tuple[str, ...]:
     trigger = step.template.trigger
     found = [leaf.failed for leaf in leaves(trigger) if isinstance(leaf, Failed)] if trigger is not None else []
     return tuple(name for name in dict.fromkeys(found) if task.steps[name].has_failed and not task.steps[name].handled)
-
-
-def why_never(step: Step) -> str:
-    """Why the trigger of a step can never be true, or what it requires is not there."""
-    assert step.template.trigger is not None
-    return step.missing or f"this will never be: {said(step.template.trigger)}"

@@ -1,8 +1,9 @@
 """Conditions: expressions in CEL that are checked when a template is built, and say yes or no while it runs.
 
 CEL has no loops without end, no clock and no chance; the library behind it ends an evaluation after 10,000 steps of its
-macros, and refuses what is nested more than 32 deep. What is left to bound here is how much is read, and the one thing
-that would differ from replay to replay: the order of a map's keys.
+macros, and refuses what is nested more than 32 deep. What is left to bound here is how much is read, and what would
+differ from worker to worker: the order of a map's keys, which `loops` fixes, and time zones, which are refused. What a
+zone's name means stands in a database of the machine, and changes with it.
 """
 
 from __future__ import annotations
@@ -13,9 +14,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final, Literal
 
-from cel_expr_python import cel  # type: ignore[import-untyped]
-
-from tasker_temporal.errors import ConditionError
+from tasker_temporal.core import loops
+from tasker_temporal.core.task_types import WORDS
+from tasker_temporal.errors import ConditionError, ConditionsUnavailable
 
 LENGTH_LIMIT: Final = 2_000
 """Characters of one expression."""
@@ -28,18 +29,46 @@ Kind = Literal["bool", "number", "string", "list", "any"]
 ROOTS: Final = ("context", "result", "failure", "event")
 NUMBERS: Final = {"int", "uint", "double"}
 
-_KINDS: Final[Mapping[Kind, Any]] = {
-    "bool": cel.Type.BOOL,
-    "number": cel.Type.INT,
-    "string": cel.Type.STRING,
-    "list": cel.Type.List(cel.Type.DYN),
-    "any": cel.Type.DYN,
+ZONED: Final = {
+    "getFullYear": "timestamp_to_year_with_tz",
+    "getMonth": "timestamp_to_month_with_tz",
+    "getDayOfYear": "timestamp_to_day_of_year_with_tz",
+    "getDayOfMonth": "timestamp_to_day_of_month_with_tz",
+    "getDate": "timestamp_to_day_of_month_1_based_with_tz",
+    "getDayOfWeek": "timestamp_to_day_of_week_with_tz",
+    "getHours": "timestamp_to_hours_with_tz",
+    "getMinutes": "timestamp_to_minutes_with_tz",
+    "getSeconds": "timestamp_to_seconds_tz",
+    "getMilliseconds": "timestamp_to_milliseconds_with_tz",
 }
+"""The functions that take a time zone, each with the name of the overload that does."""
+
 _TEXT = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'")
-_UNORDERED = re.compile(r"\.\s*(map|filter)\s*\(")
-_ORDER_FREE = re.compile(r"\s*\.\s*(size|all|exists|exists_one|map|filter)\s*\(")
 _BY_KEY = re.compile(r"\b(result|failure)\s*\[\s*[\"']([\w-]+)[\"']\s*\]")
+_RESULTS = re.compile(r"\bresult\s*(?:\.\s*(\w+)|\[\s*[\"']([\w-]+)[\"']\s*\])")
+_UNZONED = re.compile(rf"'({'|'.join(ZONED)})'")
 _APPLIED = re.compile(r"applied to '\((.*)\)'")
+
+
+@lru_cache(maxsize=1)
+def _cel() -> Any:
+    """The library, which has no wheels for every system. Whoever has no conditions does without it.
+
+    Raises:
+        ConditionsUnavailable: it is not installed, or does not load.
+    """
+    try:
+        from cel_expr_python import cel  # type: ignore[import-untyped]
+    except ImportError as error:
+        raise ConditionsUnavailable(str(error)) from error
+    return cel
+
+
+@lru_cache(maxsize=1)
+def _types() -> Mapping[Kind, Any]:
+    known = _cel().Type
+    of_list = known.List(known.DYN)
+    return {"bool": known.BOOL, "number": known.INT, "string": known.STRING, "list": of_list, "any": known.DYN}
 
 
 def mistakes(expression: str, variables: Mapping[str, Kind]) -> list[str]:
@@ -58,39 +87,42 @@ def mistakes(expression: str, variables: Mapping[str, Kind]) -> list[str]:
     }
     if unknown := [name for name in keyed if name not in known]:
         return [f"it names {unknown[0]!r}: expected one of {sorted(known)}"]
-    loose = dict.fromkeys(known, cel.Type.DYN) | {name.split(".")[0]: cel.Type.DYN for name in keyed}
+    loose = dict.fromkeys(known, _cel().Type.DYN) | {name.split(".")[0]: _cel().Type.DYN for name in keyed}
     found = _said(expression, loose)
     if isinstance(found, list):
         return [_explained(line, sorted(known)) for line in found]
     if wrong := list(_value_mistakes(found)):
         return wrong
-    return [*_order_mistakes(expression), *_type_mistakes(expression, variables, keyed)]
+    return list(_type_mistakes(expression, variables, keyed))
 
 
 def _said(expression: str, variables: Mapping[str, Any]) -> Any:
     """The compiled expression, or the lines of what the compiler says."""
     try:
-        return cel.NewEnv(variables=dict(variables)).compile(expression)
+        return _cel().NewEnv(config=_without_zones(), variables=dict(variables)).compile(expression)
     except RuntimeError as error:
         text = re.sub(r"\n \|.*", "", str(error)).replace(" (in container '')", "").replace(" [INVALID_ARGUMENT]", "")
         return [re.sub(r"^(\w+: )?(ERROR: <input>:\d+:\d+: )?", "", line) for line in text.splitlines() if line]
 
 
+@lru_cache(maxsize=1)
+def _without_zones() -> Any:
+    left_out = [{"name": name, "overloads": [{"id": overload}]} for name, overload in ZONED.items()]
+    return _cel().NewEnvConfigFromYaml(json.dumps({"stdlib": {"exclude_functions": left_out}}))
+
+
 def _explained(line: str, known: Sequence[str]) -> str:
+    if found := _UNZONED.search(line):
+        return (
+            f"{found[1]} is asked for a time zone, which another machine may know otherwise: expected {found[1]}() "
+            "of a time that is shifted, as in (timestamp(t) + duration('2h')).getHours()"
+        )
     return f"{line}: expected one of {list(known)}" if line.startswith("undeclared") else line
 
 
 def _value_mistakes(compiled: Any) -> Iterator[str]:
-    if compiled.return_type() not in (cel.Type.BOOL, cel.Type.DYN):
+    if compiled.return_type() not in (_cel().Type.BOOL, _cel().Type.DYN):
         yield f"it is {compiled.return_type().name().lower()}: expected true or false"
-
-
-def _order_mistakes(expression: str) -> Iterator[str]:
-    """The keys of a map come in an order of their own in every process: a replay would decide otherwise."""
-    plain = _without_text(expression)
-    for macro in _UNORDERED.finditer(plain):
-        if not _ORDER_FREE.match(plain, _closing(plain, macro.end())):
-            yield f"of {macro[1]}(...) only .size(), .all(...) and .exists(...) can be asked: its order is not fixed"
 
 
 def _without_text(expression: str) -> str:
@@ -109,8 +141,9 @@ def _closing(text: str, start: int) -> int:
 
 def _type_mistakes(expression: str, variables: Mapping[str, Kind], keyed: Sequence[str]) -> Iterator[str]:
     """Fields that their model does not have, and operators that do not fit."""
-    typed = {name: _KINDS[kind] for name, kind in variables.items()}
-    found = _said(_without_has(expression), typed | {name.split(".")[0]: cel.Type.DYN for name in keyed})
+    types = _types()
+    typed = {name: types[kind] for name, kind in variables.items()}
+    found = _said(_without_has(expression), typed | {name.split(".")[0]: _cel().Type.DYN for name in keyed})
     if not isinstance(found, list):
         yield from _value_mistakes(found)
         return
@@ -140,16 +173,39 @@ def _stranger(name: str, variables: Mapping[str, Kind]) -> Iterator[str]:
 
 @lru_cache(maxsize=1024)
 def _compiled(expression: str) -> Any:
-    return _environment().compile(expression)
+    compiled = _environment().compile(expression)
+    plain = compiled.serialize()
+    ordered = loops.in_order(plain)
+    return compiled if ordered == plain else _environment().deserialize(ordered)
 
 
 @lru_cache(maxsize=1)
 def _environment() -> Any:
-    return cel.NewEnv(variables=dict.fromkeys(ROOTS, cel.Type.DYN))
+    dyn = _cel().Type.DYN
+    kinds = (_cel().Type.Map(dyn, dyn), _cel().Type.List(dyn))
+    overloads = [
+        _cel().Overload(name, _cel().Type.List(dyn), [kind], impl=_Ordered())
+        for name, kind in zip(loops.OVERLOADS, kinds, strict=True)
+    ]
+    ordered = _cel().FunctionDecl(loops.ORDERED, overloads)
+    return _cel().NewEnv(variables=dict.fromkeys((*ROOTS, *WORDS), dyn), functions=[ordered])
+
+
+class _Ordered:
+    """A function that says in errors what it is, and not where in memory."""
+
+    def __call__(self, gone_through: Any) -> Any:
+        """A list as it is, and the keys of a map in an order that is the same everywhere."""
+        if not isinstance(gone_through, dict):
+            return gone_through
+        return sorted(gone_through, key=lambda key: (type(key).__name__, key))
+
+    def __repr__(self) -> str:
+        return "loop over"
 
 
 def holds(expression: str, data: Mapping[str, Any]) -> bool:
-    """Evaluate the expression. `data` has plain JSON values by the names of `ROOTS`.
+    """Evaluate the expression. `data` has plain JSON values by the names of `ROOTS` and `WORDS`.
 
     Raises:
         ConditionError: it cannot be evaluated, or is neither true nor false.
@@ -158,9 +214,9 @@ def holds(expression: str, data: Mapping[str, Any]) -> bool:
         value = _compiled(expression).eval(data=dict(data))
     except RuntimeError as error:
         raise ConditionError(expression, str(error)) from error
-    if value.type() == cel.Type.ERROR:
-        raise ConditionError(expression, str(value.value()))
-    if value.type() != cel.Type.BOOL:
+    if value.type() == _cel().Type.ERROR:
+        raise ConditionError(expression, str(value.value()).replace(f"{loops.ORDERED}(", "loop over ("))
+    if value.type() != _cel().Type.BOOL:
         raise ConditionError(expression, f"it is {value.type().name().lower()}: expected true or false")
     return bool(value.value())
 
@@ -171,6 +227,12 @@ def reads(expression: str, root: str) -> bool:
     if not step:
         return re.search(rf"\b{head}\b", expression) is not None
     return re.search(rf"\b{head}\s*(\.\s*{step}\b|\[\s*[\"']{step}[\"']\s*\])", expression) is not None
+
+
+@lru_cache(maxsize=256)
+def results_in(expression: str) -> tuple[str, ...]:
+    """The steps whose results the expression names, each once."""
+    return tuple(dict.fromkeys(dotted or keyed for dotted, keyed in _RESULTS.findall(expression)))
 
 
 def decoded(expression: str, path: str, data: bytes) -> Any:

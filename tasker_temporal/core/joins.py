@@ -22,22 +22,19 @@ from tasker_temporal.core.task import Step, Task
 
 def answer(step: Step) -> Answer:
     """The answer for one step, of the join rule and of its trigger. What has fired does not ask its trigger again."""
-    told = "yes" if step.fired else "never" if step.missing else step.told
-    if told == "never" or (not step.waiting and _is_lost(step)):
+    if says_never(step) or (not step.waiting and _is_lost(step)):
         return "never"
-    return "not yet" if step.waiting or told == "not yet" else "yes"
+    return "not yet" if step.waiting or not (step.fired or step.told == "yes") else "yes"
+
+
+def says_never(step: Step) -> bool:
+    """Its trigger can never be true, or what it requires of what that names is not there."""
+    return not step.fired and (step.told == "never" or step.missing is not None)
 
 
 def _is_lost(step: Step) -> bool:
     """All that it waits for is over: a required result did not come, or everything was skipped."""
     return step.lacking > 0 or 0 < step.skipped == len(step.template.dependencies)
-
-
-def why_never(step: Step) -> str:
-    """The reason of a step that can never run, for its row."""
-    if not step.fired and (step.told == "never" or step.missing):
-        return answers.why_never(step)
-    return "a required result did not come" if step.lacking else "everything it waits for was skipped"
 
 
 def join(task: Task, step: Step) -> None:

@@ -9,8 +9,9 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from tasker_temporal.compile import sink_mistakes
+from tasker_temporal.core.mistakes import mistakes
 from tasker_temporal.core.soundness import unsound
-from tasker_temporal.core.template import Template, mistakes
+from tasker_temporal.core.template import Template
 from tasker_temporal.yaml.document import NOT_GIVEN, Document, Loc
 from tasker_temporal.yaml.source import meant, open_source
 
@@ -102,7 +103,8 @@ def _without(plain: Any, loc: Loc) -> Any:
     return NOT_GIVEN
 
 
-QUOTED: Final = re.compile(r"'([^']*)'")
+QUOTED: Final = re.compile(r"""(?<!\w)(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""")
+"""A value as Python writes it, so with either quotes."""
 
 PHRASES: Final[tuple[tuple[str, str], ...]] = (
     ("no step of this template", "TT-Y020"),
@@ -119,13 +121,18 @@ KEYS: Final = {"TT-Y024": "when"}
 """Where such a mistake probably stands, if nothing that it quotes does."""
 
 
+def _unquoted(value: str) -> str:
+    return re.sub(r"\\(.)", lambda found: {"n": "\n", "t": "\t"}.get(found[1], found[1]), value[1:-1])
+
+
 def tell_mistake(document: Document, mistake: str, code: str = "TT-Y021") -> None:
     """Tell of a mistake that was found in the template as data, at the place of what it quotes."""
     said, _, expected = mistake.partition(": expected")
-    quoted, known = QUOTED.findall(said), QUOTED.findall(expected)
+    quoted, known = ([_unquoted(value) for value in QUOTED.findall(text)] for text in (said, expected))
     code = next((found for phrase, found in PHRASES if phrase in mistake), code)
     if not mistake.startswith("step '") or not quoted:
-        document.source.tell(code, document.find_anywhere(quoted) or document.place(("name",)), mistake)
+        texts = sorted(quoted, key=len, reverse=True) if code in KEYS else quoted  # A condition is longer than names.
+        document.source.tell(code, document.find_anywhere(texts) or document.place(("name",)), mistake)
         return
     steps = [step["name"] for step in document.plain.get("steps", ())]
     found = [(text, place) for text in quoted[1:] if (place := document.find(quoted[0], text)) is not None]

@@ -16,6 +16,7 @@ from playwright.async_api import Locator, Page, expect
 
 from tasker_temporal import PermanentError, Retry, Row, State, TaskerPlugin, TaskHandle, TaskTemplate, start_task
 from tasker_temporal.dev import DevServer
+from tests.patience import PATIENCE
 from tests.server.conftest import replayed, worker
 
 BY = {"actor": "ann", "reason": "seen in the browser"}
@@ -62,7 +63,7 @@ async def send(page: Page, server: DevServer, task: TaskHandle, kind: str, name:
 
 async def row(task: TaskHandle, event: str) -> Row:
     """The row, as soon as it is there."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while True:
             for row in await task.audit():
                 if row.event == event:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from cel_expr_python import cel  # type: ignore[import-untyped]
 
-from tasker_temporal.core.conditions import LENGTH_LIMIT, Kind, decoded, holds, mistakes, reads
+from tasker_temporal.core.conditions import LENGTH_LIMIT, ZONED, Kind, decoded, holds, mistakes, reads
 from tasker_temporal.core.soundness import unsound
 from tasker_temporal.errors import ConditionError
 from tests.core.driving import step, template
@@ -41,6 +42,9 @@ KNOWN: dict[str, Kind] = {
         "context.name.startsWith('.map(')",
         "context.name.matches('^a+$')",
         "timestamp(context.name) > timestamp('2026-01-01T00:00:00Z')",
+        "(timestamp(context.name) + duration('2h')).getHours() > 9",
+        "context.lines.filter(l, l > 1)[0] == 2",
+        "context.more.map(k, k) == ['a']",
         "context.more.deep.down == 1",
         "has(context.vip) // has (",
     ],
@@ -68,8 +72,10 @@ def test_a_sound_condition_has_no_mistakes(expression: str) -> None:
         ("context.name", "it is string: expected true or false"),
         ("context.total", "it is int: expected true or false"),
         ("'yes'", "it is string: expected true or false"),
-        ("context.lines.filter(l, l > (1))[0] == 1", "of filter(...) only .size(), .all(...) and .exists(...)"),
-        ("context.more.map(k, k) == ['a']", "of map(...) only .size(), .all(...) and .exists(...)"),
+        ("timestamp(context.name).getHours('Europe/Berlin') > 9", "getHours is asked for a time zone"),
+        ("context.more.getDayOfWeek(context.name) == 1", "getDayOfWeek is asked for a time zone"),
+        ("context.name.getHours() > 9", "found no matching overload for 'getHours' applied to '(string)'"),
+        ("ordered(context.more) == []", "undeclared reference to 'ordered'"),
         ("[" * 40 + "]" * 40 + " == []", "Expression recursion limit exceeded"),
         ("true" + " || true" * LENGTH_LIMIT, f"characters: at most {LENGTH_LIMIT} are evaluated"),
     ],
@@ -90,6 +96,72 @@ def test_what_has_no_answer_is_an_error_and_not_no(expression: str, problem: str
     with pytest.raises(ConditionError, match=problem) as raised:
         holds(expression, {"context": {}})
     assert raised.value.expression == expression
+
+
+@pytest.mark.parametrize("part", sorted(ZONED))
+def test_no_part_of_a_time_is_asked_of_a_zone(part: str) -> None:
+    """What the library offers with a zone is looked up in the tables of the machine, `UTC` and offsets aside."""
+    assert mistakes(f"timestamp(context.name).{part}() == 1", KNOWN) == []
+    for zone in ("'Europe/Berlin'", "'localtime'", "'UTC'", "context.name"):
+        (mistake,) = mistakes(f"timestamp(context.name).{part}({zone}) == 1", KNOWN)
+        assert mistake.startswith(f"{part} is asked for a time zone")
+
+
+def test_every_function_that_takes_a_zone_is_known() -> None:
+    """The environment as it comes has all of them, and no other function is asked for a zone in the same way."""
+    environment = cel.NewEnv(variables={"t": cel.Type.TIMESTAMP})
+    for part, overload in ZONED.items():
+        assert overload.encode() in environment.compile(f"t.{part}('UTC') == 1").serialize()
+
+
+MAP = {f"k{number}": number for number in range(300)}
+KEYS = sorted(MAP)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "context.map(k, k) == result",
+        "context.filter(k, k != 'k7').map(k, k)[7] == result[7]",
+        "[context][0].map(k, k) == result",
+        "{'b': 1, 'a': 2}.map(k, k) == ['a', 'b']",
+        "[1, 2].exists(n, n == 2 && context.map(k, k) == result)",
+        "{'x': context}.x.map(k, k) == result ? context.map(k, k)[0] == 'k0' : false",
+    ],
+)
+def test_a_loop_over_a_map_takes_its_keys_in_order(expression: str) -> None:
+    assert holds(expression, {"context": MAP, "result": KEYS})
+
+
+def test_what_a_loop_over_a_map_meets_first_is_the_same_everywhere() -> None:
+    """The budget is 10,000 turns: a key that comes late is never found, and one that comes early always is."""
+    many = {f"{number:06}": number for number in range(20_000)}
+    assert holds("context.exists(k, k == '000500')", {"context": many})
+    with pytest.raises(ConditionError, match="Iteration budget exceeded"):
+        holds("context.exists(k, k == '019500')", {"context": many})
+    with pytest.raises(ConditionError, match='Key not found in map : "k0"'):
+        holds("context.all(k, result[k])", {"context": MAP, "result": {}})
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "[timestamp(context)].exists(t, t.getFullYear() == 2026)",
+        "[duration('1h')].map(d, d + d).all(d, d > duration('1h'))",
+        "([duration('1h')] + [duration('2h')]).exists(d, d == duration('2h'))",
+        "[1u, 2u].all(n, n > 0u) && [type(1)].all(t, t == int) && [b'x'].all(b, b == b'x')",
+        "[1.5, -7, 9223372036854775807].exists(n, n == 1.5) && [null].all(n, n == null)",
+    ],
+)
+def test_a_loop_over_a_list_meets_what_is_in_it(expression: str) -> None:
+    assert holds(expression, {"context": "2026-01-01T00:00:00Z"})
+
+
+def test_a_loop_over_what_has_no_elements_is_an_error_that_names_no_place_in_memory() -> None:
+    with pytest.raises(ConditionError, match=r"No matching overloads found : loop over \(int64\)$"):
+        holds("context.exists(k, true)", {"context": 1})
+    with pytest.raises(ConditionError, match="'Python function 'loop over'"):
+        holds("[[duration('1h')]].all(l, l.all(d, true))", {})
 
 
 def test_numbers_are_compared_whatever_json_makes_of_them() -> None:

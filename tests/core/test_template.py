@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from tasker_temporal.core.template import NAME_LIMIT, Argument, Limits, Retry, StepTemplate, Template, mistakes
+from tasker_temporal.core.mistakes import NAME_LIMIT, mistakes
+from tasker_temporal.core.retry import Retry
+from tasker_temporal.core.template import Argument, Limits, StepTemplate, Template
 from tests.core.driving import seconds, step
 
 

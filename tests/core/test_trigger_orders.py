@@ -1,82 +1,63 @@
-"""With triggers too, the final states depend on how the steps end, never on the order in which they do.
+"""With triggers and conditions too, the final states depend on how the steps end, never on the order in which they do.
 
-Every graph of up to four steps, with every word on its edges, every way in which its steps can end, and every order of
-their ends. What must come of it is worked out beside the core, from the rules as the docs tell them. Left out is what
-the declaration itself makes a race: `any_of` with `failed`, which handles only what has failed when it fires.
+Every graph of up to four steps, with every word on what each step waits for, every way in which its steps can end, and
+every order of their ends. What must come of it is worked out beside the core, from the rules as the docs tell them.
+Left out is what the declaration itself makes a race: `any_of` with `failed`, which handles only what has failed when it
+fires.
+
+The whole of it was played on 22 November 2026: 17,920 flows of four steps, and 405,001 ways to their ends, in 230
+seconds on a machine of two cores that had other things to do. `make soak` plays it again. What every run of the tests
+plays is the flows of up to three steps, and those of four that ask at most two different words, each under one of its
+orders of declaration.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from itertools import combinations, product
-from typing import Any
+from collections.abc import Callable, Mapping
+from itertools import product
 
 import pytest
 
-from tasker_temporal.core.template import StepTemplate, Template
-from tests.core.driving import step, template
+from tasker_temporal.core.messages import Content
+from tasker_temporal.core.task import Step, Task
+from tasker_temporal.core.template import Template
+from tests.core.endings import RESULT, Endings
+from tests.core.flows import WORDS, Asked, Edges, flow_of, graphs, is_first_of_its_kind, name_of, questions
 from tests.core.test_orders import ends
 
-Fates = Mapping[str, str]
+LEFT, RIGHT = Content(b'"left"'), Content(b'"right"')
+"""What a decision returns."""
 
-WORDS: Mapping[str, Callable[[list[str]], Any]] = {
-    "after": lambda others: None,
-    "completed": lambda others: {"all_of": [{"completed": other} for other in others]},
-    "failed": lambda others: {"all_of": [{"failed": other} for other in others]},
-    "ended": lambda others: {"all_of": [{"ended": other} for other in others]},
-    "skipped": lambda others: {"any_of": [{"skipped": other} for other in others]},
-    "most": lambda others: {"at_least": (len(others) + 1) // 2, "of": [{"completed": other} for other in others]},
-}
-"""For each word, the trigger that asks it of all that the step waits for."""
+# What must come of it.
 
-OVER = {"complete", "skipped", "handled"}
+OVER = {"left", "right", "complete", "skipped", "handled"}
+COMPLETE = {"left", "right", "complete"}
+ENDED = {*OVER, "error"}
 
 
-def flows(size: int, words: Sequence[str]) -> Iterator[tuple[Template, dict[str, str]]]:
-    """All graphs of so many steps, the n-th of which asks the n-th word."""
-    names = "abcd"[:size]
-    pairs = list(combinations(names, 2))
-    asked = dict(zip(names, words, strict=True))
-    for chosen in product([False, True], repeat=len(pairs)):
-        edges = [pair for pair, taken in zip(pairs, chosen, strict=True) if taken]
-        before = {name: [a for a, b in edges if b == name] for name in names}
-        yield template(step("gate"), *(_asking(name, before[name], asked[name]) for name in names)), asked
-
-
-def _asking(name: str, others: list[str], word: str) -> StepTemplate:
-    if not others or word == "after":
-        return step(name, after=others or ["gate"])
-    return step(name, on=WORDS[word](others))
-
-
-def expected(flow: Template, asked: Mapping[str, str], fates: Fates) -> dict[str, str]:
+def expected(flow: Template, asked: Asked, fates: Mapping[str, str]) -> dict[str, str]:
     """How the steps must end; `handled` is a failure that holds up nothing. Found by asking until nothing changes."""
     handled: set[str] = set()
     while True:
         found = _given(flow, asked, fates, handled)
-        runs = {name for name, end in found.items() if end in ("complete", "error", "handled")}
-        named = {other for known in flow.steps if asked.get(known.name) == "failed" for other in known.named}
+        handlers = [known for known in flow.steps if asked.get(known.name) == "failed"]
         more = {
-            other
-            for other in named
-            for known in flow.steps
-            if asked.get(known.name) == "failed" and other in known.named and known.name in runs
+            other for known in handlers for other in known.named if found[known.name] in {*COMPLETE, "error", "handled"}
         }
         if more <= handled:
             return found
         handled |= more
 
 
-def _given(flow: Template, asked: Mapping[str, str], fates: Fates, handled: set[str]) -> dict[str, str]:
+def _given(flow: Template, asked: Asked, fates: Mapping[str, str], handled: set[str]) -> dict[str, str]:
     found = {"gate": "complete"}
     for known in flow.steps[1:]:
         others = [found[name] for name in known.needs]
-        word = asked[known.name] if known.named else "after"
-        says = SAYS[word](others)
-        if fates[known.name] == "skipped" and known.needs == ("gate",):
+        says = SAYS[asked.get(known.name, "after")](others)
+        fate = fates[known.name]
+        if known.needs == ("gate",) and fate == "skipped":
             found[known.name] = "skipped"
         elif says == "yes":
-            fate = fates[known.name]
             found[known.name] = "handled" if fate == "error" and known.name in handled else fate
         else:
             found[known.name] = "skipped" if says == "never" else "pending"
@@ -92,31 +73,49 @@ def _after(others: list[str]) -> str:
 def _completed(others: list[str]) -> str:
     if {"skipped", "handled"} & set(others):
         return "never"
-    return "yes" if set(others) == {"complete"} else "not yet"
+    return "yes" if set(others) <= COMPLETE else "not yet"
 
 
 def _failed(others: list[str]) -> str:
-    if {"skipped", "complete"} & set(others):
+    if {"skipped", *COMPLETE} & set(others):
         return "never"
     return "yes" if set(others) <= {"error", "handled"} else "not yet"
 
 
 def _ended(others: list[str]) -> str:
-    return "yes" if "pending" not in others else "not yet"
+    return "yes" if set(others) <= ENDED else "not yet"
 
 
 def _skipped(others: list[str]) -> str:
     if "skipped" in others:
         return "yes"
-    return "never" if set(others) <= {"complete", "handled"} else "not yet"
+    return "never" if set(others) <= OVER else "not yet"
 
 
 def _most(others: list[str]) -> str:
     wanted = (len(others) + 1) // 2
-    if others.count("complete") >= wanted:
+    if sum(other in COMPLETE for other in others) >= wanted:
         return "yes"
     lost = others.count("skipped") + others.count("handled")
     return "never" if len(others) - lost < wanted else "not yet"
+
+
+def _left(others: list[str]) -> str:
+    if "left" in others:
+        return "yes"
+    return "never" if set(others) <= OVER else "not yet"
+
+
+def _takes(others: list[str]) -> str:
+    if not set(others) <= ENDED:
+        return "not yet"
+    return "yes" if set(others) <= COMPLETE else "never"
+
+
+def _when(others: list[str]) -> str:
+    if not set(others) <= OVER:
+        return "not yet"
+    return "yes" if set(others) <= COMPLETE else "never"
 
 
 SAYS: Mapping[str, Callable[[list[str]], str]] = {
@@ -126,41 +125,86 @@ SAYS: Mapping[str, Callable[[list[str]], str]] = {
     "ended": _ended,
     "skipped": _skipped,
     "most": _most,
+    "left": _left,
+    "takes": _takes,
+    "when": _when,
 }
 
 
-def check(size: int, words: Sequence[str]) -> int:
-    """How many tasks were played."""
-    played = 0
-    for flow, asked in flows(size, words):
-        names = [known.name for known in flow.steps[1:]]
-        for chosen in product(["complete", "error", "skipped"], repeat=size):
-            fates = dict(zip(names, chosen, strict=True))
-            if any(fates[known.name] == "skipped" and known.needs != ("gate",) for known in flow.steps[1:]):
-                continue  # Only what waits for the gate is skipped by hand: the rest is skipped by the rules.
-            must = expected(flow, asked, fates)
-            for task in ends(flow, fates):
-                found = {
-                    name: "handled" if known.handled is not None else str(known.state)
-                    for name, known in task.steps.items()
-                }
-                assert found == must, (flow, fates)
-                assert task.state == ("error" if {"error", "pending"} & set(must.values()) else "complete")
-                played += 1
-    return played
+# What comes of it.
 
 
-@pytest.mark.parametrize("words", list(product(WORDS, repeat=2)), ids="-".join)
-def test_every_order_of_ends_of_three_steps_leads_to_the_same_states(words: tuple[str, str]) -> None:
-    assert check(3, ["after", *words]) > 100
+def fate(known: Step) -> str:
+    """How the step ended, or would have if it had run."""
+    if known.state == "error" or (
+        known.state == "skipped" and not known.template.named and known.template.after == ("gate",)
+    ):
+        return str(known.state)
+    if known.template.branches and known.result is not None:
+        return "left" if known.result == LEFT else "right"
+    return "complete"
 
 
-@pytest.mark.parametrize("word", ["failed", "most"])
-def test_every_order_of_ends_of_four_steps_with_one_word_leads_to_the_same_states(word: str) -> None:
-    assert check(4, ["after", word, word, word]) > 1000
+def found_in(task: Task) -> dict[str, str]:
+    return {name: _found(known) for name, known in task.steps.items()}
+
+
+def _found(known: Step) -> str:
+    if known.state == "complete":
+        return fate(known)
+    return "handled" if known.handled is not None else str(known.state)
+
+
+def endings(flow: Template) -> Endings:
+    return Endings(
+        flow,
+        results=lambda name: [LEFT, RIGHT] if flow.step(name).branches else [RESULT],
+        skippable=[known.name for known in flow.steps if known.needs == ("gate",)],
+    )
+
+
+def assert_as_expected(size: int, edges: Edges, asked: Asked) -> int:
+    """Every order of every way in which the steps can end leads where the rules say.
+
+    Returns:
+        How many there are.
+    """
+    flow, orders = flow_of(size, edges, asked), 0
+    for task in endings(flow):
+        must = expected(flow, asked, {name: fate(known) for name, known in task.steps.items()})
+        assert found_in(task) == must, flow
+        assert task.state == ("error" if {"error", "pending"} & set(must.values()) else "complete"), flow
+        orders += 1
+    return orders
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_every_order_of_ends_of_few_steps_leads_to_the_same_states(size: int) -> None:
+    for edges in graphs(size):
+        for asked in questions(edges):
+            assert assert_as_expected(size, edges, asked) > 1
+
+
+@pytest.mark.parametrize("edges", list(graphs(4)), ids=name_of)
+def test_every_order_of_ends_of_four_steps_with_two_words_leads_to_the_same_states(edges: Edges) -> None:
+    for asked in questions(edges):
+        if len(set(asked.values())) <= 2 and is_first_of_its_kind(edges, asked):
+            assert_as_expected(4, edges, asked)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("words", list(product(WORDS, repeat=3)), ids="-".join)
-def test_every_order_of_ends_of_four_steps_leads_to_the_same_states(words: tuple[str, str, str]) -> None:
-    check(4, ["after", *words])
+@pytest.mark.timeout(1200)
+def test_every_order_of_ends_of_four_steps_leads_to_the_same_states() -> None:
+    """All words, and all orders of declaration. What `pytest -s -m long` says stands at the top of this page."""
+    orders = [assert_as_expected(4, edges, asked) for edges in graphs(4) for asked in questions(edges)]
+    print(f"{len(orders):,} flows, {sum(orders):,} orders")
+    assert len(orders) == 17_920
+
+
+@pytest.mark.parametrize("word", [word for word in WORDS if word != "left"])
+def test_a_task_that_was_put_back_goes_on_as_one_that_was_played_from_its_start(word: str) -> None:
+    flow = flow_of(4, (("a", "b"), ("a", "d"), ("b", "d"), ("c", "d")), {"b": "after", "d": word})
+    fates = ["complete", "error"], ["complete", "error", "skipped"]
+    ways = [dict(zip("abcd", way, strict=True)) for way in product(fates[1], fates[0], fates[1], fates[0])]
+    played = [tuple(found_in(task).items()) for way in ways for task in ends(flow, way)]
+    assert {tuple(found_in(task).items()) for task in endings(flow)} == set(played)

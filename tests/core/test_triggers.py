@@ -158,7 +158,7 @@ def test_a_branch_that_was_not_chosen_never_runs() -> None:
         "right": "in_progress",
         "j": "pending",
     }
-    assert drive.row("step.skipped", "middle").reason == "this will never be: chosen(x, 'middle')"
+    assert drive.row("step.skipped", "middle").reason == "chosen(x, 'middle') will never be: x did not choose 'middle'"
     drive.finish()
     assert drive.states["j"] == "complete"
 
@@ -261,8 +261,8 @@ def test_a_handled_failure_is_final_and_the_task_completes() -> None:
     drive.fail("a", retryable=False)
     assert drive.states == {"a": "error", "b": "in_progress", "c": "skipped", "d": "skipped", "e": "pending"}
     assert drive.row("step.failure_handled", "a").metadata == {"by": "b"}
-    assert drive.row("step.skipped", "c").reason == "a required result did not come"
-    assert drive.row("step.skipped", "d").reason == "this will never be: completed(a)"
+    assert drive.row("step.skipped", "c").reason == "a required result will not come: the failure of a is handled by b"
+    assert drive.row("step.skipped", "d").reason == "completed(a) will never be: the failure of a is handled by b"
     drive.succeed("b", "e")
     assert drive.closed == "complete"
     assert (drive.task.handled, drive.task.exhausted) == (1, 0)
@@ -433,7 +433,7 @@ def test_a_required_result_that_is_not_there_when_the_trigger_fires_is_named() -
     drive = started(step("a"), step("b"), step("c", "a", on={"any_of": [{"completed": "a"}, {"completed": "b"}]}))
     drive.succeed("b")
     assert drive.states["c"] == "skipped"
-    assert drive.row("step.skipped", "c").reason == "the result of 'a', which it requires, is not there"
+    assert "'a', which it requires, is not there" in drive.row("step.skipped", "c").reason
 
 
 def test_what_a_named_step_returns_counts_for_the_window() -> None:
@@ -986,18 +986,18 @@ def test_what_a_trigger_names_is_handed_over_as_it_is_when_the_step_runs() -> No
 
 
 @pytest.mark.parametrize(
-    ("takes", "reason"),
+    ("takes", "missed"),
     [
-        (Argument(name="paid", event="paid"), "the event 'paid', which it takes, has not come"),
-        (Argument(name="why", step="a", part="failure"), "the failure of 'a', which it requires, is not there"),
+        (Argument(name="paid", event="paid"), "the event 'paid', which it takes"),
+        (Argument(name="why", step="a", part="failure"), "the failure of 'a', which it requires"),
     ],
 )
-def test_what_is_required_and_not_there_when_the_trigger_fires_is_named(takes: Argument, reason: str) -> None:
+def test_what_is_required_and_not_there_when_the_trigger_fires_is_named(takes: Argument, missed: str) -> None:
     on = {"all_of": [{"ended": "a"}, {"any_of": [PAID, {"elapsed": 9}]}]}
     drive = expecting(step("a"), StepTemplate.model_validate({"name": "t", "on": on, "arguments": (takes,)}))
     drive.succeed("a")
     drive.wait(9)
-    assert drive.row("step.skipped", "t").reason == reason
+    assert drive.row("step.skipped", "t").reason.startswith(missed)
 
 
 def test_a_wait_decides_nothing_and_only_a_wait_can_be_skipped_when_it_is_too_long() -> None:
@@ -1018,7 +1018,7 @@ def test_a_join_that_never_comes_true_does_not_wait_for_its_trigger() -> None:
     drive = expecting(step("gate"), step("a", after=["gate"]), step("t", after=["a"], on=PAID))
     drive.skip("a")
     assert drive.states["t"] == "skipped"
-    assert drive.row("step.skipped", "t").reason == "everything it waits for was skipped"
+    assert drive.row("step.skipped", "t").reason == "nothing it waits for is complete: a was skipped"
 
 
 def test_a_time_goes_on_when_the_last_failure_of_a_held_task_is_skipped() -> None:

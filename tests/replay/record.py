@@ -1,4 +1,4 @@
-"""Records the golden histories anew: `python -m tests.replay.record [SCENE ...]`, all scenes unless some are named.
+"""Records golden histories of today's interpreter: `python -m tests.replay.record [SCENE ...]`, or all of them.
 
 Ids, identities and keys are fixed, so that a second recording differs in times and run ids only.
 """
@@ -18,6 +18,7 @@ from unittest.mock import patch
 from temporalio.client import WorkflowHistory
 
 from tasker_temporal import TaskHandle
+from tasker_temporal.core.task import INTERPRETER
 from tasker_temporal.dev import DevServer
 from tasker_temporal.errors import TaskEnded
 from tests.replay import shelf
@@ -45,13 +46,14 @@ async def record(server: DevServer, scene: Scene) -> None:
 
 
 async def keep(scene: str, task: TaskHandle) -> None:
-    for old in shelf.FOLDER.glob(f"{scene}.*"):
+    recording = shelf.Recording(INTERPRETER, scene)
+    for old in shelf.FOLDER.glob(f"{recording}.*"):
         old.unlink()
     for run, history in enumerate(await histories(task), 1):
-        shelf.file(scene, run).write_text(written(history))
+        recording.file(run).write_text(written(history))
     rows = [json.dumps(shelf.line(row)) for row in await task.audit()]
-    shelf.rows_file(scene).write_text("[\n" + ",\n".join(rows) + "\n]\n")
-    print(f"{scene}: {len(rows)} rows")
+    recording.rows_file.write_text("[\n" + ",\n".join(rows) + "\n]\n")
+    print(f"{recording}: {len(rows)} rows")
 
 
 def written(history: WorkflowHistory) -> str:
@@ -77,7 +79,7 @@ STICKY = re.compile(r"golden-[0-9a-f]{32}")
 
 
 async def main(names: list[str]) -> None:
-    shelf.FOLDER.mkdir(parents=True, exist_ok=True)
+    (shelf.FOLDER / str(INTERPRETER)).mkdir(parents=True, exist_ok=True)
     async with DevServer(ui_port=None) as server:
         for name in names or SCENES:
             await record(server, SCENES[name])

@@ -24,19 +24,39 @@ from tasker_temporal.core.catalogue import EVENTS
 from tasker_temporal.core.events import RowWritten
 from tests.replay import shelf
 from tests.replay.scenes import SCENES
+from tests.replay.shelf import Recording
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.mark.parametrize("scene", SCENES)
-async def test_todays_code_tells_a_scene_with_the_same_commands_and_the_same_rows(scene: str) -> None:
-    assert await shelf.told_again(scene) == await shelf.read_back(scene)
+every_recording = pytest.mark.parametrize("recording", shelf.recordings(), ids=str)
 
 
-@pytest.mark.parametrize("scene", SCENES)
-async def test_a_scene_reads_back_as_the_rows_beside_it(scene: str) -> None:
-    rows = [shelf.line(row) for row in await shelf.read_back(scene)]
-    assert rows == json.loads(shelf.rows_file(scene).read_text())
+@every_recording
+async def test_todays_code_tells_a_scene_with_the_same_commands_and_the_same_rows(recording: Recording) -> None:
+    assert await shelf.told_again(recording) == await shelf.read_back(recording)
+
+
+@every_recording
+async def test_a_scene_reads_back_as_the_rows_beside_it(recording: Recording) -> None:
+    rows = [shelf.line(row) for row in await shelf.read_back(recording)]
+    assert rows == json.loads(recording.rows_file.read_text())
+
+
+@every_recording
+def test_a_recording_stands_under_the_number_of_its_interpreter(recording: Recording) -> None:
+    """A run that goes on keeps it, and so does one that a worker prepares."""
+    for history in recording.histories():
+        known = [found["interpreter"] for text in texts(json.loads(history.to_json())) if (found := begun(text))]
+        assert set(known) == {recording.interpreter}
+
+
+def begun(text: str) -> Any:
+    """What a run was begun with, if the text says it."""
+    found = opened(text)
+    if isinstance(found, dict) and "start" in found:
+        found = found["start"]
+    return found if isinstance(found, dict) and "template_name" in found else None
 
 
 @pytest.mark.parametrize("seed", ["0", "1", "2"])
@@ -50,16 +70,16 @@ async def test_no_order_depends_on_the_seed_of_hashes(seed: str) -> None:
     )
     said, _ = await process.communicate()
     assert process.returncode == 0, said.decode()
-    assert len(said.splitlines()) == len(SCENES)
+    assert len(said.splitlines()) == len(shelf.recordings())
 
 
 def test_every_event_that_is_a_row_stands_in_a_scene() -> None:
-    told = {line[1] for scene in SCENES for line in json.loads(shelf.rows_file(scene).read_text())}
+    told = {line[1] for recording in shelf.recordings() for line in json.loads(recording.rows_file.read_text())}
     assert told == {name for name in EVENTS if issubclass(EVENTS.payload(name), RowWritten)}
 
 
 def test_there_is_a_history_for_every_scene_and_no_other() -> None:
-    names = {path.name.split(".")[0] for path in shelf.FOLDER.iterdir()}
+    names = {path.name.split(".")[0] for path in shelf.FOLDER.glob("*/*")}
     assert names == set(SCENES)
 
 
@@ -72,7 +92,7 @@ def test_there_is_a_history_for_every_scene_and_no_other() -> None:
     ids=["another id", "another type"],
 )
 async def test_a_history_that_is_not_of_this_code_is_refused(told: str, lied: str) -> None:
-    text = shelf.file("completed", 1).read_text()
+    text = Recording(1, "completed").file(1).read_text()
     assert told in text
     replayer = Replayer(workflows=[], plugins=[TaskerPlugin(SCENES["completed"].template)])
     with pytest.raises(NondeterminismError):
@@ -106,7 +126,7 @@ def opened(text: str) -> Any:
     return None
 
 
-@pytest.mark.parametrize("path", sorted(shelf.FOLDER.iterdir()), ids=lambda path: path.name)
+@pytest.mark.parametrize("path", sorted(shelf.FOLDER.glob("*/*")), ids=lambda path: path.name)
 def test_no_history_names_a_path_or_a_host(path: Path) -> None:
     found = set(texts(json.loads(path.read_text())))
     opened_by = {"step.initialize_requested", "workflow.run_continued", "workflow.run_reopened"}
@@ -116,8 +136,8 @@ def test_no_history_names_a_path_or_a_host(path: Path) -> None:
         assert not re.search(rf"@{re.escape(socket.gethostname())}\b|\d@\w", text)
 
 
-@pytest.mark.parametrize("scene", SCENES)
-def test_every_identity_in_a_history_is_the_recorders(scene: str) -> None:
-    for history in shelf.histories(scene):
+@every_recording
+def test_every_identity_in_a_history_is_the_recorders(recording: Recording) -> None:
+    for history in recording.histories():
         identities = set(re.findall(r'"identity": ?"([^"]*)"', history.to_json()))
         assert identities == {"golden"}

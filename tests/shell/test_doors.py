@@ -13,6 +13,7 @@ from tasker_temporal import (
     State,
 )
 from tasker_temporal.dev import DevServer
+from tests.patience import PATIENCE
 from tests.server.conftest import Connect, replayed, worker
 from tests.shell.kit import Gate
 from tests.shell.shop import (
@@ -55,7 +56,7 @@ async def test_a_held_task_is_put_right(
         await settled(task)
         world.down = False
         await way(server)(task, name, {**more, **BY})
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while (await task.report()).state is not state:
                 await asyncio.sleep(0.05)
             audit = await task.audit()
@@ -79,7 +80,7 @@ async def test_a_running_task_is_paused_changed_resumed_and_done_again(
         task = await started(connected, template, serving.task_queue)
         assert world.gate is not None
         await world.gate.reached.wait()
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while (await task.report()).steps["ship"].state is not State.COMPLETE:
                 await asyncio.sleep(0.05)
         await ask(task, "pause", BY)
@@ -90,7 +91,7 @@ async def test_a_running_task_is_paused_changed_resumed_and_done_again(
         assert (await task.report()).steps["charge"].state is State.PENDING
         assert [line["kind"] for line in await task.waiting()][:2] == ["pause", "pause"]
         await ask(task, "resume", BY)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while (await task.report()).steps["ship"].execution < 2:
                 await asyncio.sleep(0.05)
         world.gate.open()

@@ -220,7 +220,7 @@ async def test_skipping_a_step_skips_what_requires_its_result(desk: Desk) -> Non
     answer = await desk.task.skip("sign", **BY)
     assert said(Row.of(row) for row in answer["rows"]) == ["step.skipped sign", "step.skipped file"]
     by_ann, by_itself = await desk.rows("step.skipped")
-    assert (by_itself.actor, by_itself.reason) == ("tasker", "everything it waits for was skipped")
+    assert (by_itself.actor, by_itself.reason) == ("tasker", "nothing it waits for is complete: sign was skipped")
     assert by_itself.cause == by_ann.sort_key
     assert (answer["first"], answer["last"]) == (by_ann.sort_key, by_itself.sort_key)
 

@@ -21,6 +21,11 @@ DEEP = "x: " + "[" * (DEPTH_LIMIT + 1) + "]" * (DEPTH_LIMIT + 1)
 
 EVENTS = "name: shop.a\nevents: {paid: }\nsteps:\n"
 
+TYPE = (
+    "name: shop.a\ntype:\n  name: large\n  rows:\n"
+    "    - {{source: in_progress, to: error, when: {}}}\n    - {{source: in_progress, to: complete}}\n"
+)
+
 WRONG: list[tuple[str, str, int, int, str]] = [
     ("TT-Y002", "", 1, 1, "it is empty"),
     ("TT-Y002", "name: [a\nb: c", 2, 2, "it is not YAML"),
@@ -81,6 +86,7 @@ WRONG: list[tuple[str, str, int, int, str]] = [
     ("TT-Y021", "name: shop.a\ntype: critical\n", 2, 7, "expected approval=Approval(...) with it"),
     ("TT-Y021", f"{EVENTS}  a: {{approval: {{approvers: ann}}}}\n", 4, 3, "it awaits an approval"),
     ("TT-Y024", f"{EVENTS}  a: {{when: contxt.total > 1}}\n", 4, 13, "reference to 'contxt"),
+    ("TT-Y024", f"{EVENTS}  a: {{when: timestamp(context.at).getHours('CET') > 9}}\n", 4, 13, "asked for a time zone"),
     ("TT-Y024", f"{EVENTS}  a: {{when: context.total > }}\n", 4, 13, "Syntax error"),
     (
         "TT-Y024",
@@ -89,8 +95,17 @@ WRONG: list[tuple[str, str, int, int, str]] = [
         50,
         "expected true or false",
     ),
-    ("TT-Y024", f"{EVENTS}  a:\n    when: contex.x == 'a'\n", 5, 5, "reference to 'contex.x'"),
+    ("TT-Y024", f"{EVENTS}  a:\n    when: contex.x == 'a'\n", 5, 11, "reference to 'contex.x'"),
+    (
+        "TT-Y024",
+        f"{EVENTS}  a:\n    when: |\n      contex.x == 'a' &&\n      context.y == \"b\"\n",
+        5,
+        11,
+        "reference to",
+    ),
     ("TT-Y024", "name: shop.a\nroutes: [{when: contex.x}]\n", 2, 17, "reference to 'contex.x'"),
+    ("TT-Y024", TYPE.format("contex.x == 'a'"), 5, 46, "'in_progress' to 'error'"),
+    ("TT-Y024", TYPE.format("result.b > 1"), 5, 46, "reference to 'result.b"),
     ("TT-Y021", "name: 9 lives\n", 1, 7, "expected dotted identifiers"),
     ("TT-Y021", "name: shop.a\nsteps:\n  a: {after: b}\n  b: {after: a}\n", 3, 3, "step 'a' waits for itself"),
     ("TT-Y021", "name: shop.a\nsteps:\n  9 lives:\n", 3, 3, "expected an identifier"),

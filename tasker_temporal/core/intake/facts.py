@@ -26,6 +26,7 @@ from tasker_temporal.core.messages import (
     TimerFired,
     TransitionTo,
 )
+from tasker_temporal.core.reasons import why_late
 from tasker_temporal.core.rows import step_of
 from tasker_temporal.core.task import Step, Task
 
@@ -108,8 +109,7 @@ def _backoff_over(timer: Timer, task: Task) -> Iterator[Message]:
 def _deadline_over(timer: Timer, task: Task) -> Iterator[Message]:
     step = task.steps[timer.step or ""]
     if step.state is State.IN_PROGRESS and step.template.on_deadline == "skip":
-        reason = f"what it waits for did not come within {step.template.deadline}"
-        yield TransitionTo(timer.step, State.SKIPPED, reason=reason, cause=timer.cause)
+        yield TransitionTo(timer.step, State.SKIPPED, reason=why_late(task, step), cause=timer.cause)
     elif step.state is State.IN_PROGRESS and step.template.approval is not None:
         yield from _approval_over(timer, task)
     elif step.state is State.IN_PROGRESS:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tasker_temporal.core.events import Event, Payload
-from tasker_temporal.core.joins import doomed, startable, unjudged, unwound, why_never
+from tasker_temporal.core.joins import doomed, startable, unjudged, unwound
 from tasker_temporal.core.judgement import judged
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Announce, Message, StartTimer, StopTimer, Timer, TransitionTo
+from tasker_temporal.core.reasons import why_never
 from tasker_temporal.core.task import Task
 
 
@@ -22,7 +23,7 @@ def discover(event: Event[Payload], task: Task) -> Iterator[Message]:
     if task.wound or event.name == "workflow.task_started":
         yield from _wind(event, task)
     if (lost := doomed(task)) is not None:
-        yield TransitionTo(lost, State.SKIPPED, reason=why_never(task.steps[lost]))
+        yield TransitionTo(lost, State.SKIPPED, reason=why_never(task, task.steps[lost]))
     elif (asked := unjudged(task)) is not None:
         yield judged(task, task.steps[asked])
     elif steps := startable(task):

@@ -74,8 +74,8 @@ def say_who_handled_it(seen: Seen) -> None:
     assert (row.step, dict(row.metadata)) == ("charge", {"by": "refund"})
     reasons = {row.step: row.reason for row in seen.audit if row.to_state == State.SKIPPED}
     assert reasons == {
-        "ship": "everything it waits for was skipped",
-        "bill": "this will never be: completed(charge)",
+        "ship": "nothing it waits for is complete: the failure of charge is handled by refund",
+        "bill": "completed(charge) will never be: the failure of charge is handled by refund",
     }
 
 
