@@ -83,8 +83,8 @@ class Life:
     def _read(self, start: Any) -> StartInput | None:
         """What cannot be read ends the run as failed: a workflow task that fails would be tried again for ever."""
         try:
-            plain = None if start is None else read_raw(_as_raw(start))
-            return None if plain is None else StartInput.model_validate(plain)
+            said = b"" if start is None else _as_raw(start).payload.data
+            return None if said in (b"", b"null") else StartInput.model_validate_json(said)
         except ValueError as error:
             message = f"the workflow's second argument is the library's own, and this is none: {error}"
             self.driver.broken = ApplicationError(message, type="StartInvalid", non_retryable=True)
