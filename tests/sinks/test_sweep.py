@@ -284,12 +284,13 @@ async def test_a_run_that_was_started_with_what_is_not_the_librarys_is_told_of(s
     async with worker(client) as running:
         run = await client.start_workflow(
             stuck.template.name,
-            args=["a context", {"card": "4111"}],
+            args=["a context", "4111"],
             id=f"odd-{uuid.uuid4()}",
             task_queue=running.task_queue,
         )
-        with pytest.raises(WorkflowFailureError):
+        with pytest.raises(WorkflowFailureError) as caught:
             await run.result()
+        assert str(caught.value.cause).endswith("Input should be a valid dictionary or instance of StartInput")
         await swept(client, running.task_queue)
         await kept.until(ABORTED)
     [event] = kept.events
