@@ -10,6 +10,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from opentelemetry import context as contexts
 from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
 from opentelemetry.sdk._logs import LoggerProvider
 from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
@@ -178,6 +179,9 @@ def test_an_exported_exceptions_text_stays_out_and_the_exporters_own_lines_too(
     receiver: Receiver, exporting: LoggerProvider
 ) -> None:
     logging.getLogger("opentelemetry.exporter").error("it could not be exported")
+    marked = contexts.attach(contexts.set_value(contexts._SUPPRESS_INSTRUMENTATION_KEY, True))
+    logging.getLogger("urllib3").warning("it is tried again")
+    contexts.detach(marked)
     try:
         raise ValueError(SECRET)
     except ValueError:
