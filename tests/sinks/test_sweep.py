@@ -366,7 +366,7 @@ async def test_of_a_history_that_does_not_replay_is_told_what_was_sent_and_then_
         await kept.until(TERMINATED)
     told = rows_in(kept.events)
     assert told == rows[: len(told)]
-    the_end(kept.events)
+    the_end(once(kept.events))
     assert len(told) >= 4, "also the batch that was on its way"
 
 
