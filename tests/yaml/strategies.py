@@ -164,7 +164,10 @@ def steps(draw: st.DrawFn, name: str, before: list[StepTemplate]) -> StepTemplat
         "config": st.dictionaries(texts, jsons, max_size=3),
         "result": texts,
     }
-    return StepTemplate(name=name, on=on, **_some(draw, common | options))
+    made = _some(draw, common | options)
+    if made.get("branches"):
+        made.pop("result", None)  # A decision returns its branches.
+    return StepTemplate(name=name, on=on, **made)
 
 
 def _some(draw: st.DrawFn, options: dict[str, Any]) -> dict[str, Any]:
