@@ -172,7 +172,7 @@ def _branch_mistakes(step: Declared, branches: Sequence[str]) -> Iterator[str]:
             yield f"it is a decision that returns {type_name(hint)}: expected one of its branches, or a list of them"
 
 
-UNTOLD = (MISSING, object, list, tuple)
+UNTOLD = (MISSING, Any, object, list, tuple)
 """Types that do not say what is returned."""
 
 

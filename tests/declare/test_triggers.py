@@ -158,6 +158,10 @@ def test_a_decision_returns_what_its_branches_are() -> None:
         return ["x"]
 
     @template.decision(branches=branches)
+    def untold() -> Any:
+        return "x"
+
+    @template.decision(branches=branches)
     def other() -> Literal["x", "z"]:
         return "x"
 

@@ -164,10 +164,7 @@ def steps(draw: st.DrawFn, name: str, before: list[StepTemplate]) -> StepTemplat
         "config": st.dictionaries(texts, jsons, max_size=3),
         "result": texts,
     }
-    made = _some(draw, common | options)
-    if made.get("branches"):
-        made.pop("result", None)  # A decision returns its branches.
-    return StepTemplate(name=name, on=on, **made)
+    return StepTemplate(name=name, on=on, **_some(draw, common | options))
 
 
 def _some(draw: st.DrawFn, options: dict[str, Any]) -> dict[str, Any]:
