@@ -10,10 +10,11 @@ from pydantic import ValidationError
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
 
 from tasker_temporal.core.approval import Approval
+from tasker_temporal.core.mistakes import mistakes
 from tasker_temporal.core.outbox import idle_patterns
 from tasker_temporal.core.soundness import unsound
 from tasker_temporal.core.task_types import DEFAULT, TYPES
-from tasker_temporal.core.template import Argument, Sink, StepTemplate, Template, mistakes
+from tasker_temporal.core.template import Argument, Sink, StepTemplate, Template
 from tasker_temporal.core.triggers import EventTemplate
 from tasker_temporal.core.variables import Schemas
 from tasker_temporal.errors import TemplateError
@@ -75,9 +76,15 @@ def _schema(hint: Any) -> Mapping[str, Any]:
 
 
 def sink_mistakes(sinks: Sequence[Sink], custom: Sequence[str] | None) -> list[str]:
-    """Patterns that fit nothing, which would otherwise be silence. `custom` are the template's own events, if known."""
-    return [
-        f"sink {sink.name!r}: its pattern {pattern!r} fits no row of an audit: expected an event's, as 'step.failed'"
+    """Sinks without patterns, and patterns that fit nothing, which would otherwise be silence.
+
+    Args:
+        custom: The template's own events, if they are known.
+    """
+    deaf = [sink.name for sink in sinks if not sink.events]
+    return [f"sink {name!r}: it gets no events: expected some, as events=('*',)" for name in deaf] + [
+        f"sink {sink.name!r}: its pattern {pattern!r} fits no event of a task: expected a row's, as 'step.failed' or "
+        "'step.*', or the full name of one that is no row, as 'step.max_retries_reached'"
         for sink in sinks
         for pattern in idle_patterns(sink, custom)
     ]

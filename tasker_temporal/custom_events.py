@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
@@ -23,12 +23,14 @@ class CustomEvent(Generic[T]):
         name: Dotted, outside the library's own namespaces.
         model: The type of what it says.
         version: Rises when the type changes so that its readers must change too.
+        category: `telemetry` if it is for those who measure.
     """
 
     name: str
     model: type[T]
     description: str = ""
     version: int = 1
+    category: Literal["custom", "telemetry"] = "custom"
 
     @cached_property
     def _adapter(self) -> TypeAdapter[T]:
@@ -42,7 +44,8 @@ class CustomEvent(Generic[T]):
             EventError: its name is none that a template may use.
         """
         schema = self._adapter.json_schema(mode="serialization")
-        return EventDefinition.custom(self.name, self.description, self.version, schema)
+        make = EventDefinition.telemetry if self.category == "telemetry" else EventDefinition.custom
+        return make(self.name, self.description, self.version, schema)
 
     def written(self, payload: Any) -> str:
         """What it says, checked, as JSON.

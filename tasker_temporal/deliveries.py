@@ -17,8 +17,9 @@ from temporalio import workflow
 from temporalio.common import RawValue, RetryPolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
+from tasker_temporal.core.announcements import Entry
 from tasker_temporal.core.outbox import Outbox
-from tasker_temporal.core.rows import Row, salted
+from tasker_temporal.core.rows import salted
 from tasker_temporal.core.task import Task
 from tasker_temporal.core.template import Sink
 from tasker_temporal.driver import Driver
@@ -71,8 +72,8 @@ class Deliveries:
 
     def watch(self) -> None:
         """Rows may have been written: send what makes a full batch, and see to it that the rest is sent in time."""
+        self._task.collect()
         for box in self._task.outboxes.values():
-            box.collect(self._task.rows, self._task.said)
             if self._is_full(box):
                 self._send(box)
         self._task.said.clear()
@@ -86,8 +87,7 @@ class Deliveries:
     @property
     def is_over(self) -> bool:
         """Every row was acknowledged, or handed over."""
-        for box in self._task.outboxes.values():
-            box.collect(self._task.rows, self._task.said)
+        self._task.collect()
         return not any(self._is_left(box) for box in self._task.outboxes.values())
 
     def _is_left(self, box: Outbox) -> bool:
@@ -96,8 +96,8 @@ class Deliveries:
     async def finish(self) -> None:
         """The task is over: send all that is left, wait for it for a while, and hand over what was not taken."""
         self._is_ending, self._is_leaving = True, False
+        self._task.collect()
         for box in self._task.outboxes.values():
-            box.collect(self._task.rows, self._task.said)
             if box.sink.name in self._sent:
                 self._hurry(box, box.sink.grace)
             elif self._is_left(box):
@@ -192,5 +192,5 @@ class Deliveries:
             )
         self._handed_over[sink.name] = last
 
-    def _batch(self, box: Outbox, number: int, rows: int | list[Row]) -> Batch:
+    def _batch(self, box: Outbox, number: int, rows: int | list[Entry]) -> Batch:
         return Batch.of(self._task, self._context_digest, box, number, rows)

@@ -10,11 +10,15 @@ from typing import Any, Final
 from pydantic import TypeAdapter, ValidationError
 from temporalio import activity
 from temporalio.api.common.v1 import Payload, WorkflowExecution
-from temporalio.api.enums.v1 import EventType
-from temporalio.api.workflowservice.v1 import GetWorkflowExecutionHistoryReverseRequest
+from temporalio.api.enums.v1 import EventType, WorkflowIdConflictPolicy, WorkflowIdReusePolicy
+from temporalio.api.workflowservice.v1 import (
+    GetWorkflowExecutionHistoryReverseRequest,
+    StartWorkflowExecutionRequest,
+)
 from temporalio.client import Client
 from temporalio.common import RawValue
 from temporalio.converter import PayloadConverter
+from temporalio.service import RPCError, RPCStatusCode
 
 from tasker_temporal.core.rows import salted
 from tasker_temporal.core.template import PAYLOAD_LIMIT
@@ -22,7 +26,7 @@ from tasker_temporal.declare import TaskTemplate
 from tasker_temporal.errors import ContextInvalid
 from tasker_temporal.identity import Claim, is_signed
 from tasker_temporal.signature import adapter
-from tasker_temporal.wire import Prepared, StartInput, raw, read_raw
+from tasker_temporal.wire import Prepared, StartInput, raw, read_raw, successor
 
 PREPARE: Final = "tasker.prepare"
 CHECK_RESULT: Final = "tasker.check_result"
@@ -31,6 +35,7 @@ RECORD: Final = "tasker.record"
 WHO_CANCELLED: Final = "tasker.who_cancelled"
 CANCEL: Final = "tasker.cancel"
 WHO_ASKS: Final = "tasker.who_asks"
+FOLLOW: Final = "tasker.follow"
 
 KEY_BYTES = 32
 
@@ -176,6 +181,45 @@ async def cancel(reason: RawValue) -> None:
     await run.cancel(reason=read_raw(reason))
 
 
+PASSING: Final = (
+    *(RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.RESOURCE_EXHAUSTED),
+    *(RPCStatusCode.ABORTED, RPCStatusCode.INTERNAL, RPCStatusCode.UNKNOWN, RPCStatusCode.CANCELLED),
+)
+"""What a server says that may say otherwise in a moment."""
+
+
+@activity.defn(name=FOLLOW)
+async def follow(runs: RawValue) -> None:
+    """`tasker.follow`: lets this run take the request ids with which those runs could be reopened once more.
+
+    A server that does not know this way takes nothing, and so refuses less; nothing else differs.
+    """
+    client = activity.client()
+    for run_id in read_raw(runs):
+        try:
+            await client.workflow_service.start_workflow_execution(_place_of(run_id, client), retry=True)
+        except RPCError as error:
+            if error.status in PASSING:
+                raise
+
+
+def _place_of(run_id: str, client: Client) -> StartWorkflowExecutionRequest:
+    """It starts nothing as long as there is any run of the task; else what it starts is over at once."""
+    info = activity.info()
+    request = StartWorkflowExecutionRequest(
+        namespace=info.namespace,
+        workflow_id=info.workflow_id or "",
+        identity=client.identity,
+        request_id=successor(run_id),
+        workflow_id_conflict_policy=WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_USE_EXISTING,
+        workflow_id_reuse_policy=WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_REJECT_DUPLICATE,
+    )
+    request.workflow_type.name, request.task_queue.name = info.workflow_type or "", info.task_queue
+    request.on_conflict_options.attach_request_id = True
+    request.workflow_execution_timeout.FromSeconds(1)
+    return request
+
+
 def who_asks(key: bytes | None) -> Callable[..., Any]:
     """`tasker.who_asks`: is a claim signed with the workers' key? Without one, whoever may write is believed.
 
@@ -203,5 +247,6 @@ def local_activities(
         record,
         who_cancelled,
         cancel,
+        follow,
         who_asks(identity_key),
     ]

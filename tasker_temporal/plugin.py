@@ -32,6 +32,7 @@ from tasker_temporal.identity import Headers
 from tasker_temporal.local_activities import local_activities
 from tasker_temporal.namespace import Listing, Wanted
 from tasker_temporal.notifiers import notifier_activities
+from tasker_temporal.runner import Activations, TaskRunner
 from tasker_temporal.sinks.deliver import deliver_activity
 from tasker_temporal.sinks.delivery import Delivery
 from tasker_temporal.sinks.handlers import SinkHandlers
@@ -99,6 +100,9 @@ class TaskerPlugin(SimplePlugin):
         self.telemetry = telemetry
         self.listing = Listing(search_attributes)
         self.sinks: SinkHandlers = dict(sinks or {})
+        for sink, handler in self.sinks.items():
+            if not callable(handler):
+                raise TypeError(f"sink {sink!r}: expected a function that takes events, or a Webhook, not {handler!r}")
         self.templates: Mapping[str, TaskTemplate[Any]] = {template.name: template for template in templates}
         executor = ThreadPoolExecutor(sync_handlers, thread_name_prefix="tasker-step")
         self._handlers = handlers = _handlers(templates)
@@ -135,6 +139,7 @@ class TaskerPlugin(SimplePlugin):
         if self.telemetry is not None:
             listening = self._listening(configured, self.telemetry)
             configured["interceptors"] = [*configured.get("interceptors", ()), listening]
+        _with_runner(configured)
         throttle = configured.get("max_heartbeat_throttle_interval", HEARTBEAT_THROTTLE)
         configured["max_heartbeat_throttle_interval"] = min(throttle, HEARTBEAT_THROTTLE)
         if configured.get("max_eager_activity_reservations_per_workflow_task", SDK_EAGER_STEPS) == SDK_EAGER_STEPS:
@@ -144,7 +149,11 @@ class TaskerPlugin(SimplePlugin):
     def _listening(self, config: WorkerConfig, telemetry: Telemetry) -> Interceptor:
         templates = {name: template.compiled for name, template in self.templates.items()}
         handlers = {kind: (step.template.name, step.name) for kind, step in self._handlers.items()}
-        return telemetry.of_worker(config["client"].service_client.config.runtime, templates, handlers)
+        measured = {
+            name: frozenset(event.name for event in template.custom_events if event.category == "telemetry")
+            for name, template in self.templates.items()
+        }
+        return telemetry.of_worker(config["client"].service_client.config.runtime, templates, handlers, measured)
 
     def _check_sinks(self) -> None:
         for template in self.templates.values():
@@ -165,7 +174,10 @@ class TaskerPlugin(SimplePlugin):
         """
         if self.listing.is_wanted:
             await self.listing.decide(worker.client)
-        await super().run_worker(worker, next)
+        try:
+            await super().run_worker(worker, next)
+        finally:
+            _end_threads(worker)
 
     def template(self, name: str) -> TaskTemplate[Any]:
         """The template of that name.
@@ -178,6 +190,21 @@ class TaskerPlugin(SimplePlugin):
         except KeyError:
             known = ", ".join(self.templates) or "none"
             raise UnknownTemplate(f"no template {name!r} is registered here; registered are: {known}") from None
+
+
+def _with_runner(config: WorkerConfig) -> None:
+    """Tasks are run in the library's own way; an executor of the user's stays."""
+    runner = TaskRunner(config["unsandboxed_workflow_runner"], config["client"].data_converter)
+    config["unsandboxed_workflow_runner"] = runner
+    if config.get("workflow_task_executor") is None:
+        config["workflow_task_executor"] = Activations(runner, config.get("max_concurrent_workflow_tasks"))
+
+
+def _end_threads(worker: Worker) -> None:
+    """The SDK ends only those of an executor that it has made itself."""
+    executor = worker.config(active_config=True).get("workflow_task_executor")
+    if isinstance(executor, Activations):
+        executor.shutdown(wait=False)
 
 
 def _handlers(templates: Sequence[TaskTemplate[Any]]) -> dict[str, DeclaredStep[..., Any, Any]]:

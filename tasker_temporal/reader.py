@@ -71,10 +71,14 @@ class Run(NamedTuple):
 
 
 class Reader:
-    """Reads one task."""
+    """Reads one task.
 
-    def __init__(self, client: Client, id: str) -> None:
-        self._client, self._id = client, id
+    Args:
+        last: Its last run, if it is not the latest of this id.
+    """
+
+    def __init__(self, client: Client, id: str, last: str | None = None) -> None:
+        self._client, self._id, self._last = client, id, last
 
     async def record(self, run_id: str | None = None) -> Record:
         """The record of one closed run, the latest unless said, its chain verified.
@@ -188,15 +192,16 @@ class Reader:
 
     async def _previous(self, run_id: str) -> str:
         """The run that this one goes on from: by continuing as new, or because it was reopened."""
-        start = await self._start_of(run_id)
+        start = await self.start_of(run_id)
         return start.previous_run if start else ""
 
     async def request(self, run_id: str) -> Mapping[str, Any] | None:
         """The request for which this run was reopened, if it was."""
-        start = await self._start_of(run_id)
+        start = await self.start_of(run_id)
         return start.request if start else None
 
-    async def _start_of(self, run_id: str) -> StartInput | None:
+    async def start_of(self, run_id: str) -> StartInput | None:
+        """What the run was started with, beside its context; None if it was without the library's client."""
         payloads = (await self._started(run_id)).workflow_execution_started_event_attributes.input.payloads
         plain = await self._decode(payloads[1]) if len(payloads) > 1 else None
         return StartInput.model_validate(plain) if plain else None
@@ -223,7 +228,7 @@ class Reader:
 
     async def trace(self, run: Run) -> Mapping[str, str]:
         """The trace in which the task was started, if it was in any."""
-        start = await self._start_of(run.run_id)
+        start = await self.start_of(run.run_id)
         header = run.started.workflow_execution_started_event_attributes.header
         return (start and start.trace) or carried(header.fields.get(TRACE_HEADER))
 
@@ -233,7 +238,7 @@ class Reader:
         return Run(run_id, await self._started(run_id))
 
     async def _latest(self) -> str:
-        return (await self._client.get_workflow_handle(self._id).describe()).run_id
+        return self._last or (await self._client.get_workflow_handle(self._id).describe()).run_id
 
     async def _started(self, run_id: str) -> HistoryEvent:
         try:
@@ -251,10 +256,11 @@ class Reader:
             decoded: list[RawValue] = await self._client.data_converter.decode(payloads[:1], [RawValue])
             context = content_of(decoded[0].payload)
             return Beginning(self._id, start, salted(bytes.fromhex(start.key), context.data))
-        prepared = await self._prepared(run_id)
+        prepared = await self.prepared(run_id)
         return Beginning(self._id, prepared.start, prepared.context_digest)
 
-    async def _prepared(self, run_id: str) -> Prepared:
+    async def prepared(self, run_id: str) -> Prepared:
+        """What a worker found for a run that was started without the library's client."""
         async for name, plain in self._local_results(run_id):
             if name == PREPARE:
                 return Prepared.model_validate(plain)

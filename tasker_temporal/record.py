@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tasker_temporal.core.announcements import Announcement
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Content
 from tasker_temporal.core.report import TaskReport, report
@@ -34,15 +35,14 @@ FORMAT = 1
 
 def written(task: Task) -> str:
     """The run's record, packed. `before` is what its first row is chained to, `head` its last digest."""
-    return pack(
-        {
-            "format": FORMAT,
-            "before": list(task.before),
-            "rows": [row[1:-1] for row in task.rows],
-            "head": task.head,
-            "snapshot": snapshot(task),
-        }
-    )
+    plain = {
+        "format": FORMAT,
+        "before": list(task.before),
+        "rows": [row[1:-1] for row in task.rows],
+        "head": task.head,
+        "snapshot": snapshot(task),
+    }
+    return pack(plain | {"announced": task.announced} if task.announced else plain)
 
 
 def outcome(task: Task, record: str | None) -> dict[str, Any]:
@@ -62,11 +62,13 @@ class Record:
 
     Attributes:
         before: The sort_key and the digest that `rows` are chained to.
+        announced: The run's events that are no rows, as far as one of its sinks names them. Nothing verifies them.
     """
 
     before: tuple[int, str]
     rows: tuple[Row, ...]
     snapshot: Mapping[str, Any]
+    announced: tuple[Announcement, ...] = ()
 
     @property
     def head(self) -> str:
@@ -95,7 +97,7 @@ def read(packed: str) -> Record:
     head = rows[-1].digest if rows else before[1]
     if head != plain["head"]:
         raise RecordError(f"the record's rows do not lead to its head {plain['head']}: it was changed")
-    return Record(before, rows, plain["snapshot"])
+    return Record(before, rows, plain["snapshot"], tuple(map(Announcement._make, plain.get("announced", ()))))
 
 
 def _chain(before: tuple[int, str], bare: Sequence[Sequence[Any]]) -> tuple[Row, ...]:

@@ -1,7 +1,8 @@
 """Reopens a task whose run failed: a new run of the same id, from the written snapshot, with a request as its first.
 
-Of two that read the same failed run only one can open the next. The server takes a start's request id once for each
-run, and here that id names the run that was read: who comes too late is answered with the run that is there already.
+Of two that read the same failed run only one can open the next. A start's request id names the run that was read, and
+the server answers who starts with an id that the task's latest run has taken with that run. Every later run takes the
+ids of all runs that were reopened before it (`tasker.follow`), so who comes too late is told so, however late.
 """
 
 from __future__ import annotations
@@ -22,9 +23,12 @@ from tasker_temporal.core.rows import Row
 from tasker_temporal.core.task import Task
 from tasker_temporal.errors import RequestRefused
 from tasker_temporal.reader import Reader, Run
-from tasker_temporal.wire import StartInput, content_of
+from tasker_temporal.wire import StartInput, content_of, successor
 
 TOO_LATE = "somebody reopened the task at the same moment: look again"
+
+REOPENED_KEPT = 100
+"""A run takes the place of at most so many: each costs it an event."""
 
 KEPT = (
     *("workflow_type", "task_queue", "memo", "search_attributes", "priority"),
@@ -48,7 +52,11 @@ async def reopen(client: Client, task_id: str, plain: Mapping[str, Any]) -> None
     task = record.task(content_of(context.payload))
     planned(task, plain, latest.run_id)
     trace = await reader.trace(latest)
-    start = StartInput.later(task.template, record.snapshot, latest.run_id, plain, trace)
+    known = await reader.start_of(latest.run_id)
+    reopened = (*(known.reopened if known else ()), latest.run_id)[-REOPENED_KEPT:]
+    start = StartInput.later(
+        task.template, record.snapshot, latest.run_id, reopened=reopened, request=plain, trace=trace
+    )
     if (await reader.latest()).run_id != latest.run_id:
         raise RequestRefused(TOO_LATE)
     run_id = await _started(client, task_id, latest, [context, start.raw()])
@@ -106,7 +114,7 @@ class _FollowingOutbound(OutboundInterceptor):
             namespace=self._client.namespace,
             workflow_id=input.id,
             identity=self._client.identity,
-            request_id=f"reopen {self._latest.run_id}",
+            request_id=successor(self._latest.run_id),
             workflow_id_conflict_policy=WorkflowIdConflictPolicy.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
             workflow_id_reuse_policy=WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY,
         )

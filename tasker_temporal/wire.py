@@ -20,11 +20,11 @@ from pydantic_core import to_json
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 
+from tasker_temporal.core.announcements import Entry, entry_of
 from tasker_temporal.core.answers import argument_of
 from tasker_temporal.core.messages import AUTOMATIC, JSON, Content, Notify
 from tasker_temporal.core.outbox import Outbox
 from tasker_temporal.core.routes import Course
-from tasker_temporal.core.rows import Row
 from tasker_temporal.core.task import INTERPRETER, Task
 from tasker_temporal.core.template import Frozen, Sink, StepTemplate, Template
 
@@ -119,6 +119,8 @@ class StartInput(Frozen):
     previous_run: str = ""
     request: Mapping[str, Any] | None = None
     """A task that had ended in `error` goes on because of this request."""
+    reopened: tuple[str, ...] = ()
+    """The runs, oldest first, after which the task was reopened: nobody may go on from them once more."""
     listed: bool = False
     """A new task tells search attributes. In a later run, the snapshot says so."""
     course: Course | None = None
@@ -156,6 +158,8 @@ class StartInput(Frozen):
         template: Template,
         plain: Mapping[str, Any],
         previous_run: str,
+        *,
+        reopened: Sequence[str] = (),
         request: Mapping[str, Any] | None = None,
         trace: Mapping[str, str] | None = None,
     ) -> StartInput:
@@ -166,12 +170,23 @@ class StartInput(Frozen):
             digest=template.digest,
             snapshot=pack(plain),
             previous_run=previous_run,
+            reopened=tuple(reopened),
             request=request,
             trace=trace or {},
         )
 
+    @property
+    def untold(self) -> tuple[str, ...]:
+        """Those of `reopened` which the server does not know yet that this run comes after."""
+        return self.reopened if self.request is None else self.reopened[:-1]
+
     def raw(self) -> RawValue:
         return raw(self.model_dump(exclude_defaults=True) | {"format": self.format, "interpreter": self.interpreter})
+
+
+def successor(run_id: str) -> str:
+    """The request id of the start that reopens a task after its run `run_id`: the server takes it once."""
+    return f"reopen {run_id}"
 
 
 class Prepared(Frozen):
@@ -228,8 +243,8 @@ def execution_of(activity_id: str) -> tuple[str, int]:
     return step, int(execution)
 
 
-Told = tuple[Row, str | None]
-"""A row, and what it says as JSON if it is an event of the template's own."""
+Told = tuple[Entry, str | None]
+"""A row or an announcement. With a row, what it says as JSON if it is an event of the template's own."""
 
 
 class Batch(Frozen):
@@ -251,9 +266,11 @@ class Batch(Frozen):
     rows: str = ""
     ended: Mapping[str, Any] | None = None
     """How the run was ended from outside, which no row tells: `type`, `time`, `reason`, `actor`, `run_id`."""
+    run_id: str = ""
+    """The run with which the task was over; the latest of its id unless said."""
 
     @classmethod
-    def of(cls, task: Task, context_digest: str, box: Outbox, number: int, rows: int | Sequence[Row]) -> Batch:
+    def of(cls, task: Task, context_digest: str, box: Outbox, number: int, rows: int | Sequence[Entry]) -> Batch:
         """These rows, or so many that are in the written records."""
         return cls(
             task_id=task.id,
@@ -266,11 +283,11 @@ class Batch(Frozen):
             contents=box.sink.contents,
             number=number,
             count=rows if isinstance(rows, int) else len(rows),
-            rows="" if isinstance(rows, int) else pack([[*row, box.contents.get(row.sort_key)] for row in rows]),
+            rows="" if isinstance(rows, int) else pack([[*row, box.content(row)] for row in rows]),
         )
 
     def unpacked(self) -> list[Told]:
-        return [(Row._make(row), content) for *row, content in unpack(self.rows)]
+        return [(entry_of(entry), content) for *entry, content in unpack(self.rows)]
 
     def raw(self) -> RawValue:
         return raw(self.model_dump(mode="json", exclude_defaults=True))

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from tasker_temporal.checks.finding import Finding, finding
 from tasker_temporal.core.conditions import reads
+from tasker_temporal.core.guards import results_read
 from tasker_temporal.core.template import Template
 from tasker_temporal.core.triggers import Chosen, Received, leaves
 
@@ -55,6 +56,7 @@ def _results(template: Template) -> Iterator[Finding]:
     """The results of last steps are what the task is for."""
     taken = {a.step for step in template.steps for a in step.arguments if a.part == "result"}
     taken |= {step.name for step in template.steps if step.branches or not step.runs}
+    taken |= results_read(template.type)
     read = {name for step in template.steps if step.when for name in step.needs if reads(step.when, f"result.{name}")}
     for step in template.steps:
         if (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ from tasker_temporal.cli import options
 from tasker_temporal.cli.drafts import DRAFTS
 from tasker_temporal.cli.events import events
 from tasker_temporal.cli.finding import FINDING
-from tasker_temporal.cli.options import Connection
+from tasker_temporal.cli.options import Connection, refuse_empty, unwritable
 from tasker_temporal.cli.requests import REQUESTS, command
 from tasker_temporal.cli.schedule import schedule
 from tasker_temporal.cli.verbs import VERBS
@@ -173,8 +174,12 @@ def run_new(name: str, as_json: bool) -> None:
     run(make(name, as_json))
 
 
+refuse_empty(tasker)
+
+
 def main() -> None:
     """The entry point of the command."""
+    _open_what_is_closed()
     try:
         sys.exit(tasker.main(prog_name="tasker", standalone_mode=False))
     except click.exceptions.NoArgsIsHelpError as error:
@@ -185,6 +190,21 @@ def main() -> None:
         sys.exit(error.exit_code)
     except click.Abort:
         sys.exit(130)
+    except OSError as error:
+        click.echo(f"Error: {unwritable(error)}", err=True)
+        # The interpreter would try once more to write what is left, and complain.
+        os._exit(2)
+
+
+def _open_what_is_closed() -> None:
+    """A process may be born without standard streams (`>&-`): what is said goes nowhere then, and not to a socket."""
+    if None in (sys.stdin, sys.stdout, sys.stderr):
+        while (number := os.open(os.devnull, os.O_RDWR)) <= 2:
+            pass
+        os.close(number)
+        sys.stdin = sys.stdin or open(os.devnull, encoding="utf-8")  # noqa: SIM115 - for as long as the process lives
+        sys.stdout = sys.stdout or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
+        sys.stderr = sys.stderr or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115
 
 
 def _one_line(error: click.ClickException) -> str:

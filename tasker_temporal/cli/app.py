@@ -31,11 +31,17 @@ def needed_app(app: str | None, folder: Path) -> TaskerPlugin:
 
 def find_app(app: str | None, folder: Path) -> TaskerPlugin | None:
     """As `needed_app`, but None if neither names one."""
-    name = app or _declared(folder / "pyproject.toml")
+    name = app or declared_app(folder)
     return load_app(name, folder) if name else None
 
 
-def _declared(file: Path) -> str | None:
+def declared_app(folder: Path) -> str | None:
+    """What the folder's project names, if it does.
+
+    Raises:
+        WrongUse: its pyproject.toml cannot be read.
+    """
+    file = folder / "pyproject.toml"
     if not file.is_file():
         return None
     try:
@@ -60,7 +66,7 @@ def load_app(app: str, folder: Path) -> TaskerPlugin:
         TemplateError: a template has mistakes.
     """
     name, _, attribute = app.partition(":")
-    if not name or not attribute:
+    if not attribute or not all(part.isidentifier() for part in name.split(".")):
         raise WrongUse(f"--app {app!r}: expected MODULE:ATTRIBUTE, as in shop.orders:fulfill_order")
     if str(folder) not in sys.path:
         sys.path.insert(0, str(folder))
@@ -75,10 +81,13 @@ def _imported(name: str, folder: Path) -> ModuleType:
         return importlib.import_module(name)
     except TemplateError:
         raise
+    except SystemExit as error:
+        raise WrongUse(f"module {name!r} ends the process when it is imported, with {error.code!r}") from error
     except Exception as error:
         if isinstance(error, ModuleNotFoundError) and error.name and f"{name}.".startswith(f"{error.name}."):
             raise WrongUse(f"there is no module {error.name!r} in {folder}, nor is one installed") from error
-        raise WrongUse(f"module {name!r} does not import: {type(error).__name__}: {error}{_place(error)}") from error
+        told = " ".join(str(error).split())
+        raise WrongUse(f"module {name!r} does not import: {type(error).__name__}: {told}{_place(error)}") from error
 
 
 def _place(error: Exception) -> str:
@@ -98,6 +107,6 @@ def _plugin(app: str, found: Any) -> TaskerPlugin:
     templates = list(found) if isinstance(found, (list, tuple)) else [found]
     strange = [template for template in templates if not isinstance(template, TaskTemplate)]
     if strange or not templates:
-        what = f"a {type(strange[0]).__name__}" if strange else "empty"
+        what = f"of type {type(strange[0]).__name__}" if strange else "empty"
         raise WrongUse(f"--app {app!r} is {what}: expected a TaskTemplate, a list of them, or a TaskerPlugin")
     return TaskerPlugin(*templates)

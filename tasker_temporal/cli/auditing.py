@@ -25,7 +25,8 @@ async def audit_archive(task: str, source: str, verify: bool, export: Path | Non
     try:
         found = await archived(source, task)
     except (OSError, ImportError, ValueError) as error:
-        raise WrongUse(f"the archive of task {task!r} cannot be read: {error}") from error
+        why = f"{error.strerror}: {error.filename!r}" if isinstance(error, OSError) and error.filename else error
+        raise WrongUse(f"the archive of task {task!r} cannot be read: {why}") from error
     archive = Archive(task, found.template_digest, found.context_digest, found.rows)
     try:
         whole(archive)

@@ -12,10 +12,11 @@ from pydantic import TypeAdapter, ValidationError
 from rich import box
 from rich.table import Table
 
-from tasker_temporal.catalogue import Listed, asyncapi, changes, json_schema, listed
+from tasker_temporal.catalogue import Listed, changes, json_schema, listed
 from tasker_temporal.cli.app import find_app
 from tasker_temporal.cli.process import CLEAN, FAILED, WrongUse
 from tasker_temporal.cli.screen import put, screen
+from tasker_temporal.cli.tables import cells
 from tasker_temporal.cli.version import version
 from tasker_temporal.core.catalogue import EVENTS
 from tasker_temporal.core.registry import Category, EventDefinition, EventRegistry
@@ -34,7 +35,7 @@ async def list_events(category: str | None, as_json: bool, app: str | None) -> i
         return CLEAN
     table = Table("event", "category", "row", "", box=box.SIMPLE_HEAD)
     for event in found:
-        table.add_row(event.name, str(event.category), "yes" if event.row else "", event.description)
+        table.add_row(*cells(event.name, str(event.category), "yes" if event.row else "", event.description))
     screen().show(table)
     return CLEAN
 
@@ -95,6 +96,8 @@ async def export_events(form: str, output: Path | None, app: str | None) -> int:
     """Write the whole catalogue in one of its forms. Returns the exit code."""
     registry = _registry(app)
     if form == "asyncapi":
+        from tasker_temporal.sinks.asyncapi import asyncapi
+
         document: Any = asyncapi(registry, "Events of tasks", version())
     else:
         document = json_schema(registry) if form == "json-schema" else _plain(listed(registry))

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from temporalio.api.workflowservice.v1 import DescribeNamespaceRequest
 from temporalio.client import Client
@@ -16,6 +17,7 @@ from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
 from tasker_temporal.cli.options import Connection
 from tasker_temporal.cli.process import WrongUse
+from tasker_temporal.cli.unreachable import unreachable
 from tasker_temporal.plugin import TaskerPlugin
 
 ADDRESS = "localhost:7233"
@@ -69,10 +71,10 @@ async def connect(connection: Connection, plugin: TaskerPlugin) -> Client:
         async with asyncio.timeout(PATIENCE):
             client = await Client.connect(**config, plugins=[plugin])
     except (RuntimeError, ValueError, TimeoutError) as error:
-        raise WrongUse(
-            f"no Temporal server answers at {address} ({_short(error)}): "
-            "start one with `tasker dev`, or say where it is with --address or TEMPORAL_ADDRESS"
-        ) from error
+        told = str(error) or f"nothing came within {PATIENCE:g} s"
+        with_key = config.get("api_key") is not None
+        secured = bool(config.get("tls", with_key))
+        raise WrongUse(unreachable(address, told, secured=secured, with_key=with_key)) from error
     await _check_namespace(client, address)
     return client
 
@@ -81,7 +83,7 @@ def _config(connection: Connection) -> ClientConnectConfig:
     try:
         config = ClientConfig.load_client_connect_config(connection.profile)
     except Exception as error:
-        raise WrongUse(f"the connection's configuration cannot be used: {error}") from error
+        raise WrongUse(f"the connection's configuration cannot be used: {' '.join(str(error).split())}") from error
     config.setdefault("target_host", ADDRESS)
     if connection.address is not None:
         config["target_host"] = connection.address
@@ -89,24 +91,38 @@ def _config(connection: Connection) -> ClientConnectConfig:
         config["namespace"] = connection.namespace
     if connection.api_key is not None:
         config["api_key"] = connection.api_key
+    if not re.fullmatch(r"[^\s/]+:\d+", config["target_host"]):
+        raise WrongUse(
+            f"address {config['target_host']!r}: expected HOST:PORT, as in localhost:7233; "
+            "it is said with --address or TEMPORAL_ADDRESS"
+        )
     return _secured(config, connection)
 
 
 def _secured(config: ClientConnectConfig, connection: Connection) -> ClientConnectConfig:
-    """The certificates that options name take the place of those of the configuration, one by one."""
-    cert, key, authority = map(_bytes, (connection.tls_cert_path, connection.tls_key_path, connection.tls_ca_path))
+    """What options say of TLS takes the place of what the configuration says, one by one."""
+    given: dict[str, Any] = {
+        "client_cert": _certificate(connection.tls_cert_path),
+        "client_private_key": _bytes(connection.tls_key_path),
+        "server_root_ca_cert": _certificate(connection.tls_ca_path),
+        "domain": connection.tls_server_name,
+    }
     configured = config.get("tls")
     known = configured if isinstance(configured, TLSConfig) else TLSConfig()
-    if cert or key or authority:
-        config["tls"] = replace(
-            known,
-            client_cert=cert or known.client_cert,
-            client_private_key=key or known.client_private_key,
-            server_root_ca_cert=authority or known.server_root_ca_cert,
-        )
+    if said := {name: value for name, value in given.items() if value is not None}:
+        config["tls"] = replace(known, **said)
     elif connection.tls:
         config["tls"] = configured or True
     return config
+
+
+def _certificate(file: Path | None) -> bytes | None:
+    pem = _bytes(file)
+    if pem is not None and b"-----BEGIN" not in pem:
+        raise WrongUse(
+            f"file {str(file)!r} is no certificate: expected one in PEM, from -----BEGIN CERTIFICATE----- on"
+        )
+    return pem
 
 
 def _bytes(file: Path | None) -> bytes | None:
@@ -114,14 +130,6 @@ def _bytes(file: Path | None) -> bytes | None:
         return file.read_bytes() if file else None
     except OSError as error:
         raise WrongUse(f"file {str(file)!r} cannot be read: {error.strerror}") from error
-
-
-def _short(error: Exception) -> str:
-    """The SDK's message nests its causes; the innermost one tells a person something."""
-    if "InvalidContentType" in str(error):
-        return "it does not speak TLS"
-    causes = re.findall(r'(?:message|error): "([^"]+)"', str(error))
-    return causes[-1] if causes else str(error) or f"nothing came within {PATIENCE:g} s"
 
 
 async def _check_namespace(client: Client, address: str) -> None:

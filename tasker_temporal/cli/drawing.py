@@ -29,20 +29,30 @@ async def draw_machine(machine: str, form: str | None, output: Path | None) -> i
     return _put(drawn, form, output)
 
 
-async def draw(name: str, form: str | None, output: Path | None, app: str | None, connection: Connection) -> int:
-    """Draw the YAML file, the app's template of that name, or the task of that id. Returns the exit code."""
+async def draw(
+    name: str, form: str | None, output: Path | None, app: str | None, connection: Connection, *, type_alone: bool
+) -> int:
+    """Draw the YAML file, the app's template of that name, or the task of that id. Returns the exit code.
+
+    Args:
+        type_alone: Draw the states of its type.
+    """
+    plugin = None if is_path(name) else find_app(app, Path.cwd())
     if is_path(name):
-        return _put(graph_of(in_yaml(Path(name)).template), form, output)
-    plugin = find_app(app, Path.cwd())
-    if plugin is not None and name in plugin.templates:
-        return _put(graph_of(plugin.templates[name].compiled), form, output)
-    return _put(await _task_graph(name, plugin, connection), form, output)
+        template = in_yaml(Path(name)).template
+    elif plugin is not None and name in plugin.templates:
+        template = plugin.templates[name].compiled
+    else:
+        return _put(await _task_graph(name, plugin, connection, type_alone=type_alone), form, output)
+    return _put(machine_of(template.type) if type_alone else graph_of(template), form, output)
 
 
-async def _task_graph(name: str, plugin: TaskerPlugin | None, connection: Connection) -> Graph:
+async def _task_graph(name: str, plugin: TaskerPlugin | None, connection: Connection, *, type_alone: bool) -> Graph:
     about = f"template or task {name!r}" if plugin else f"task {name!r}"
     async with connected(connection, about=about) as client:
         template = (await Reader(client, name).beginning()).template
+        if type_alone:
+            return machine_of(template.type)
         return graph_of(template, await TaskHandle(client, name).report())
 
 

@@ -22,7 +22,11 @@ def events() -> None:
 
 
 @events.command("list")
-@click.option("--category", metavar="NAME", help="Only task, step, workflow, state_machine, telemetry or custom ones.")
+@click.option(
+    "--category",
+    metavar="NAME",
+    help="Only task, step, workflow, approval, external, state_machine, telemetry or custom ones.",
+)
 @options.as_json("name, category, version, description, publisher, row, listeners, payload of each")
 @options.app
 def show_list(category: str | None, as_json: bool, app: str | None) -> None:

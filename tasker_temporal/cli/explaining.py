@@ -5,17 +5,21 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import click
 from rich.text import Text
 
+from tasker_temporal.cli.app import declared_app
 from tasker_temporal.cli.connection import connected
 from tasker_temporal.cli.options import Connection
 from tasker_temporal.cli.process import CLEAN
 from tasker_temporal.cli.screen import screen
 from tasker_temporal.cli.tables import STYLES
+from tasker_temporal.graph.labels import plain
 from tasker_temporal.handle import TaskHandle
 from tasker_temporal.why import Explanation, Reason
+from tasker_temporal.why.reasons import ANY_APP
 
 SHOWN = 30
 """Reasons that are printed of more, unless all are asked for: the most urgent stand first."""
@@ -34,8 +38,8 @@ async def why(task: str, everything: bool, connection: Connection, as_json: bool
     """Print why the task stands where it stands. Returns the exit code."""
     async with connected(connection, about=f"task {task!r}") as client:
         found = await TaskHandle(client, task).why()
-    flags = _flags(connection)
-    told = found.model_copy(update={"reasons": tuple(_reachable(reason, flags) for reason in found.reasons)})
+    flags, app = _flags(connection), declared_app(Path.cwd())
+    told = found.model_copy(update={"reasons": tuple(_reachable(reason, flags, app) for reason in found.reasons)})
     out = screen()
     if as_json:
         out.json(told.model_dump(mode="json"))
@@ -55,17 +59,19 @@ async def warn_of_workers(handle: TaskHandle) -> None:
             click.echo(f"Warning: {reason.sentence}", err=True)
 
 
-def _reachable(reason: Reason, flags: str) -> Reason:
-    """An action that reaches the same server as this command did."""
-    if not flags or reason.action is None:
+def _reachable(reason: Reason, flags: str, app: str | None) -> Reason:
+    """An action that reaches the same server as this command did, and finds the app of this folder by itself."""
+    if reason.action is None:
         return reason
-    return reason.model_copy(update={"action": reason.action + flags})
+    action = reason.action.replace(f" --app {ANY_APP}", "") if app is not None else reason.action
+    return reason.model_copy(update={"action": action + flags})
 
 
 def _flags(connection: Connection) -> str:
     """What was said about the server on the command line. A key is not repeated."""
-    given = {name: getattr(connection, name) for name in ("address", "namespace", "profile")}
-    return "".join(f" --{name} {shlex.quote(value)}" for name, value in given.items() if value is not None)
+    given = {name: value for name, value in connection._asdict().items() if value and name != "api_key"}
+    flags = {f" --{name.replace('_', '-')}": value for name, value in given.items()}
+    return "".join(flag if value is True else f"{flag} {shlex.quote(str(value))}" for flag, value in flags.items())
 
 
 def _lines(told: Explanation, most: int) -> Iterator[Text]:
@@ -73,7 +79,7 @@ def _lines(told: Explanation, most: int) -> Iterator[Text]:
     head.append(f"  ({BY[told.source]})" if told.source in BY else "", style="dim")
     yield head
     for reason in told.reasons[:most]:
-        yield Text(f"* {reason.sentence}")
+        yield Text(f"* {plain(reason.sentence)}")
         if times := _times(reason, datetime.now(UTC)):
             yield Text(f"    {times}", style="dim")
         if reason.action is not None:

@@ -75,7 +75,10 @@ def list_(as_json: bool, connection: Connection, **wanted: Any) -> None:
 @click.option("--group", "groups", multiple=True, metavar="NAME", help="A group that the person is in; repeatable.")
 @click.option("--template", metavar="NAME", help="Only of tasks of this template.")
 @click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="At most so many tasks.")
-@options.as_json("a list of task_id, template, step, approval, since, until, approvers, quorum, approved_by")
+@options.as_json(
+    "a list of task_id, template, step, approval, since, until, approvers, quorum, approved_by, "
+    "requester (who may not vote), verified, form"
+)
 @options.app
 @options.connects
 def approvals(
@@ -89,7 +92,7 @@ def approvals(
 ) -> None:
     """List what people are asked to approve.
 
-    Whoever started a task may not vote on it if its approval wants four eyes; it is listed for them all the same.
+    Whoever started a task may not vote on it if its approval wants four eyes: it says who, and leaves it out for them.
 
     \b
     Example:

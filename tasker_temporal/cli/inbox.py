@@ -18,7 +18,7 @@ from tasker_temporal.cli.listing import Wanted, attributes_told, pages, query_of
 from tasker_temporal.cli.options import Connection
 from tasker_temporal.cli.process import CLEAN
 from tasker_temporal.cli.screen import screen
-from tasker_temporal.cli.tables import NARROW, moment
+from tasker_temporal.cli.tables import NARROW, cells, moment
 from tasker_temporal.core.approval import ANYBODY, GROUP
 from tasker_temporal.errors import TaskerError
 from tasker_temporal.handle import TaskHandle
@@ -36,11 +36,12 @@ class Voter(NamedTuple):
     groups: Sequence[str]
 
     def is_asked(self, approval: Mapping[str, Any]) -> bool:
-        """May this person vote, and has not voted yet? Whether they started the task is not looked at."""
+        """May this person vote, and has not voted yet?"""
         names = {ANYBODY, *([self.name] if self.name else []), *(GROUP + group for group in self.groups)}
         everybody = self.name is None and not self.groups
         return everybody or (
-            self.name not in approval.get("approved_by", ()) and not names.isdisjoint(approval["approvers"])
+            self.name not in (*approval.get("approved_by", ()), approval.get("requester"))
+            and not names.isdisjoint(approval["approvers"])
         )
 
 
@@ -90,6 +91,9 @@ def _line(task: WorkflowExecution, line: Mapping[str, Any]) -> Line:
         "approvers": approval["approvers"],
         "quorum": approval["quorum"],
         "approved_by": approval.get("approved_by", []),
+        "requester": approval.get("requester"),
+        "verified": approval.get("verified", False),
+        "form": approval.get("form"),
     }
 
 
@@ -115,5 +119,10 @@ def _table(found: Sequence[Line]) -> Table:
         votes = f"{len(line['approved_by'])} of {line['quorum']}"
         by = f": {', '.join(line['approved_by'])}" if line["approved_by"] else ""
         times = (moment(line["since"]), moment(line["until"]))
-        table.add_row(line["task_id"], line["approval"], *times, ", ".join(line["approvers"]), votes + by)
+        table.add_row(*cells(line["task_id"], line["approval"], *times, _asked_of(line), votes + by))
     return table
+
+
+def _asked_of(line: Line) -> str:
+    but = f", not {line['requester']}" if line["requester"] is not None else ""
+    return ", ".join(line["approvers"]) + but + (", verified" if line["verified"] else "")

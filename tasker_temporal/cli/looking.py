@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import getpass
 import socket
 from datetime import timedelta
+
+import click
 
 from tasker_temporal.cli.connection import connected
 from tasker_temporal.cli.explaining import warn_of_workers
@@ -19,6 +22,9 @@ from tasker_temporal.handle import TaskHandle
 
 SHORT = timedelta(seconds=1.5)
 """How long a worker may take to answer, before the history is told again."""
+
+SILENCE = 3.0
+"""Seconds without an end, after which it is looked why."""
 
 ENDED_BADLY = (State.ERROR, State.CANCELLED)
 
@@ -67,11 +73,24 @@ async def result(task: str, step: str | None, connection: Connection, as_json: b
     return CLEAN
 
 
-async def show_end(handle: TaskHandle, as_json: bool) -> int:
-    """Wait for the task's end, and print its last report. Returns the exit code."""
+async def show_end(handle: TaskHandle, as_json: bool, *, look: bool = True) -> int:
+    """Wait for the task's end, and print its last report. Returns the exit code.
+
+    Args:
+        look: If nothing comes for a while, say what the task does not know itself, as that no worker takes it.
+    """
+    waiting = asyncio.ensure_future(handle.result())
     try:
-        return show_report(await handle.result(), as_json)
+        await asyncio.wait([waiting], timeout=SILENCE)
+        if look and not waiting.done():
+            await warn_of_workers(handle)
+        return show_report(await waiting, as_json)
     except TaskEnded as error:
         if error.report is not None:
             show_report(error.report, as_json)
         raise
+    except asyncio.CancelledError:
+        click.echo(f"Task {handle.id} goes on. To follow it: tasker watch {handle.id}", err=True)
+        raise
+    finally:
+        waiting.cancel()

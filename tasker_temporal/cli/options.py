@@ -29,6 +29,7 @@ class Connection(NamedTuple):
     tls_cert_path: Path | None = None
     tls_key_path: Path | None = None
     tls_ca_path: Path | None = None
+    tls_server_name: str | None = None
 
 
 class Telling(NamedTuple):
@@ -50,7 +51,28 @@ CONNECTION = (
     click.option("--tls-cert-path", type=A_FILE, metavar="FILE", help="The client's certificate; turns TLS on."),
     click.option("--tls-key-path", type=A_FILE, metavar="FILE", help="The certificate's private key."),
     click.option("--tls-ca-path", type=A_FILE, metavar="FILE", help="The authority that the server's is checked by."),
+    click.option("--tls-server-name", metavar="NAME", help="The name in the server's certificate, if it is another."),
 )
+
+
+class _Text(click.types.StringParamType):
+    """A text that says something: an empty one is a variable of the shell that nobody has set."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("it is empty.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+def refuse_empty(command: click.Command) -> click.Command:
+    """Let no text that is passed to the command be empty."""
+    for parameter in command.params:
+        # An option whose value may be left out, as `audit --verify`, is given this one by itself.
+        if parameter.type is click.STRING and getattr(parameter, "flag_value", None) != "":
+            parameter.type = _Text()
+    for below in getattr(command, "commands", {}).values():
+        refuse_empty(below)
+    return command
 
 
 def connects(command: Command) -> Command:
@@ -97,3 +119,9 @@ def duration(text: str) -> timedelta:
         return parse_duration(text)
     except ValueError as error:
         raise click.BadParameter(f"{error}.") from error
+
+
+def unwritable(error: OSError) -> str:
+    """What cannot be read or written, and why."""
+    what = f"file {str(error.filename)!r} cannot be used" if error.filename else "the output cannot be written"
+    return f"{what}: {error.strerror or error}"

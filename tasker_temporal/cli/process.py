@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import errno
 import os
 import signal
 import sys
@@ -14,6 +15,7 @@ from typing import Any, NoReturn
 
 import click
 
+from tasker_temporal.cli.options import unwritable
 from tasker_temporal.errors import ContextInvalid, RecordError, RequestUnanswered, TaskEnded, TaskerError, UnknownTask
 
 CLEAN, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
@@ -24,6 +26,10 @@ class WrongUse(click.ClickException):
     """The user must do something else first; the message says what."""
 
     exit_code = WRONG_USE
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""How the system says that nothing more can be written."""
 
 
 def run(main: Coroutine[Any, Any, int]) -> NoReturn:
@@ -39,6 +45,12 @@ def _code_of(main: Coroutine[Any, Any, int]) -> int:
         return FAILED if isinstance(error, (TaskEnded, RecordError)) else WRONG_USE
     except BrokenPipeError:
         return CLEAN
+    except OSError as error:
+        if error.errno not in FULL:
+            traceback.print_exc()
+            return FAILED
+        click.echo(f"Error: {unwritable(error)}", err=True)
+        return WRONG_USE
     except (KeyboardInterrupt, asyncio.CancelledError):
         return INTERRUPTED
     except Exception:
@@ -72,16 +84,22 @@ def leave(code: int) -> NoReturn:
     os._exit(code)
 
 
+STOPPING = tuple(number for name in ("SIGTERM", "SIGINT", "SIGHUP") if (number := getattr(signal, name, None)))
+"""What asks a process to end: a supervisor, Ctrl-C, and a terminal that is closed."""
+
+
 def told_to_stop() -> asyncio.Event:
-    """Is set by the first SIGTERM or SIGINT; the second one does what it does in any program."""
+    """Is set by the first signal to stop; the second one does what it does in any program."""
     loop, told = asyncio.get_running_loop(), asyncio.Event()
+    # `nohup` has a process ignore that its terminal is closed.
+    heard = [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
 
     def tell() -> None:
         told.set()
-        for number in (signal.SIGTERM, signal.SIGINT):
+        for number in heard:
             loop.remove_signal_handler(number)
 
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in heard:
         # Windows has no such handlers; there Ctrl-C interrupts the loop.
         with suppress(NotImplementedError):
             loop.add_signal_handler(number, tell)

@@ -72,7 +72,7 @@ def create(app: str | None, as_json: bool, connection: Connection, **asked: Any)
 @options.as_json(SCHEDULE_ID)
 @options.connects
 def sweeper(task_queue: str, id: str, every: timedelta, as_json: bool, connection: Connection) -> None:
-    """Create the schedule that tells sinks of tasks that were terminated or timed out.
+    """Create the schedule that tells sinks of tasks that were terminated, timed out or broke down.
 
     Such a task cannot tell its own end. One sweeper serves all templates that the queue's workers have.
 

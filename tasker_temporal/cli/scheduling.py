@@ -30,9 +30,10 @@ from tasker_temporal.cli.context import read_context
 from tasker_temporal.cli.options import Connection
 from tasker_temporal.cli.process import CLEAN, WrongUse
 from tasker_temporal.cli.screen import screen
-from tasker_temporal.cli.starting import queue_of, warn_without_worker
-from tasker_temporal.cli.tables import NARROW
+from tasker_temporal.cli.starting import CONTEXT, queue_of, warn_without_worker
+from tasker_temporal.cli.tables import NARROW, cells
 from tasker_temporal.client import schedule_action
+from tasker_temporal.errors import ContextInvalid
 
 OVERLAPS: Mapping[str, ScheduleOverlapPolicy] = {
     "skip": ScheduleOverlapPolicy.SKIP,
@@ -67,11 +68,18 @@ async def create(asked: Asked, app: str | None, connection: Connection, as_json:
     queue = queue_of(asked.template, plugin, asked.task_queue)
     context = read_context(asked.context)
     async with connected(connection, plugin, f"schedule {asked.id!r}") as client:
-        action = schedule_action(client, asked.template, context, task_queue=queue)
+        action = _action(client, asked.template, context, queue)
         await _create(client, asked.id, _schedule(asked, action))
         await warn_without_worker(client, queue)
     _tell(asked.id, f"Schedule {asked.id} starts tasks of {asked.template}.", as_json)
     return CLEAN
+
+
+def _action(client: Client, template: str, context: Any, queue: str) -> ScheduleActionStartWorkflow:
+    try:
+        return schedule_action(client, template, context, task_queue=queue)
+    except ContextInvalid as error:
+        raise error if context is not None else WrongUse(f"{template!r} needs a context: {CONTEXT}") from error
 
 
 async def create_sweeper(id: str, queue: str, every: timedelta, connection: Connection, as_json: bool) -> int:
@@ -157,5 +165,5 @@ def _table(found: Sequence[Mapping[str, Any]]) -> Table:
     for each in found:
         state = "paused" if each["paused"] else "active"
         when = (each["next_at"] or "")[:19].replace("T", " ")
-        table.add_row(each["schedule_id"], each["template"] or "", state, when, each["note"] or "")
+        table.add_row(*cells(each["schedule_id"], each["template"] or "", state, when, each["note"] or ""))
     return table

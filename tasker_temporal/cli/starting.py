@@ -17,10 +17,12 @@ from tasker_temporal.cli.options import Connection
 from tasker_temporal.cli.process import CLEAN, WrongUse
 from tasker_temporal.cli.screen import screen
 from tasker_temporal.client import StartOptions, start_task
-from tasker_temporal.errors import TaskAlreadyStarted
+from tasker_temporal.errors import ContextInvalid, TaskAlreadyStarted
 from tasker_temporal.handle import TaskHandle
 from tasker_temporal.plugin import TaskerPlugin
 from tasker_temporal.pollers import pollers
+
+CONTEXT = "pass it with --context, as JSON, @FILE or -"
 
 
 class Asked(NamedTuple):
@@ -43,9 +45,9 @@ async def start(asked: Asked, connection: Connection) -> int:
     async with connected(connection, plugin) as client:
         options = _options(asked, plugin)
         handle, is_new = await _started(client, asked.template, context, options)
-        await warn_without_worker(client, queue)
+        has_worker = await warn_without_worker(client, queue)
         if asked.wait:
-            return await show_end(handle, asked.as_json)
+            return await show_end(handle, asked.as_json, look=has_worker)
         _tell(asked, handle.id, queue, is_new)
     return CLEAN
 
@@ -90,19 +92,27 @@ async def _started(client: Client, template: str, context: Any, options: StartOp
     wanted: StartOptions = {**options, "on_duplicate": "raise"}
     try:
         return await start_task(client, template, context, **wanted), True
+    except ContextInvalid as error:
+        raise error if context is not None else WrongUse(f"{template!r} needs a context: {CONTEXT}") from error
     except TaskAlreadyStarted as error:
         if options.get("on_duplicate") == "return":
             return TaskHandle(client, error.task_id), False
         raise WrongUse(f"{error}; --on-duplicate return takes the one that is there, --id another name") from error
 
 
-async def warn_without_worker(client: Client, queue: str) -> None:
-    """Say so if no worker asks this queue for work. Who may not ask is told nothing."""
+async def warn_without_worker(client: Client, queue: str) -> bool:
+    """Say so if no worker asks this queue for work. Who may not ask is told nothing.
+
+    Returns:
+        Whether there is one, as far as is known.
+    """
     found = await pollers(client, queue)
-    if found is not None and not found:
-        click.echo(
-            f"Warning: no worker polls task queue {queue!r}: the task waits until one does (`tasker worker`)", err=True
-        )
+    if found is None or found:
+        return True
+    click.echo(
+        f"Warning: no worker polls task queue {queue!r}: the task waits until one does (`tasker worker`)", err=True
+    )
+    return False
 
 
 def _tell(asked: Asked, task_id: str, queue: str, is_new: bool) -> None:

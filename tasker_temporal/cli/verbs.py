@@ -164,7 +164,11 @@ def audit(
     help="How it is drawn; else by the ending of --output (.mmd, .dot, .svg), else ascii.",
 )
 @click.option("--output", type=options.OUTPUT, metavar="FILE", help="Write it to FILE.")
-@click.option("--machine", type=click.Choice(MACHINES), help="Draw the states of a task, a step, or a type of tasks.")
+@click.option(
+    "--machine",
+    type=click.Choice(MACHINES),
+    help="Draw the states of a task, a step, or a type of tasks; with `task`, those of the type that NAME has.",
+)
 @options.as_json("title, nodes (name, label, state, note), edges (source, target, kind, label)")
 @options.app
 @options.connects
@@ -185,16 +189,17 @@ def graph(
     Examples:
       tasker graph shop.sell --output sell.svg
       tasker graph --machine step --format mermaid
+      tasker graph shop.closing --machine task
     """
     from tasker_temporal.cli.drawing import draw, draw_machine
     from tasker_temporal.cli.process import run
 
     chosen = "json" if as_json else form
-    if machine is not None:
+    if machine is not None and (name is None or machine != "task"):
         run(draw_machine(machine, chosen, output))
     if name is None:
         raise click.UsageError("Missing argument 'FILE.yaml|TEMPLATE|TASK'.", click.get_current_context())
-    run(draw(name, chosen, output, app, connection))
+    run(draw(name, chosen, output, app, connection, type_alone=machine is not None))
 
 
 @click.command("watch")

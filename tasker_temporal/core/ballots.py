@@ -7,8 +7,8 @@ later round. Votes that come before it opens are in the inbox, and are counted w
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from typing import Final, Literal, NamedTuple
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
 
 from pydantic_core import to_json
 
@@ -120,11 +120,9 @@ def _vote(kept: Kept) -> Vote:
 def is_awaited(task: Task, step: str | None) -> bool:
     """Its votes count, or will when it opens."""
     state = task.state if step is None else task.steps[step].state
-    return terms_of(task, step) is not None and state in AWAITED[step is None]
+    return terms_of(task, step) is not None and state in voting(task, step)
 
 
-AWAITED: Final[Mapping[bool, frozenset[State]]] = {
-    True: frozenset({State.PENDING, State.IN_PROGRESS, State.PAUSED, State.PENDING_APPROVAL}),
-    False: frozenset({State.PENDING, State.IN_PROGRESS}),
-}
-"""The states of a task whose own approval can be voted on, and those of a step."""
+def voting(task: Task, step: str | None) -> Sequence[State | str]:
+    """The states in which the step's approval, or the task's own, can be voted on."""
+    return task.type.asking if step is None else (State.PENDING, State.IN_PROGRESS)

@@ -48,6 +48,8 @@ FACTS, ASKS, SUBSCRIBERS = "core.intake.facts", "core.intake.asks", "core.subscr
 
 HANDLER = SUBSCRIBERS + "failure_handler"
 
+SWEEPER = "sinks.ends"
+
 APPROVER, TYPES = SUBSCRIBERS + "approver", "core.task_types"
 
 _task, _step, _workflow, _approval, _external, _around = (
@@ -86,6 +88,9 @@ EVENTS: Final = EventRegistry(
             "No attempt follows the failed one, whatever is left.",
             SUBSCRIBERS + "error_handler",
         ),
+        _task("terminated", shapes.RunEnded, "Somebody ended the run by force, so no row tells it.", SWEEPER),
+        _task("timed_out", shapes.RunEnded, "The run took longer than it may, so no row tells it.", SWEEPER),
+        _task("aborted", shapes.RunEnded, "The run failed in a way that no row could tell.", SWEEPER),
         _workflow("drain_requested", shapes.RowWritten, "The history is long: nothing starts in this run.", FACTS),
         _workflow("run_continued", shapes.RowWritten, "The task goes on in a new run.", FACTS),
         _workflow("run_reopened", shapes.RowWritten, "The failed task goes on in a new run.", FACTS),

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any, Final, Literal
 
 from tasker_temporal.core import loops
+from tasker_temporal.core.task_types import WORDS
 from tasker_temporal.errors import ConditionError, ConditionsUnavailable
 
 LENGTH_LIMIT: Final = 2_000
@@ -44,6 +45,7 @@ ZONED: Final = {
 
 _TEXT = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'")
 _BY_KEY = re.compile(r"\b(result|failure)\s*\[\s*[\"']([\w-]+)[\"']\s*\]")
+_RESULTS = re.compile(r"\bresult\s*(?:\.\s*(\w+)|\[\s*[\"']([\w-]+)[\"']\s*\])")
 _UNZONED = re.compile(rf"'({'|'.join(ZONED)})'")
 _APPLIED = re.compile(r"applied to '\((.*)\)'")
 
@@ -188,7 +190,7 @@ def _environment() -> Any:
         for name, kind in zip(loops.OVERLOADS, kinds, strict=True)
     ]
     ordered = _cel().FunctionDecl(loops.ORDERED, overloads)
-    return _cel().NewEnv(variables=dict.fromkeys(ROOTS, dyn), functions=[ordered])
+    return _cel().NewEnv(variables=dict.fromkeys((*ROOTS, *WORDS), dyn), functions=[ordered])
 
 
 class _Ordered:
@@ -205,7 +207,7 @@ class _Ordered:
 
 
 def holds(expression: str, data: Mapping[str, Any]) -> bool:
-    """Evaluate the expression. `data` has plain JSON values by the names of `ROOTS`.
+    """Evaluate the expression. `data` has plain JSON values by the names of `ROOTS` and `WORDS`.
 
     Raises:
         ConditionError: it cannot be evaluated, or is neither true nor false.
@@ -227,6 +229,12 @@ def reads(expression: str, root: str) -> bool:
     if not step:
         return re.search(rf"\b{head}\b", expression) is not None
     return re.search(rf"\b{head}\s*(\.\s*{step}\b|\[\s*[\"']{step}[\"']\s*\])", expression) is not None
+
+
+@lru_cache(maxsize=256)
+def results_in(expression: str) -> tuple[str, ...]:
+    """The steps whose results the expression names, each once."""
+    return tuple(dict.fromkeys(dotted or keyed for dotted, keyed in _RESULTS.findall(expression)))
 
 
 def decoded(expression: str, path: str, data: bytes) -> Any:

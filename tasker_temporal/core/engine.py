@@ -131,7 +131,10 @@ class Engine:
         return chain.from_iterable(map(call, known, repeat(event), repeat(self.task)))
 
     def _announced(self, said: Announce, cause: int | None) -> Event[Payload]:
-        return self._events.event(said.event, {"task_id": self.task.id, **said.fields}, cause or self.task.sort_key)
+        event = self._events.event(said.event, {"task_id": self.task.id, **said.fields}, cause or self.task.sort_key)
+        if said.event in self.task.announces:
+            self.task.announce(event)
+        return event
 
     def _publish(self, event: Event[Payload]) -> None:
         """Those who listen hear of a move before it, of it, and after it. They hear all of it when all is applied."""

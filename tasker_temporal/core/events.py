@@ -62,6 +62,18 @@ class CustomPublished(StepNoted):
     execution: int
 
 
+class RunEnded(Payload):
+    """A run ended that could write no row of it: somebody else found it. No words of an error are in it.
+
+    `actor` is the identity that terminated it, else `temporal` or `tasker`; `at` is ISO 8601 in UTC.
+    """
+
+    run_id: str
+    actor: str
+    reason: str
+    at: str
+
+
 class Move(Payload):
     """A transition that is about to be written, or was: for those who only listen.
 

@@ -1,7 +1,8 @@
-"""What a sink is still to get of a task: rows that its patterns fit, numbered 1, 2, 3 … without a gap.
+"""What a sink is still to get of a task: rows that its patterns fit, and events that are no rows if it names them.
 
-A row's number follows from the rows before it, so a row that is sent twice has the same number twice. Only what was
-acknowledged is forgotten. An outbox is book-keeping of the shell: no row comes of it, and no refusal undoes it.
+They are numbered 1, 2, 3 … without a gap. A number follows from what came before it, so what is sent twice has the
+same number twice. Only what was acknowledged is forgotten. An outbox is book-keeping of the shell: no row comes of it,
+and no refusal undoes it.
 """
 
 from __future__ import annotations
@@ -14,8 +15,9 @@ from typing import Any, Final
 
 from pydantic_core import to_json
 
+from tasker_temporal.core.announcements import Announcement, Entry, entry_of, together
 from tasker_temporal.core.catalogue import EVENTS
-from tasker_temporal.core.events import RowWritten
+from tasker_temporal.core.events import Move, RowWritten, RunEnded
 from tasker_temporal.core.registry import RESERVED
 from tasker_temporal.core.rows import Row
 from tasker_temporal.core.template import Sink
@@ -26,18 +28,25 @@ BATCH_BYTES = 512 * 1024
 CARRIED_BYTES = 256 * 1024
 """The most that rows in a snapshot take as JSON. Without them the written records are read for what was not sent."""
 
-TERMINATED: Final = "task.terminated"
-TIMED_OUT: Final = "task.timed_out"
-"""What sinks are told of a run that was ended from outside. Such a run can write no row, so no engine says it."""
+ANNOUNCED: Final = frozenset(
+    name for name in EVENTS if not issubclass(EVENTS.payload(name), RowWritten | RunEnded | Move)
+)
+"""The events that are no rows, and are said by the task itself. A sink that is to get one names it in full."""
 
-TELLABLE: Final = (*sorted(e for e in EVENTS if issubclass(EVENTS.payload(e), RowWritten)), TERMINATED, TIMED_OUT)
-"""What a sink can get."""
+TELLABLE: Final = tuple(sorted(name for name in EVENTS if not issubclass(EVENTS.payload(name), Move)))
+"""What a sink can get. Those around a move would repeat the move's own."""
 
 
 @lru_cache(maxsize=4096)
 def fits(patterns: tuple[str, ...], event: str) -> bool:
-    """One of the patterns fits the event's name: `task.*`, `step.failed`, `*`."""
-    return any(fnmatchcase(event, pattern) for pattern in patterns)
+    """One of the patterns fits the event's name: `task.*`, `step.failed`, `*`. A `*` stands for rows alone."""
+    return event in patterns if event in ANNOUNCED else any(fnmatchcase(event, pattern) for pattern in patterns)
+
+
+@lru_cache(maxsize=256)
+def announced_to(sinks: tuple[Sink, ...]) -> frozenset[str]:
+    """The events that are no rows, and that one of the sinks names."""
+    return frozenset(event for sink in sinks for event in sink.events) & ANNOUNCED
 
 
 def idle_patterns(sink: Sink, custom: Sequence[str] | None = ()) -> list[str]:
@@ -57,16 +66,17 @@ class Outbox:
     Attributes:
         told: How many rows it has acknowledged: the number of the last of them.
         backlog: How many come next that only the written records of earlier runs have.
-        rows: Those that come then, in order.
+        rows: Those that come then, in order, and announcements among them.
         contents: What a template's own events among them say, as JSON, by sort_key.
         seen: The sort_key up to which the task's rows were looked through.
+        heard: How many of this run's announcements were.
         sent_at: Since when what is on its way is on its way; None if nothing is.
     """
 
     def __init__(self, sink: Sink) -> None:
         self.sink = sink
-        self.told = self.backlog = self.seen = 0
-        self.rows: list[Row] = []
+        self.told = self.backlog = self.seen = self.heard = 0
+        self.rows: list[Entry] = []
         self.contents: dict[int, str] = {}
         self.sent_at: datetime | None = None
 
@@ -80,25 +90,30 @@ class Outbox:
         """The number of the first that it has not acknowledged."""
         return self.told + 1
 
-    def collect(self, rows: list[Row], said: Mapping[int, str]) -> None:
-        """Take up the rows of this run that were written since, and what they say."""
+    def collect(self, rows: list[Row], said: Mapping[int, str], announced: list[Announcement]) -> None:
+        """Take up what came about in this run since: its rows, what they say, and what was announced."""
         first = self.seen + 1 - rows[0].sort_key if rows else 0
-        for row in rows[max(first, 0) :]:
-            if fits(self.sink.events, row.event):
-                self.rows.append(row)
-                if self.sink.contents and row.sort_key in said:
-                    self.contents[row.sort_key] = said[row.sort_key]
-            self.seen = row.sort_key
+        for entry in together(rows[max(first, 0) :], announced[self.heard :]):
+            if fits(self.sink.events, entry.event):
+                self.rows.append(entry)
+                if self.sink.contents and isinstance(entry, Row) and entry.sort_key in said:
+                    self.contents[entry.sort_key] = said[entry.sort_key]
+            self.seen = entry.sort_key
+        self.heard = len(announced)
 
-    def batch(self) -> int | list[Row]:
+    def content(self, entry: Entry) -> str | None:
+        """What it says as JSON, if it is a row of an event of the template's own."""
+        return self.contents.get(entry.sort_key) if isinstance(entry, Row) else None
+
+    def batch(self) -> int | list[Entry]:
         """What to send next: the backlog, by its length, or else rows."""
         return self.backlog or self.rows[: self._within(BATCH_BYTES, self.sink.batch)]
 
-    def rest(self) -> list[tuple[int, int | list[Row]]]:
+    def rest(self) -> list[tuple[int, int | list[Entry]]]:
         """All that is left, for a snapshot or another workflow: the number of the first of each part, and the part."""
         if not self._is_light:
             return [(self.next, self.count)]
-        parts: list[tuple[int, int | list[Row]]] = [(self.next, self.backlog), (self.next + self.backlog, self.rows)]
+        parts: list[tuple[int, int | list[Entry]]] = [(self.next, self.backlog), (self.next + self.backlog, self.rows)]
         return [(number, part) for number, part in parts if part]
 
     @property
@@ -108,7 +123,7 @@ class Outbox:
     def _within(self, size: int, count: int) -> int:
         """How many rows fit into so many bytes; at least one."""
         for number, row in enumerate(self.rows[:count]):
-            size -= len(to_json(row)) + len(self.contents.get(row.sort_key, ""))
+            size -= len(to_json(row)) + len(self.content(row) or "")
             if size < 0:
                 return max(number, 1)
         return min(len(self.rows), count)
@@ -118,15 +133,16 @@ class Outbox:
         self.told += count
         kept = max(count - self.backlog, 0)
         self.backlog = max(self.backlog - count, 0)
-        for row in self.rows[:kept]:
-            self.contents.pop(row.sort_key, None)
+        for entry in self.rows[:kept]:
+            if isinstance(entry, Row):
+                self.contents.pop(entry.sort_key, None)
         del self.rows[:kept]
 
     def plain(self) -> dict[str, Any]:
         """As JSON, for a snapshot. What is not carried is backlog for the next run."""
         light = self._is_light
         backlog = self.backlog if light else self.count
-        rows = [row.plain() for row in self.rows] if light else []
+        rows = [entry.plain() if isinstance(entry, Row) else list(entry) for entry in self.rows] if light else []
         contents = sorted(self.contents.items()) if light else []
         plain = {"told": self.told, "backlog": backlog, "seen": self.seen, "rows": rows, "contents": contents}
         return {key: value for key, value in plain.items() if value}
@@ -136,6 +152,6 @@ class Outbox:
         """The inverse of `plain`."""
         box = cls(sink)
         box.told, box.backlog, box.seen = plain.get("told", 0), plain.get("backlog", 0), plain.get("seen", 0)
-        box.rows = [Row.of(row) for row in plain.get("rows", ())]
+        box.rows = [Row.of(entry) if isinstance(entry, Mapping) else entry_of(entry) for entry in plain.get("rows", ())]
         box.contents = dict(plain.get("contents", ()))
         return box

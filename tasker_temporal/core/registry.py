@@ -17,7 +17,7 @@ EVENT_NAME: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)+")
 
 
 class Category(StrEnum):
-    """Who an event is for."""
+    """What an event is about. `telemetry` and `custom` ones are templates' own."""
 
     TASK = "task"
     STEP = "step"
@@ -41,7 +41,7 @@ class EventDefinition(NamedTuple):
         description: What happened, in one sentence.
         publisher: The module of the package that says it.
         version: Rises when its payload changes so that a reader must change too.
-        content: JSON Schema of what a custom event says.
+        content: JSON Schema of what an event of a template's own says.
     """
 
     name: str
@@ -75,6 +75,15 @@ class EventDefinition(NamedTuple):
     @classmethod
     def state_machine(cls, name: str, description: str) -> EventDefinition:
         return cls(name, Category.STATE_MACHINE, shapes.Move, description, "core.engine")
+
+    @classmethod
+    def telemetry(cls, name: str, description: str, version: int, content: Mapping[str, Any]) -> EventDefinition:
+        """An event of a template's own, for those who measure: telemetry counts it.
+
+        Raises:
+            EventError: its name is none that a template may use.
+        """
+        return cls.custom(name, description, version, content)._replace(category=Category.TELEMETRY)
 
     @classmethod
     def custom(cls, name: str, description: str, version: int, content: Mapping[str, Any]) -> EventDefinition:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tasker_temporal.core.template import TEMPLATE_NAME, Argument, StepTemplate, Template
+from tasker_temporal.core.mistakes import TEMPLATE_NAME
+from tasker_temporal.core.template import Argument, StepTemplate, Template
 from tasker_temporal.core.triggers import (
     AtLeast,
     Chosen,

@@ -12,10 +12,12 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
+from tasker_temporal.core.announcements import Announcement
+from tasker_temporal.core.events import Event, Payload
 from tasker_temporal.core.journal import Journal
 from tasker_temporal.core.machine import DONE, OPEN, OVER, State
 from tasker_temporal.core.messages import AUTOMATIC, Ballot, Content, Failure, Kept, Timer
-from tasker_temporal.core.outbox import Outbox
+from tasker_temporal.core.outbox import Outbox, announced_to
 from tasker_temporal.core.routes import AS_DECLARED, Mode
 from tasker_temporal.core.rows import Kind, Row, entity_of, genesis, ordered, salted, sealed
 from tasker_temporal.core.task_types import TYPES, TaskType
@@ -33,6 +35,9 @@ NOBODY: Final = (AUTOMATIC, "")
 
 HOLD: Final = "hold"
 """The id of the timer that ends a hold."""
+
+APPROVAL: Final = "approval:task"
+"""The id of the timer of the task's own approval."""
 
 NO_STEPS: Final = dict.fromkeys(State, 0)
 """How many steps are in each state. Iterating an enum takes longer than copying a dict."""
@@ -153,6 +158,7 @@ class Task:
         answers: For the last requests, by id, the first and last sort_key of what they did.
         said: What a template's own events say, by the sort_key of their rows, until every outbox has it.
         outboxes: What each sink is still to get, by its name.
+        announced: The events of this run that are no rows, and that one of its sinks names.
     """
 
     def __init__(self, id: str, template: Template, context: Content, key: bytes) -> None:
@@ -193,6 +199,8 @@ class Task:
         self.inbox: dict[str, tuple[Kept, ...]] = {}
         self.said: dict[int, str] = {}
         self.outboxes = {sink.name: Outbox(sink) for sink in template.sinks}
+        self.announces = announced_to(template.sinks)
+        self.announced: list[Announcement] = []
         self.now = EPOCH
         self.at = ""
 
@@ -259,6 +267,19 @@ class Task:
         row = sealed(head, (sort_key + 1, *what, *by, ordered(metadata), self.at))
         self.rows.append(row)
         return row
+
+    def announce(self, event: Event[Payload]) -> None:
+        """Keep an event that is no row for the sinks that name it."""
+        before = self.announced[-1] if self.announced else None
+        place = before.place + 1 if before is not None and before.sort_key == self.sort_key else 1
+        said = event.payload.model_dump(mode="json")
+        self.journal.keep_length(self.announced)
+        self.announced.append(Announcement(self.sort_key, place, event.name, said, event.cause, self.at, self.head))
+
+    def collect(self) -> None:
+        """Let every outbox take up what came about since."""
+        for box in self.outboxes.values():
+            box.collect(self.rows, self.said, self.announced)
 
     def trace(self, data: bytes) -> dict[str, Any]:
         """What a row may say about data: its size in bytes, and its salted digest."""

@@ -2,24 +2,34 @@
 
 Rule 1: a type is data. It travels with the template, so a running task keeps the machine it started with.
 Rule 2: a row is taken by itself as soon as nothing more can run and its guard holds, the first that fits, or because
-somebody asks for it. Guards are words of `Guard`; no code of users decides.
+somebody asks for it. Guards are words of `Guard`, and conditions on the task's data; no code of users decides.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from graphlib import CycleError, TopologicalSorter
-from typing import Final, Literal
+from typing import Final, Literal, get_args
 
 from pydantic import Field
 
 from tasker_temporal.core.machine import TASK_TABLE, State, Table
 from tasker_temporal.core.values import Frozen
 
-Guard = Literal["all_steps_over", "all_steps_complete", "approved", "rejected"]
+OfSteps = Literal["all_steps_over", "all_steps_complete"]
+
+OfVotes = Literal["approved", "rejected"]
+
+Guard = OfSteps | OfVotes
 """When a row may be taken: every step is over; every one of them is `complete`; the task's own approval was approved;
 or it was rejected, or was not decided in time."""
+
+OVER: Final = "all_steps_over"
+OF_STEPS: Final[tuple[str, ...]] = get_args(OfSteps)
+OF_VOTES: Final[tuple[str, ...]] = get_args(OfVotes)
+WORDS: Final = (*OF_STEPS, *OF_VOTES)
 
 TaskState = State | str
 """A state of the library's own, or one that a task type declares."""
@@ -39,13 +49,21 @@ class Move(Frozen):
 
     source: str
     to: str
-    when: Guard = "all_steps_over"
+    when: Guard | str = Field(default="all_steps_over", min_length=1)
+    """When it may be taken, as soon as every step is over: `all_steps_over`, `all_steps_complete`, out of
+    `pending_approval` `approved` and `rejected`, or a condition in CEL over `context`, the steps' results
+    (`result.charge`) and these words. Of one that cannot be evaluated the audit says so, and it does not hold."""
     by: Literal["itself", "request"] = "itself"
     """It is taken by itself, or because somebody asks for it with the request `move`."""
 
     @property
     def event(self) -> str:
         return EVENTS.get(self.to, MOVED)
+
+    @property
+    def is_condition(self) -> bool:
+        """Its guard is no word, but an expression."""
+        return self.when not in WORDS
 
 
 class TaskType(Frozen):
@@ -75,6 +93,18 @@ class TaskType(Frozen):
     def is_approved(self) -> bool:
         """Its tasks have an approval of their own."""
         return State.PENDING_APPROVAL in self.waits
+
+    @cached_property
+    def asking(self) -> tuple[TaskState, ...]:
+        """The states from which its tasks come to `pending_approval` by these rows, and those before the first row."""
+        found: dict[TaskState, None] = dict.fromkeys([State.PENDING_APPROVAL] if self.is_approved else [])
+        for target in (queue := list(found)):
+            sources = [known(row.source) for row in self.rows if row.to == target]
+            queue.extend(source for source in sources if source not in found)
+            found.update(dict.fromkeys(sources))
+        if State.IN_PROGRESS in found:
+            found |= dict.fromkeys((State.PENDING, State.PAUSED))
+        return (*(state for state in State if state in found), *(state for state in self.states if state in found))
 
 
 S = State
@@ -137,11 +167,30 @@ def _row_mistakes(kind: TaskType) -> list[str]:
             found.append(f"{said}: expected it to lead to a declared state, 'pending_approval', 'complete' or 'error'")
         if row.source == S.IN_PROGRESS and row.by == "request":
             found.append(f"{said}: expected it to be taken by itself, as steps may run until then")
-        if row.when in ("approved", "rejected") and row.source != S.PENDING_APPROVAL:
+        if row.when in OF_VOTES and row.source != S.PENDING_APPROVAL:
             found.append(f"{said}: expected {row.when!r} on rows out of 'pending_approval' alone")
-    if not any(row.source == S.IN_PROGRESS and row.when == "all_steps_over" for row in kind.rows):
+        if row.source == S.PENDING_APPROVAL and row.by == "itself" and not _asks_people(row):
+            found.append(f"{said}: expected it to ask for 'approved' or 'rejected', as nothing else happens there")
+    found += _shadowed(kind)
+    if not any(row.source == S.IN_PROGRESS and row.when == OVER for row in kind.rows):
         found.append("its rows: expected one out of 'in_progress' that is taken whenever all steps are over")
     return [*found, *_circles(kind)]
+
+
+def _asks_people(row: Move) -> frozenset[str]:
+    return frozenset(word for word in OF_VOTES if re.search(rf"\b{word}\b", row.when))
+
+
+def _shadowed(kind: TaskType) -> Iterator[str]:
+    """Rows that are never taken, because one before them always is."""
+    taken: dict[str, set[str]] = {}
+    for row in kind.rows:
+        if row.by == "itself":
+            before = taken.setdefault(row.source, set())
+            needed = _asks_people(row) if row.source == S.PENDING_APPROVAL else {OVER}
+            if needed and needed <= before:
+                yield f"its row {row.source!r} to {row.to!r}: a row before it is always taken: expected this one first"
+            before.add(row.when)
 
 
 def _circles(kind: TaskType) -> list[str]:

@@ -1,4 +1,4 @@
-"""What a condition may name, and what is known of it: of a step's `when`, of an event's `match`, of a route."""
+"""What a condition may name, and what is known of it: of a step's `when`, an event's `match`, a route, a type's row."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any, Final
 
 from tasker_temporal.core import conditions
 from tasker_temporal.core.conditions import Kind
+from tasker_temporal.core.machine import State
+from tasker_temporal.core.task_types import OF_STEPS, WORDS, Move
 from tasker_temporal.core.template import StepTemplate, Template
 from tasker_temporal.core.triggers import Ended, Failed, Received, events_of, leaves, step_of
 
@@ -32,6 +34,10 @@ def condition_mistakes(template: Template, schemas: Schemas) -> Iterator[str]:
     for number, route in enumerate(template.routes, start=1):
         where = f"route {route.name or number!r}: its condition {route.when!r}"
         yield from _said(where, route.when, _known("context", schemas("context")))
+    for row in template.type.rows:
+        if row.is_condition:
+            where = f"type {template.type.name!r}: its row {row.source!r} to {row.to!r}: its condition {row.when!r}"
+            yield from _said(where, row.when, _of_row(template, row, schemas))
     for step in template.steps:
         if step.when:
             where = f"step {step.name!r}: its condition {step.when!r}"
@@ -65,6 +71,17 @@ def _of_step(step: StepTemplate, schemas: Schemas) -> dict[str, Kind]:
     if len(events) == 1:
         found |= _known("event", schemas(f"event.{events[0]}"))
     return found
+
+
+def _of_row(template: Template, row: Move, schemas: Schemas) -> dict[str, Kind]:
+    """Of results, those that it reads: a template may have thousands."""
+    found = dict(_known("context", schemas("context")))
+    read = conditions.results_in(row.when)
+    for step in template.steps:
+        name = f"result.{step.name}"
+        found |= _known(name, schemas(name)) if step.name in read else {name: "any"}
+    asked = WORDS if row.source == State.PENDING_APPROVAL else OF_STEPS
+    return {**found, **dict.fromkeys(asked, "bool")}
 
 
 def _known(path: str, schema: Mapping[str, Any]) -> dict[str, Kind]:

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 
 from tasker_temporal.core.answers import due_clocks
+from tasker_temporal.core.approval import is_name
 from tasker_temporal.core.ballots import approval_id, terms_of
-from tasker_temporal.core.guards import requestable
+from tasker_temporal.core.guards import guards_of, requestable
 from tasker_temporal.core.intake.legality import legal_requests
 from tasker_temporal.core.joins import answer, may_start
 from tasker_temporal.core.machine import State
+from tasker_temporal.core.messages import AUTOMATIC
 from tasker_temporal.core.outbox import Outbox
 from tasker_temporal.core.report import waits_for
-from tasker_temporal.core.task import HOLD, Step, Task
+from tasker_temporal.core.task import APPROVAL, HOLD, Step, Task
 from tasker_temporal.core.template import Frozen
 from tasker_temporal.core.triggers import events_of, said
+
+NAMELESS: Final = (AUTOMATIC, "unknown")
+"""Who starts a task if nobody says who."""
 
 
 class OpenApproval(Frozen):
@@ -28,6 +33,12 @@ class OpenApproval(Frozen):
     """Who may vote now."""
     quorum: int
     approved_by: tuple[str, ...] = ()
+    requester: str | None = None
+    """Who started the task, and may not vote: it takes four eyes. None if whoever did may."""
+    verified: bool = False
+    """Only verified identities may vote."""
+    form: str | None = None
+    """The name of the type of what a vote for it fills in."""
 
 
 class Wait(Frozen):
@@ -114,8 +125,7 @@ def _task_waits(task: Task) -> Iterator[Wait]:
     if task.state is State.PENDING_APPROVAL:
         yield _approval(task, None, task.since, legal_requests(task))
     if task.state in task.type.states:
-        to, could = " or ".join(requestable(task)), legal_requests(task)
-        what = f"somebody to move it to {to}" if to else "somebody to cancel it: no row of its type may be taken"
+        what, could = _moves(task), legal_requests(task)
         yield Wait(kind="move", step=None, what=what, since=task.since, could=could)
     if task.is_held:
         until, could = task.timers[HOLD].due, legal_requests(task)
@@ -124,6 +134,14 @@ def _task_waits(task: Task) -> Iterator[Wait]:
         what = "the run's history is long: nothing starts until it continues as new"
         asked = next(row.at for row in reversed(task.rows) if row.event == "workflow.drain_requested")
         yield Wait(kind="drain", step=None, what=what, since=datetime.fromisoformat(asked))
+
+
+def _moves(task: Task) -> str:
+    """A condition that does not hold now never will: nothing changes in a state of the type's own."""
+    if places := requestable(task):
+        return f"somebody to move it to {' or '.join(places)}"
+    guards = ", ".join(guards_of(task))
+    return f"somebody to cancel it: no row of its type may be taken ({guards})"
 
 
 def _line(task: Task, step: Step) -> Wait:
@@ -200,17 +218,37 @@ def _approval(task: Task, step: str | None, since: datetime | None, could: tuple
     ballot = task.ballots[id]
     voters = tuple(vote.actor for vote in ballot.votes)
     asked = terms.voters(escalated=ballot.escalated)
-    until = _due(task, "approval:task" if step is None else f"deadline:{step}")
+    until = _due(task, APPROVAL if step is None else f"deadline:{step}")
+    requester = task.requester if terms.not_requester and task.requester not in NAMELESS else None
     votes = "a vote" if terms.quorum == 1 else f"{terms.quorum - len(voters)} more of {terms.quorum} votes"
     return Wait(
         kind="approval",
         step=step,
-        what=f"{votes} of {', '.join(asked)}" + (", escalated" if ballot.escalated else ""),
+        what=f"{votes} of {', '.join(asked)}" + _but(requester, asked) + (", escalated" if ballot.escalated else ""),
         since=since,
         until=until,
         could=could,
-        approval=OpenApproval(id=id, approvers=asked, quorum=terms.quorum, approved_by=voters),
+        approval=OpenApproval(
+            id=id,
+            approvers=asked,
+            quorum=terms.quorum,
+            approved_by=voters,
+            requester=requester,
+            verified=terms.verified,
+            form=_form(task, step),
+        ),
     )
+
+
+def _but(requester: str | None, asked: Sequence[str]) -> str:
+    """Who started the task is named if he might think that he is asked."""
+    is_asked = requester in asked or not all(map(is_name, asked))
+    return f" but {requester}, who started the task" if requester is not None and is_asked else ""
+
+
+def _form(task: Task, step: str | None) -> str | None:
+    form = "None" if step is None else task.steps[step].template.result
+    return None if form == "None" else form
 
 
 def _due(task: Task, timer: str) -> datetime | None:

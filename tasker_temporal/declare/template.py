@@ -242,18 +242,27 @@ class TaskTemplate(Generic[C]):
         self._compiled = None
         return step
 
-    def custom_event(self, name: str, model: type[U], *, description: str = "", version: int = 1) -> CustomEvent[U]:
+    def custom_event(
+        self,
+        name: str,
+        model: type[U],
+        *,
+        description: str = "",
+        version: int = 1,
+        category: Literal["custom", "telemetry"] = "custom",
+    ) -> CustomEvent[U]:
         """Declare an event that the handlers of this template may publish.
 
         Args:
             name: Dotted, in a namespace of yours: `order.priced`.
             model: The type of what it says.
             version: Raise it when the type changes so that its readers must change too.
+            category: `telemetry` if it is for those who measure: then telemetry counts each.
 
         Raises:
             EventError: the name is in use, or none that a template may use.
         """
-        event = CustomEvent(name, model, description, version)
+        event = CustomEvent(name, model, description, version, category)
         EventRegistry([event.definition, *(known.definition for known in self.custom_events)])
         self.custom_events.append(event)
         self._compiled = None

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final, Literal, NamedTuple
 
 from tasker_temporal.core.machine import STEP_TABLE, TASK_TABLE, State, Table
 from tasker_temporal.core.report import StepReport, TaskReport
-from tasker_temporal.core.task_types import TaskType
+from tasker_temporal.core.task_types import OVER, Move, TaskType
 from tasker_temporal.core.template import StepTemplate, Template
 from tasker_temporal.core.triggers import Chosen, Elapsed, Leaf, Received, leaves, said, step_of
 
@@ -66,19 +66,29 @@ def graph_of(template: Template, report: TaskReport | None = None) -> Graph:
 
 
 def machine_of(entity: Literal["task", "step"] | TaskType) -> Graph:
-    """The states of a task, of a step, or of a type of tasks, each move with the event that it publishes."""
+    """The states of a task, of a step, or of a type of tasks, each move with the event that it publishes.
+
+    A row of a type also has its guard, and says if it is taken because somebody asks for it.
+    """
     if isinstance(entity, TaskType):
-        table, whose = entity.table, f"a {entity.name} task"
+        table, whose, rows = entity.table, f"a {entity.name} task", entity.rows
     else:
-        table, whose = TASK_TABLE if entity == "task" else STEP_TABLE, f"a {entity}"
+        table, whose, rows = TASK_TABLE if entity == "task" else STEP_TABLE, f"a {entity}", ()
     states = dict.fromkeys(state for move in table for state in move)
     nodes = (Node(str(s or NEW), str(s or NEW), s if isinstance(s, State) else None) for s in states)
-    return Graph(tuple(nodes), tuple(_moves(table)), f"The states of {whose}")
+    return Graph(tuple(nodes), tuple(_moves(table, rows)), f"The states of {whose}")
 
 
-def _moves(table: Table) -> Iterator[Edge]:
+def _moves(table: Table, rows: Sequence[Move]) -> Iterator[Edge]:
     for (source, target), event in table.items():
-        yield Edge(str(source or NEW), str(target), "move", event)
+        ways = dict.fromkeys(_way(row) for row in rows if (row.source, row.to) == (source, target))
+        yield Edge(str(source or NEW), str(target), "move", event + " or".join(ways))
+
+
+def _way(row: Move) -> str:
+    """Nothing of a row that is taken by itself as soon as every step is over."""
+    asked = " on request" if row.by == "request" else ""
+    return asked + (f" if {row.when}" if row.when != OVER else "")
 
 
 def _edges(step: StepTemplate) -> Iterator[Edge]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Final
 
+from tasker_temporal.core.guards import requestable
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.requests import Approve, Ask, MoveTask, SendEvent
 from tasker_temporal.core.task import Step, Task
@@ -26,7 +27,6 @@ class Outside:
         waiting = {name for names in template.receivers.values() for name in names}
         self._watched = [s for s in template.steps if s.name in waiting or s.awaits != "handler"]
         self.watched = tuple(step.name for step in self._watched)
-        self._moves = [row.to for row in template.type.rows if row.by == "request"]
         self._done: set[str] = set()
 
     def due(self, task: Task) -> Iterator[tuple[Ask, timedelta]]:
@@ -58,9 +58,9 @@ class Outside:
             self._done.add(str(task.state))
             self._assumed.append(f"the task is approved {_said(ONE_SECOND)} after that is asked for")
             yield from _votes(task.template.approval.quorum, None, Expected())
-        if task.state in task.type.states and self._moves:
+        if task.state in task.type.states and (places := requestable(task)):
             self._done.add(str(task.state))
-            to = next(row.to for row in task.type.rows if row.source == task.state)
+            to = places[0]
             self._assumed.append(f"the task is moved from {task.state} to {to} after {_said(ONE_SECOND)}")
             yield MoveTask(actor=SOMEBODY, reason="planned", to=to), ONE_SECOND
 

@@ -5,6 +5,7 @@ A template names its sinks (`Sink`) and what each gets; `TaskerPlugin(sinks={...
 
 from tasker_temporal.core.template import Sink
 from tasker_temporal.sinks.events import (
+    Announced,
     EndedOutside,
     Noted,
     Published,
@@ -22,6 +23,7 @@ from tasker_temporal.sinks.signature import verify_webhook
 from tasker_temporal.sinks.webhook import Webhook, WebhookRefused
 
 __all__ = [
+    "Announced",
     "EndedOutside",
     "JsonLines",
     "Noted",

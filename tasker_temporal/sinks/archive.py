@@ -51,7 +51,7 @@ def _joined(last: TaskEvent, events: Iterable[TaskEvent]) -> Archived:
     for event in sorted(events, key=lambda event: event.time):
         if isinstance(event.data, RowData):
             rows[event.data.sort_key] = event.data.row
-        else:
+        elif isinstance(event.data, EndedOutside):
             ended = event.data
     return Archived(last.templatedigest, last.contextdigest, [rows[key] for key in sorted(rows)], ended)
 

@@ -63,8 +63,9 @@ class Sending:
         try:
             await self._outlet.hand(events)
         except PartlyTaken as error:
-            self._tell(events[: error.count], events[error.count :])
-            self._note(events[error.count - 1].number if error.count else self._taken)
+            count = min(max(error.count, 0), len(events))
+            self._tell(events[:count], events[count:])
+            self._note(events[count - 1].number if count else self._taken)
             raise translated(self._batch.sink, error.error) from error.error
         except Exception as error:
             self._tell((), events)
@@ -90,7 +91,8 @@ class Sending:
         if batch.rows:
             yield list(events_of(batch, batch.unpacked(), namespace, batch.number))
         elif batch.count:
-            told = await told_of(activity.client(), batch.task_id, contents=batch.contents)
+            client, last = activity.client(), batch.run_id
+            told = await told_of(client, batch.task_id, batch.events, contents=batch.contents, last_run=last)
             wanted = ((row, content) for row, content in told if fits(batch.events, row.event))
             chosen = islice(wanted, batch.number - 1, batch.number - 1 + batch.count)
             number = batch.number

@@ -1,7 +1,7 @@
 """What a sink gets: each row of a task's audit as a CloudEvent 1.0, its data typed by what kind of row it is.
 
-The envelope's `id` names the row for ever: sent twice, it is the same. `sequence` is the row's number among those that
-this sink gets of this task, 1, 2, 3 … without a gap.
+Events that are no rows come between the rows, if the sink names them. The envelope's `id` names one for ever: sent
+twice, it is the same. `sequence` is its number among those that this sink gets of this task, 1, 2, 3 … without a gap.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag
 from pydantic_core import to_json
 
+from tasker_temporal.core.announcements import Announcement, Entry
 from tasker_temporal.core.rows import TASK, Row, step_of
 from tasker_temporal.core.template import Frozen
 from tasker_temporal.wire import Batch, Told
@@ -84,13 +85,34 @@ class Refused(RowData):
     kind: Literal["refused"]
 
 
+class Announced(Frozen):
+    """An event that is no row: of no part of the audit, and verified by no digest. A sink that gets it names it."""
+
+    kind: Literal["announced"] = "announced"
+    event: str
+    after: int
+    """The sort_key of the row that was the last when it was said."""
+    place: int
+    """Counted from 1 among those behind one row."""
+    cause: int
+    """The sort_key of the row that led to it."""
+    at: str
+    payload: Mapping[str, Any]
+    """As `tasker events show` has it."""
+
+    @property
+    def step(self) -> str | None:
+        """The step that it is about, None for the task itself."""
+        return self.payload.get("step")
+
+
 class EndedOutside(Frozen):
-    """The run was terminated or timed out. The task could write no row of it: a sweeper found it."""
+    """The run was terminated, timed out, or failed without a record. No row tells it: a sweeper found it."""
 
     kind: Literal["ended_outside"] = "ended_outside"
     run_id: str
     actor: str
-    """The identity that terminated it; `temporal` for a timeout."""
+    """The identity that terminated it; `temporal` for a timeout, `tasker` for what broke down."""
     reason: str
 
 
@@ -108,6 +130,7 @@ Data = Annotated[
     | Annotated[Noted, Tag("noted")]
     | Annotated[Published, Tag("published")]
     | Annotated[Refused, Tag("refused")]
+    | Annotated[Announced, Tag("announced")]
     | Annotated[EndedOutside, Tag("ended_outside")],
     Discriminator(_kind),
 ]
@@ -118,7 +141,8 @@ class TaskEvent(Frozen):
 
     specversion: Literal["1.0"] = "1.0"
     id: str
-    """`<task id>/<sort_key>/<the first digits of its digest>`: the same each time that it is sent."""
+    """`<task id>/<sort_key>/<the first digits of its digest>`: the same each time that it is sent. Of what is no row,
+    `<sort_key of the row before it>.<its place behind that>` takes the sort_key's place."""
     source: str
     """`tasker://<namespace>/<template>`."""
     type: str
@@ -161,13 +185,21 @@ class TaskEvent(Frozen):
         return to_json(self.data.model_dump(mode="json", by_alias=True))
 
 
-def events_of(batch: Batch, rows: Iterable[Told], namespace: str, number: int) -> Iterator[TaskEvent]:
-    """The rows as events, the first of them with this number."""
-    for position, (row, content) in enumerate(rows):
-        said = {} if content is None else {"content": json.loads(content)}
-        at = datetime.fromisoformat(row.at)
-        name = f"{batch.task_id}/{row.sort_key}/{row.digest[:12]}"
-        yield _event(batch, namespace, number + position, name, row.event, at, row.plain() | said)
+def events_of(batch: Batch, told: Iterable[Told], namespace: str, number: int) -> Iterator[TaskEvent]:
+    """What was told as events, the first of them with this number."""
+    for position, (entry, content) in enumerate(told):
+        at, data = datetime.fromisoformat(entry.at), _data(entry, content)
+        place = f"{entry.sort_key}.{entry.place}" if isinstance(entry, Announcement) else entry.sort_key
+        name = f"{batch.task_id}/{place}/{entry.digest[:12]}"
+        yield _event(batch, namespace, number + position, name, entry.event, at, data)
+
+
+def _data(entry: Entry, content: str | None) -> dict[str, Any]:
+    if isinstance(entry, Row):
+        return entry.plain() if content is None else entry.plain() | {"content": json.loads(content)}
+    said = entry._asdict()
+    del said["digest"]
+    return {"kind": "announced", "after": said.pop("sort_key"), **said}
 
 
 def end_of(batch: Batch, namespace: str, number: int) -> TaskEvent:

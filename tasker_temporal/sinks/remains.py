@@ -1,23 +1,30 @@
-"""What a run left that was ended from outside: its task as it last stood, told again from the run's history.
+"""What a run left that could not tell its end: its task as it last stood, told again from the run's history.
 
 A terminated run wrote no record. But the same messages lead to the same rows, so telling it again finds every row that
-it had written, and what its sinks had acknowledged of them.
+it had written, and what its sinks had acknowledged of them. Of a history that does not replay, which may be why
+somebody terminated the run, there is still known what had been sent.
 """
 
 from __future__ import annotations
 
 import secrets
+from contextlib import suppress
 
+from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHistory
 from temporalio.common import RawValue
 
-from tasker_temporal.core.messages import Content
+from tasker_temporal.core.messages import AUTOMATIC, Content
+from tasker_temporal.core.outbox import Outbox
 from tasker_temporal.core.task import Task
 from tasker_temporal.core.template import Template
+from tasker_temporal.deliveries import DELIVER
 from tasker_temporal.errors import RecordError, RetellingFailed
+from tasker_temporal.life import beginning
 from tasker_temporal.local_activities import KEY_BYTES
+from tasker_temporal.reader import Reader
 from tasker_temporal.retelling import retold
-from tasker_temporal.wire import NOTHING, content_of
+from tasker_temporal.wire import NOTHING, Batch, StartInput, content_of, read_raw
 
 
 async def task_of(client: Client, history: WorkflowHistory, template: Template | None = None) -> Task:
@@ -38,6 +45,65 @@ async def task_of(client: Client, history: WorkflowHistory, template: Template |
     if template is None:
         raise RecordError(f"task {history.workflow_id!r} was ended before a worker took it: it has no rows")
     return Task(history.workflow_id, template, await _context(client, history), secrets.token_bytes(KEY_BYTES))
+
+
+async def known_of(client: Client, history: WorkflowHistory, template: Template | None = None) -> Task:
+    """As `task_of`; of a history that cannot be replayed the task as its run began, and what its sinks are to get."""
+    try:
+        return await task_of(client, history, template)
+    except RecordError:
+        task = await _begun(client, history, template)
+        batches = await _batches(client, history)
+        for name, box in task.outboxes.items():
+            for number in sorted(batches.get(name, {})):
+                _follow(box, *batches[name][number])
+        return task
+
+
+async def _begun(client: Client, history: WorkflowHistory, template: Template | None) -> Task:
+    start = None
+    with suppress(ValueError):  # Its second argument is none of the library's.
+        start = await Reader(client, history.workflow_id).start_of(history.run_id)
+    if start is None or not (start.template or start.snapshot):
+        start = await _prepared(client, history, template)
+    return beginning(history.workflow_id, start, await _context(client, history))
+
+
+async def _prepared(client: Client, history: WorkflowHistory, template: Template | None) -> StartInput:
+    try:
+        return (await Reader(client, history.workflow_id).prepared(history.run_id)).start
+    except RecordError:
+        if template is None:
+            raise
+        return StartInput.first(template, secrets.token_bytes(KEY_BYTES), AUTOMATIC)
+
+
+async def _batches(client: Client, history: WorkflowHistory) -> dict[str, dict[int, tuple[Batch, bool]]]:
+    """What the run sent, by the sink and the number that it begins with, and whether it arrived."""
+    sent: dict[int, Batch] = {}
+    found: dict[str, dict[int, tuple[Batch, bool]]] = {}
+    for event in history.events:
+        ordered = event.activity_task_scheduled_event_attributes
+        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED and ordered.activity_type.name == DELIVER:
+            [plain] = await client.data_converter.decode(ordered.input.payloads, [RawValue])
+            sent[event.event_id] = batch = Batch.model_validate(read_raw(plain))
+            found.setdefault(batch.sink, {})[batch.number] = batch, False
+        arrived = sent.get(event.activity_task_completed_event_attributes.scheduled_event_id)
+        if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED and arrived is not None:
+            found[arrived.sink][arrived.number] = arrived, True
+    return found
+
+
+def _follow(box: Outbox, batch: Batch, arrived: bool) -> None:
+    """What was sent is known by its batch, if it was not known when the run began."""
+    if batch.number + batch.count > box.next + box.count:
+        del box.rows[max(batch.number - box.next - box.backlog, 0) :]
+        for entry, content in batch.unpacked() if batch.rows else ():
+            box.rows.append(entry)
+            if content is not None:
+                box.contents[entry.sort_key] = content
+    if arrived:
+        box.acknowledge(max(batch.number + batch.count - box.next, 0))
 
 
 async def _context(client: Client, history: WorkflowHistory) -> Content:

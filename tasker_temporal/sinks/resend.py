@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
+from typing import Any
 
 from temporalio.client import Client, WorkflowHandle
+from temporalio.service import RPCError
 
 from tasker_temporal.core.outbox import fits
 from tasker_temporal.deliveries import DELIVERY
+from tasker_temporal.door import Door
 from tasker_temporal.errors import UnknownSink
 from tasker_temporal.reader import Reader
+from tasker_temporal.sinks.ends import closing_of, end_of_run, plain_end
 from tasker_temporal.sinks.rows import told_of
 from tasker_temporal.wire import Batch, Remainder
 
@@ -27,13 +32,17 @@ async def resend(
         RecordError: the task's rows do not verify, or are not kept any more.
         UnknownTask: there is none of this id.
     """
-    told = await told_of(client, task_id, contents=False)
     reader = Reader(client, task_id)
-    began, latest = await reader.beginning(), await reader.latest()
+    try:
+        began, latest = await reader.beginning(), await reader.latest()
+    except RPCError as error:
+        raise Door(client, task_id).translated(error) from error
     known = {each.name: each for each in began.template.sinks}
     if sink not in known:
         raise UnknownSink(f"task {task_id!r} has no sink {sink!r}; it has: {', '.join(known) or 'none'}")
-    count = max(sum(fits(known[sink].events, row.event) for row, _ in told) - start + 1, 0)
+    told = await told_of(client, task_id, known[sink].events, contents=False)
+    total = sum(fits(known[sink].events, row.event) for row, _ in told)
+    count = max(total - start + 1, 0)
     batch = Batch(
         task_id=task_id,
         template=began.template.name,
@@ -46,6 +55,9 @@ async def resend(
         number=start,
         count=count,
     )
+    end = await _end(client, task_id, latest.run_id)
+    if end is not None and fits(known[sink].events, str(end["type"])) and start <= total + 1:
+        batch, count = batch.model_copy(update={"ended": end}), count + 1
     handle = await client.start_workflow(
         DELIVERY,
         Remainder(sink=known[sink], batches=(batch,) if count else ()).raw(),
@@ -54,3 +66,11 @@ async def resend(
         static_summary=f"{sink} · once more, {count} from {start} on",
     )
     return count, handle
+
+
+async def _end(client: Client, task_id: str, run_id: str) -> Mapping[str, Any] | None:
+    """How the task's last run ended, if only a sweeper could tell: as a batch has it."""
+    if await Reader(client, task_id).is_open(run_id):
+        return None
+    found = end_of_run(task_id, run_id, await closing_of(client, task_id, run_id))
+    return None if found is None else plain_end(found)

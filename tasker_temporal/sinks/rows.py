@@ -6,7 +6,8 @@ stands in the task's histories.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import suppress
 from typing import Any
 
 from temporalio.api.enums.v1 import EventType
@@ -15,13 +16,16 @@ from temporalio.client import Client
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
+from tasker_temporal.core.announcements import Announcement, Entry, together
 from tasker_temporal.core.messages import Published
+from tasker_temporal.core.outbox import ANNOUNCED
 from tasker_temporal.core.registry import RESERVED
 from tasker_temporal.core.rows import Row, verify
 from tasker_temporal.errors import RecordError
 from tasker_temporal.handle import TaskHandle
 from tasker_temporal.published import detach, of_failure
 from tasker_temporal.reader import Reader
+from tasker_temporal.retelling import retold
 from tasker_temporal.sinks.remains import task_of
 from tasker_temporal.wire import Told
 
@@ -29,27 +33,35 @@ Said = dict[str, list[Published]]
 """By the id of the activity: what the attempt published, in order."""
 
 
-async def told_of(client: Client, task_id: str, *, contents: bool) -> Sequence[Told]:
-    """Every row of the task, verified, with what it says if `contents` are wanted.
+async def told_of(
+    client: Client, task_id: str, sink_events: Collection[str], *, contents: bool, last_run: str = ""
+) -> Sequence[Told]:
+    """Every row of the task, verified, with what it says if `contents` are wanted, and what it announced.
+
+    Args:
+        sink_events: The sink's patterns. What was announced is only read if they name it.
+        last_run: The task's last run, if it is not the latest of this id.
 
     Raises:
-        RecordError: they do not verify, or runs of it are not kept any more.
+        RecordError: the rows do not verify, or runs of it are not kept any more.
     """
-    rows = await _rows(client, task_id)
-    said = await _said(client, task_id) if contents and any(map(_is_custom, rows)) else {}
-    return [(row, _content(row, said)) for row in rows]
+    reader = Reader(client, task_id, last_run or None)
+    rows = await _rows(client, task_id, reader, last_run)
+    said = await _said(client, task_id, reader) if contents and any(map(_is_custom, rows)) else {}
+    announced = [] if ANNOUNCED.isdisjoint(sink_events) else await _announced(client, task_id, reader)
+    return [(entry, _content(entry, said)) for entry in together(rows, announced)]
 
 
-async def _rows(client: Client, task_id: str) -> Sequence[Row]:
+async def _rows(client: Client, task_id: str, reader: Reader, last_run: str) -> Sequence[Row]:
     try:
-        return await TaskHandle(client, task_id).audit()
+        # An earlier task of this id is over, so nobody can be asked for its rows.
+        return await (_retold(client, task_id, reader) if last_run else TaskHandle(client, task_id).audit())
     except RecordError:
-        return await _retold(client, task_id)
+        return await _retold(client, task_id, reader)
 
 
-async def _retold(client: Client, task_id: str) -> Sequence[Row]:
+async def _retold(client: Client, task_id: str, reader: Reader) -> Sequence[Row]:
     """The last run left no record, because it was ended from outside."""
-    reader = Reader(client, task_id)
     *earlier, last = await reader.runs()
     rows = [row for run in earlier for row in (await reader.record(run)).rows]
     history = await client.get_workflow_handle(task_id, run_id=last).fetch_history()
@@ -58,21 +70,37 @@ async def _retold(client: Client, task_id: str) -> Sequence[Row]:
     return rows
 
 
-def _is_custom(row: Row) -> bool:
-    return row.event.split(".")[0] not in RESERVED
+async def _announced(client: Client, task_id: str, reader: Reader) -> list[Announcement]:
+    """What the task said that is no row. A run without a record is told again from its history."""
+    found: list[Announcement] = []
+    for run_id in await reader.runs():
+        found += await _announced_in(client, task_id, reader, run_id)
+    return found
 
 
-def _content(row: Row, said: Said) -> str | None:
+async def _announced_in(client: Client, task_id: str, reader: Reader, run_id: str) -> Sequence[Announcement]:
+    if not await reader.is_open(run_id):
+        with suppress(RecordError):
+            return (await reader.record(run_id)).announced
+    engine = await retold(client, task_id, run_id)
+    return [] if engine is None else engine.task.announced
+
+
+def _is_custom(entry: Entry) -> bool:
+    return entry.event.split(".")[0] not in RESERVED
+
+
+def _content(entry: Entry, said: Said) -> str | None:
     """What an attempt published stands in the audit in the same order."""
-    if not _is_custom(row):
+    if not isinstance(entry, Row) or not _is_custom(entry):
         return None
-    left = said.get(f"{row.step}:{row.metadata['execution']}")
+    left = said.get(f"{entry.step}:{entry.metadata['execution']}")
     return left.pop(0).content if left else None
 
 
-async def _said(client: Client, task_id: str) -> Said:
+async def _said(client: Client, task_id: str, reader: Reader) -> Said:
     found: Said = {}
-    for run_id in await Reader(client, task_id).runs():
+    for run_id in await reader.runs():
         activities: dict[int, str] = {}
         async for event in client.get_workflow_handle(task_id, run_id=run_id).fetch_history_events():
             if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:

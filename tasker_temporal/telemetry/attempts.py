@@ -18,6 +18,7 @@ from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput
 from tasker_temporal.telemetry.carrier import context_of, sent
 from tasker_temporal.telemetry.deliveries import listening
 from tasker_temporal.telemetry.metrics import Metrics
+from tasker_temporal.telemetry.outside import Outside
 from tasker_temporal.telemetry.tracing import Tracing, name_of
 from tasker_temporal.wire import StepCall, execution_of
 
@@ -36,11 +37,12 @@ class AttemptInbound(ActivityInboundInterceptor):
     ) -> None:
         super().__init__(next)
         self._tracing, self._metrics, self._handlers = tracing, metrics, handlers
+        self._outside = Outside(tracing, metrics)
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:
         handler = self._handlers.get(activity.info().activity_type)
         if handler is None:
-            with listening(self._metrics):
+            with listening(self._outside):
                 return await super().execute_activity(input)
         template, step, label = handler
         call = StepCall.read(input.args[0])

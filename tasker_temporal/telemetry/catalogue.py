@@ -45,11 +45,12 @@ ATTRIBUTES: Final[Mapping[str, str]] = {
     "tasker.task.id": "the task's id, which is the workflow's; on all spans",
     "tasker.template.name": "its template; on all spans but that of `ask`",
     "tasker.template.version": "the template's version; on the task's span",
-    "tasker.task.state": "the state in which the task ended",
+    "tasker.task.state": "the state in which the task ended; `terminated`, `timed_out` or `aborted` by a sweeper",
     "tasker.task.steps": "how many steps it has",
     "tasker.run.id": "the Temporal run in which the span ended",
     "tasker.step.name": "the step",
-    "tasker.step.state": "the state in which it ended; `pending` if somebody had it begin anew",
+    "tasker.step.state": "the state in which it ended; `pending` if somebody had it begin anew; "
+    "the task's if a sweeper found that",
     "tasker.step.round": "how often it was begun, sent back ones included",
     "tasker.step.attempts": "attempts that it took",
     "tasker.attempt.number": "the attempt, counted from 1",
@@ -58,6 +59,10 @@ ATTRIBUTES: Final[Mapping[str, str]] = {
     "tasker.request.name": "the request, as `cancel`",
     "error.type": "what went wrong: the error's type. Messages are left out, they may hold personal text",
 }
+
+
+HANDED_ON: Final = "tasker-telemetry"
+"""The header in which a run tells the next one what telemetry knows."""
 
 
 class Metric(NamedTuple):
@@ -98,6 +103,9 @@ METRICS: Final[Mapping[str, Metric]] = {
     "tasker_steps_failed_permanently": _count(
         "template", "step", "because", of="Steps that failed for good for another reason."
     ),
+    "tasker_events_published": _count(
+        "template", "event", of="Events of a template's own, of the category `telemetry`."
+    ),
     "tasker_requests": _count("template", "request", "outcome", of="Requests to tasks: `applied` or `refused`."),
     "tasker_waits_begun": _count(
         "template", "kind", of="Waits that began. Less the count of tasker_wait_duration, those that last."
@@ -131,6 +139,9 @@ WAITS: Final[Mapping[str, str]] = {
 
 LEVELS: Final[Mapping[str, int]] = {
     "task.failed": logging.WARNING,
+    "task.terminated": logging.WARNING,
+    "task.timed_out": logging.WARNING,
+    "task.aborted": logging.ERROR,
     "step.max_retries_reached": logging.WARNING,
     "step.failed_permanently": logging.WARNING,
     "step.handler_missing": logging.WARNING,

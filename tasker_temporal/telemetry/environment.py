@@ -42,7 +42,8 @@ VARIABLES: Final[Mapping[str, str]] = {
     "OTEL_TRACES_EXPORTER": "`otlp` (as it comes), `console` or `none`",
     "OTEL_TRACES_SAMPLER": "which traces are kept, with OTEL_TRACES_SAMPLER_ARG; all of them unless said",
     "OTEL_METRICS_EXPORTER": "`otlp` (as it comes), `prometheus` or `none`",
-    "OTEL_EXPORTER_OTLP_ENDPOINT": "where the collector is; `..._TRACES_ENDPOINT` and `..._METRICS_ENDPOINT` win",
+    "OTEL_LOGS_EXPORTER": "`none` (as it comes) or `otlp`: the lines that Python's root logger gets",
+    "OTEL_EXPORTER_OTLP_ENDPOINT": "where the collector is; `..._TRACES_ENDPOINT` and such win",
     "OTEL_EXPORTER_OTLP_PROTOCOL": "`grpc` (as it comes) or `http/protobuf`; `..._TRACES_PROTOCOL` and such win",
     "OTEL_EXPORTER_OTLP_HEADERS": "`key=value,...`, as a collector's token",
     "OTEL_METRIC_EXPORT_INTERVAL": "milliseconds between exports of metrics; 60000 unless said",
@@ -71,9 +72,12 @@ def from_environment(*, forward_logs: bool = False) -> Telemetry | None:
     environ = os.environ
     disabled = environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
     provider = None if disabled else _provider(environ)
+    exporting = None if disabled else log_handler(environ)
     _set_runtime(runtime(environ, forward_logs=forward_logs, metrics=not disabled))
     if provider is not None:
         trace.set_tracer_provider(provider)
+    if exporting is not None:
+        logging.getLogger().addHandler(exporting)
     return None if disabled else Telemetry(provider)
 
 
@@ -103,6 +107,12 @@ def metrics_config(environ: Environment) -> OpenTelemetryConfig | PrometheusConf
     """Where Temporal's runtime is to send its metrics."""
     made: OpenTelemetryConfig | PrometheusConfig | None
     made = _chosen(environ, "OTEL_METRICS_EXPORTER", METRIC_EXPORTERS)(environ)
+    return made
+
+
+def log_handler(environ: Environment) -> logging.Handler | None:
+    """What exports lines of the log, if the variables ask for it."""
+    made: logging.Handler | None = _chosen(environ, "OTEL_LOGS_EXPORTER", LOG_EXPORTERS)(environ)
     return made
 
 
@@ -154,13 +164,29 @@ PACKAGES: Final[Mapping[str, str]] = {
 }
 
 
-def _otlp_spans(environ: Environment) -> Any:
+def _otlp(environ: Environment, signal: str, module: str, exporter: str) -> Any:
     """The exporter reads its endpoint, headers, timeout and certificates itself."""
-    module = f"{PACKAGES[_protocol(environ, 'TRACES')]}.trace_exporter"
     try:
-        return import_module(module).OTLPSpanExporter()
+        return getattr(import_module(f"{PACKAGES[_protocol(environ, signal)]}.{module}"), exporter)()
     except ImportError as error:
         raise TelemetryError("OTLP needs more packages: pip install 'tasker-temporal[telemetry]'") from error
+
+
+def _otlp_spans(environ: Environment) -> Any:
+    return _otlp(environ, "TRACES", "trace_exporter", "OTLPSpanExporter")
+
+
+def _otlp_logs(environ: Environment) -> logging.Handler:
+    """At the process's end, the provider exports what is left."""
+    from opentelemetry.sdk._logs import LoggerProvider
+    from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
+
+    from tasker_temporal.telemetry.exported_logs import ExportingHandler
+
+    made = LoggerProvider(resource=_resource(environ))
+    exporter = _otlp(environ, "LOGS", "_log_exporter", "OTLPLogExporter")
+    made.add_log_record_processor(BatchLogRecordProcessor(exporter))
+    return ExportingHandler(made)
 
 
 def _otlp_metrics(environ: Environment) -> OpenTelemetryConfig:
@@ -203,6 +229,11 @@ TRACE_EXPORTERS: Final[Mapping[str, Callable[[Environment], Any]]] = {
     "otlp": _otlp_spans,
     "console": lambda _: ConsoleSpanExporter(),
     "none": lambda _: None,
+}
+
+LOG_EXPORTERS: Final[Mapping[str, Callable[[Environment], Any]]] = {
+    "none": lambda _: None,
+    "otlp": _otlp_logs,
 }
 
 METRIC_EXPORTERS: Final[Mapping[str, Callable[[Environment], Any]]] = {

@@ -28,6 +28,7 @@ from temporalio.worker import (
 from tasker_temporal.core.task import Task
 from tasker_temporal.telemetry.attempts import AttemptInbound, Handlers
 from tasker_temporal.telemetry.carrier import Headers, context_of, sending, sent, span_of
+from tasker_temporal.telemetry.catalogue import HANDED_ON
 from tasker_temporal.telemetry.harmless import harmless
 from tasker_temporal.telemetry.listener import Listener
 from tasker_temporal.telemetry.metrics import Metrics
@@ -36,22 +37,22 @@ from tasker_temporal.telemetry.route import Route
 from tasker_temporal.telemetry.tracing import Times, Tracing
 from tasker_temporal.telemetry.waits import Waits
 
+Measured = Mapping[str, frozenset[str]]
+"""For each template its own events of the category `telemetry`."""
+
 SIGNALS: Final = frozenset({"transition", "send_event"})
 """Whoever sends a signal names it, so all others share one name."""
-
-HANDED_ON: Final = "tasker-telemetry"
-"""The header in which a run tells the next one what telemetry knows."""
 
 
 class WorkerTelemetry(Interceptor):
     """One worker's.
 
     Args:
-        tasks: The workflow types that are tasks.
+        tasks: The workflow types that are tasks, and of each its own events that are counted.
         handlers: The handlers among the activities.
     """
 
-    def __init__(self, tracing: Tracing, metrics: Metrics, tasks: frozenset[str], handlers: Handlers) -> None:
+    def __init__(self, tracing: Tracing, metrics: Metrics, tasks: Measured, handlers: Handlers) -> None:
         self._tracing, self._metrics, self._tasks, self._handlers = tracing, metrics, tasks, handlers
 
     def intercept_activity(self, next: ActivityInboundInterceptor) -> ActivityInboundInterceptor:
@@ -77,7 +78,7 @@ class TaskInbound(WorkflowInboundInterceptor):
         next: WorkflowInboundInterceptor,
         tracing: Tracing,
         metrics: Metrics,
-        tasks: frozenset[str],
+        tasks: Measured,
         memory: Memory,
     ) -> None:
         super().__init__(next)
@@ -117,6 +118,7 @@ class TaskInbound(WorkflowInboundInterceptor):
             self._present,
             known.get("begun") or int(info.workflow_start_time.timestamp() * 1_000_000) * 1000,
             () if asked is None else (asked,),
+            self._tasks[info.workflow_type],
         )
         return self.listener
 

@@ -6,7 +6,7 @@ It hears an event when the whole message that led to it was applied, changes not
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -29,6 +29,7 @@ from tasker_temporal.telemetry.harmless import harmless
 from tasker_temporal.telemetry.metrics import Metrics, step_label
 from tasker_temporal.telemetry.present import Present
 from tasker_temporal.telemetry.route import Route
+from tasker_temporal.telemetry.spans import Spans, is_under_way
 from tasker_temporal.telemetry.tracing import Times, Tracing, name_of
 from tasker_temporal.telemetry.waits import Waits
 
@@ -44,6 +45,7 @@ class Listener:
     Args:
         begun: When Temporal took the task, in nanoseconds; of a reopened one, when it was reopened.
         links: The spans that led to the run otherwise than by starting the task.
+        measured: The template's own events that are counted.
     """
 
     def __init__(
@@ -56,15 +58,16 @@ class Listener:
         present: Present,
         begun: int,
         links: tuple[SpanContext, ...] = (),
+        measured: Collection[str] = (),
     ) -> None:
-        self.route, self._task = route, task
+        self.route, self._task, self._measured = route, task, measured
         self._tracing, self._metrics, self._waits = tracing, metrics, waits
-        self._present, self._begun, self._links = present, begun, links
+        self._present, self._begun = present, begun
         self._template = task.template.name
-        self._run_id = workflow.info().run_id
+        self._spans = Spans(task, route, tracing, metrics, workflow.info().run_id, begun, links)
         self._is_over = False
         # The beginnings of the steps that are under way: their spans' ids are made of them.
-        self._lives = {step.name: step.started_at for step in task.steps.values() if _is_under_way(step)}
+        self._lives = {step.name: step.started_at for step in task.steps.values() if is_under_way(step)}
 
     def __call__(self, event: Event[Payload]) -> None:
         if not self._is_over and event.name not in AROUND:
@@ -92,7 +95,9 @@ class Listener:
         elif isinstance(payload, AttemptsUsedUp | FailedPermanently):
             self._step_failed(payload, tells)
         elif event.name == "task.hold_ended" and tells:
-            self._task_over(State.ERROR)
+            self._spans.task_over(State.ERROR, self._task.now)
+        if tells and event.name in self._measured:
+            self._metrics.count("tasker_events_published", self._template, event.name)
         if tells:
             self._log(event)
 
@@ -136,24 +141,8 @@ class Listener:
         self._step_over(step, State.ERROR, self._lives.pop(step.name, None), tells)
 
     def _step_over(self, step: Step, state: State, begun: datetime | None, tells: bool) -> None:
-        """A step that never ran has a span without length."""
-        if not tells:
-            return
-        now = self._task.now
-        since = now if begun is None else begun
-        label = step_label(self._task.template, step.name)
-        self._metrics.record("tasker_step_duration", (now - since).total_seconds(), self._template, label, state)
-        error = step.failure.type if state is State.ERROR and step.failure is not None else None
-        attributes = {
-            **self._about_task(),
-            "tasker.step.name": step.name,
-            "tasker.step.state": str(state),
-            "tasker.step.round": step.round,
-            "tasker.step.attempts": step.attempt,
-        }
-        name = name_of("step", template=self._template, step=step.name)
-        span, parent = self.route.step(step.name, since), self.route.below(self.route.span)
-        self._tracing.tell("step", name, span, parent, _times(since, now), attributes, error=error)
+        if tells:
+            self._spans.step_over(step, state, begun, self._task.now)
 
     # The task.
 
@@ -163,28 +152,7 @@ class Listener:
         source = "none" if moved.from_state is None else moved.from_state
         self._metrics.count("tasker_task_transitions", self._template, source, moved.to_state)
         if moved.to_state in OVER or (moved.to_state is State.ERROR and not self._task.is_held):
-            self._task_over(moved.to_state)
-
-    def _task_over(self, state: State | str) -> None:
-        task, end = self._task, _nanoseconds(self._task.now)
-        self._metrics.record("tasker_task_duration", (end - self._begun) / 1e9, self._template, state)
-        attributes = {
-            **self._about_task(),
-            "tasker.template.version": task.template.version,
-            "tasker.task.state": str(state),
-            "tasker.task.steps": len(task.steps),
-        }
-        name, times = name_of("task", template=self._template), Times(self._begun, end)
-        error = "TaskFailed" if state is State.ERROR else None
-        route = self.route
-        self._tracing.tell("task", name, route.span, route.parent, times, attributes, links=self._links, error=error)
-
-    def _about_task(self) -> dict[str, str | int]:
-        return {
-            "tasker.task.id": self._task.id,
-            "tasker.template.name": self._template,
-            "tasker.run.id": self._run_id,
-        }
+            self._spans.task_over(moved.to_state, self._task.now)
 
     # Requests.
 
@@ -197,7 +165,7 @@ class Listener:
         if caller is not None:
             span = SpanContext(caller.trace_id, span.span_id, is_remote=True, trace_flags=caller.trace_flags)
         links = [] if caller is None else [route.span]
-        attributes = {**self._about_task(), "tasker.request.name": name}
+        attributes = {**self._spans.about_task(), "tasker.request.name": name}
         told = name_of("request", request=name)
         self._tracing.tell("request", told, span, route.below(parent), times, attributes, links=links, error=error)
 
@@ -217,15 +185,3 @@ class Listener:
         }
         about = f"task {self._task.id}" if step is None else f"task {self._task.id}, step {step}"
         logger.log(level, "%s: %s", about, event.name, extra=said)
-
-
-def _is_under_way(step: Step) -> bool:
-    return step.started_at is not None and step.final is None and step.state not in OVER
-
-
-def _times(start: datetime, end: datetime) -> Times:
-    return Times(_nanoseconds(start), _nanoseconds(end))
-
-
-def _nanoseconds(at: datetime) -> int:
-    return int(at.timestamp() * 1_000_000) * 1000

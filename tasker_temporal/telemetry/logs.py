@@ -43,7 +43,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
             "message": record.getMessage(),
         }
-        line |= _span() | _about(record)
+        line |= _span() | about(record)
         if record.exc_info and record.exc_info[1] is not None:
             error = record.exc_info[1]
             line["error"] = type(error).__name__
@@ -57,7 +57,7 @@ def _span() -> dict[str, str]:
     return {"trace_id": f"{span.trace_id:032x}", "span_id": f"{span.span_id:016x}"} if span.is_valid else {}
 
 
-def _about(record: logging.LogRecord) -> dict[str, Any]:
+def about(record: logging.LogRecord) -> dict[str, Any]:
     """What the line itself says, before what is known of the handler in which it was written."""
     said = {name: value for name in _ABOUT if (value := getattr(record, name, None)) is not None}
     temporal = getattr(record, "temporal_activity", None) or getattr(record, "temporal_workflow", None)

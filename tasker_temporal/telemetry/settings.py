@@ -37,7 +37,11 @@ class Telemetry:
         return ClientTelemetry(self._tracing, templates)
 
     def of_worker(
-        self, runtime: Runtime | None, templates: Mapping[str, Template], handlers: Mapping[str, tuple[str, str]]
+        self,
+        runtime: Runtime | None,
+        templates: Mapping[str, Template],
+        handlers: Mapping[str, tuple[str, str]],
+        measured: Mapping[str, frozenset[str]],
     ) -> WorkerTelemetry:
         """The interceptor of a worker.
 
@@ -45,9 +49,10 @@ class Telemetry:
             runtime: The client's.
             templates: By name.
             handlers: For each activity type, the names of its template and step.
+            measured: For each template, its own events of the category `telemetry`.
         """
         metrics = Metrics((runtime or Runtime.default()).metric_meter)
         labelled = {
             name: (template, step, step_label(templates[template], step)) for name, (template, step) in handlers.items()
         }
-        return WorkerTelemetry(self._tracing, metrics, frozenset(templates), labelled)
+        return WorkerTelemetry(self._tracing, metrics, measured, labelled)

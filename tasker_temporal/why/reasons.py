@@ -11,6 +11,9 @@ from tasker_temporal.core.template import Frozen
 
 Source = Literal["worker", "history", "events", "record", "server"]
 
+ANY_APP: Final = "MODULE:ATTRIBUTE"
+"""Stands for the app in an action: a task does not know where its workers find it."""
+
 ORDER: Final = (
     "over",
     "workflow_task",
@@ -85,4 +88,4 @@ def request(name: str, task_id: str, step: str | None = None, *flags: str) -> st
 
 def run_worker(queue: str) -> str:
     """The command that runs a worker."""
-    return command("tasker", "worker", "--app", "MODULE:ATTRIBUTE", "--task-queue", queue)
+    return command("tasker", "worker", "--app", ANY_APP, "--task-queue", queue)

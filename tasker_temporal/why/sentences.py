@@ -91,7 +91,10 @@ FLAGS: Final[Mapping[tuple[str, str], tuple[str, ...]]] = {
 def _action(line: Line, seen: Seen) -> str | None:
     kind = line["kind"]
     legal = [name for name in ACTIONS.get(kind, ()) if name in line.get("could", ())]
-    return request(legal[0], seen.task_id, line["step"], *FLAGS.get((kind, legal[0]), ())) if legal else None
+    if not legal:
+        return None
+    form = ("--form", "JSON") if (line.get("approval") or {}).get("form") else ()
+    return request(legal[0], seen.task_id, line["step"], *FLAGS.get((kind, legal[0]), ()), *form)
 
 
 def _told(line: Line, seen: Seen) -> Reason:
@@ -168,11 +171,11 @@ ACTIVITIES: Final[Mapping[int, Callable[[PendingActivityInfo, Line, Seen], dict[
 
 
 def _event(line: Line, seen: Seen) -> Reason:
-    """Anybody may tell of it: Temporal's own command can, by a signal of its name."""
+    """Anybody may tell of it."""
     told = _plain(line, seen, "waits for an event from outside:" if line.get("events") else "waits for")
-    words = ("temporal", "workflow", "signal", "--workflow-id", seen.task_id, "--name")
-    ways = [command(*words, name, "--input", "JSON") for name in line.get("events", ())]
-    return told.model_copy(update={"action": ways[0] if ways else None})
+    events = line.get("events", ())
+    words = ("--name", events[0], "--payload", "JSON") if events else ()
+    return told.model_copy(update={"action": request("send_event", seen.task_id, None, *words) if events else None})
 
 
 def _sink(line: Line, seen: Seen) -> Reason:

@@ -11,8 +11,9 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from tasker_temporal.compile import sink_mistakes
+from tasker_temporal.core.mistakes import mistakes
 from tasker_temporal.core.soundness import unsound
-from tasker_temporal.core.template import Template, mistakes
+from tasker_temporal.core.template import Template
 from tasker_temporal.durations import duration_text
 from tasker_temporal.yaml.document import NOT_GIVEN, Document, Loc
 from tasker_temporal.yaml.source import meant, open_source
@@ -164,7 +165,8 @@ def tell_mistake(document: Document, mistake: str, code: str = "TT-Y021") -> Non
     quoted, known = ([_unquoted(value) for value in QUOTED.findall(text)] for text in (said, expected))
     code = next((found for phrase, found in PHRASES if phrase in mistake), code)
     if not mistake.startswith("step '") or not quoted:
-        document.source.tell(code, document.find_anywhere(quoted) or document.place(("name",)), mistake)
+        texts = sorted(quoted, key=len, reverse=True) if code in KEYS else quoted  # A condition is longer than names.
+        document.source.tell(code, document.find_anywhere(texts) or document.place(("name",)), mistake)
         return
     steps = [step["name"] for step in document.plain.get("steps", ())]
     found = [(text, place) for text in quoted[1:] if (place := document.find(quoted[0], text)) is not None]

@@ -13,8 +13,9 @@ from typing import Any, Final
 from pydantic import BaseModel
 
 from tasker_temporal.core.approval import Approval
+from tasker_temporal.core.mistakes import NAME_LIMIT, STEP_NAME
 from tasker_temporal.core.task_types import TaskType
-from tasker_temporal.core.template import NAME_LIMIT, STEP_NAME, Argument, StepTemplate, Template
+from tasker_temporal.core.template import Argument, StepTemplate, Template
 from tasker_temporal.durations import ISO, SIMPLE, duration_text
 from tasker_temporal.yaml import shape
 

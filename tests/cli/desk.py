@@ -16,6 +16,7 @@ from tasker_temporal import State
 from tasker_temporal.errors import TaskFailed
 from tasker_temporal.handle import TaskHandle
 from tests.cli.kit import Ended, Running, write
+from tests.patience import PATIENCE
 
 T = TypeVar("T")
 U = TypeVar("U")
@@ -98,12 +99,12 @@ class Desk:
     def worker(self) -> Running:
         return Running("worker", "--app", "desk:app", folder=self.folder, TEMPORAL_ADDRESS=self.address)
 
-    async def __call__(self, *arguments: str, seconds: float = 60, **more: str) -> Ended:
+    async def __call__(self, *arguments: str, seconds: float = PATIENCE, **more: str) -> Ended:
         """Run the command to its end."""
         async with Running(*arguments, folder=self.folder, **{"TEMPORAL_ADDRESS": self.address, **more}) as running:
             return await running.ended(seconds)
 
-    async def told(self, *arguments: str, seconds: float = 60) -> Any:
+    async def told(self, *arguments: str, seconds: float = PATIENCE) -> Any:
         """What the command says as JSON, when all is well."""
         ended = await self(*arguments, "--json", seconds=seconds)
         assert (ended.code, ended.err) == (0, ""), ended
@@ -137,7 +138,7 @@ class Desk:
         return tasks
 
     async def _held(self, task: TaskHandle) -> None:
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(PATIENCE):
             assert (await task.settled()).state is State.ERROR
 
     async def _failed(self, task: TaskHandle) -> None:

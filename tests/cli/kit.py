@@ -12,6 +12,8 @@ from pathlib import Path
 from tempfile import TemporaryFile
 from typing import NamedTuple, Self
 
+from tests.patience import PATIENCE
+
 ROOT = Path(__file__).parents[2]
 
 
@@ -61,28 +63,38 @@ class Running:
     async def until(self, text: str) -> str:
         """Wait for a line that holds `text`, and return it."""
         assert self.process.stdout is not None
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while line := (await self.process.stdout.readline()).decode():
                 self.said += line
                 if text in line:
                     return line
         raise AssertionError(f"it ended without {text!r}: {self.said}{await self.ended()}")
 
+    async def complaint(self, text: str) -> str:
+        """Wait until it has said `text` on standard error, and return all that it has said there."""
+        async with asyncio.timeout(PATIENCE):
+            while text not in (said := self._complained()):
+                await asyncio.sleep(0.02)
+        return said
+
+    def _complained(self) -> str:
+        # The process writes to the same file, at the place where it stands.
+        return os.pread(self._complaints.fileno(), os.fstat(self._complaints.fileno()).st_size, 0).decode()
+
     def tell(self, number: signal.Signals = signal.SIGTERM) -> None:
         self.process.send_signal(number)
 
-    async def ended(self, seconds: float = 30) -> Ended:
+    async def ended(self, seconds: float = PATIENCE) -> Ended:
         async with asyncio.timeout(seconds):
             out, _ = await self.process.communicate()
         assert self.process.returncode is not None
-        self._complaints.seek(0)
-        return Ended(self.process.returncode, self.said + out.decode(), self._complaints.read().decode())
+        return Ended(self.process.returncode, self.said + out.decode(), self._complained())
 
 
-async def tasker(*arguments: str, folder: Path, seconds: float = 30, **more: str) -> Ended:
+async def tasker(*arguments: str, folder: Path, **more: str) -> Ended:
     """Run the command to its end."""
     async with Running(*arguments, folder=folder, **more) as running:
-        return await running.ended(seconds)
+        return await running.ended()
 
 
 def write(folder: Path, files: Mapping[str, str]) -> Path:

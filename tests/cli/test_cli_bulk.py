@@ -19,6 +19,7 @@ from tasker_temporal import State, TaskHandle
 from tasker_temporal.dev import DevServer
 from tests.cli.desk import ASKED, Desk, some_at_a_time
 from tests.cli.kit import environment
+from tests.patience import PATIENCE
 
 MANY = int(os.environ.get("TASKER_MANY", "1000"))
 """Tasks of the long test."""
@@ -34,7 +35,7 @@ async def desk(server: DevServer, tmp_path_factory: pytest.TempPathFactory) -> A
 
 async def seen(desk: Desk, query: str, count: int) -> str:
     """Wait until visibility knows of so many, and return the query."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while (await desk.client.count_workflows(query)).count < count:
             await asyncio.sleep(0.05)
     return query
@@ -48,7 +49,7 @@ async def complete(tasks: Iterable[TaskHandle]) -> None:
     """All of them complete."""
 
     async def end(task: TaskHandle) -> None:
-        async with asyncio.timeout(120):
+        async with asyncio.timeout(PATIENCE):
             assert (await task.result()).state is State.COMPLETE
 
     await some_at_a_time(end, tasks)
@@ -177,7 +178,7 @@ async def on_terminal(desk: Desk, *arguments: str, answer: bytes) -> tuple[int, 
     os.close(theirs)
     reading = asyncio.create_task(asyncio.to_thread(_converse, ours, answer))
     try:
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             code = await process.wait()
     finally:
         if process.returncode is None:

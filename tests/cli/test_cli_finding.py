@@ -68,7 +68,7 @@ async def desk(server: DevServer, client: Connect, tmp_path_factory: pytest.Temp
     async with worker(connected) as running:
         for what in ("busy", "paused", "gone", "held", "resolved", "signing", "cancelled"):
             desk.tasks[what] = await start_task(
-                connected, template, what, id=f"{what}-{uuid.uuid4()}", task_queue=running.task_queue
+                connected, template, what, id=f"{what}-{uuid.uuid4()}", task_queue=running.task_queue, actor="sam"
             )
         await desk.tasks["paused"].pause(**BY)
         await desk.tasks["gone"].pause(**BY)
@@ -163,15 +163,19 @@ async def test_the_inbox_says_who_is_asked_for_what_and_who_has_voted(desk: Desk
         "approvers": ["bob", "group:finance"],
         "quorum": 2,
         "approved_by": ["bob"],
+        "requester": "sam",
+        "verified": False,
+        "form": None,
     }
     shown = (await desk("approvals", "--template", desk.name)).out.splitlines()[1]
     assert shown.split()[:2] == [desk.tasks["signing"].id, "sign#1"]
-    assert shown.endswith("bob, group:finance  1 of 2: bob")
+    assert shown.endswith("bob, group:finance, not sam  1 of 2: bob")
 
 
 async def test_an_inbox_is_that_of_one_person(desk: Desk) -> None:
     assert await inbox(desk, "--approver", "bob") == []
     assert await inbox(desk, "--approver", "zoe") == []
+    assert await inbox(desk, "--approver", "sam", "--group", "finance") == []
     assert len(await inbox(desk, "--approver", "zoe", "--group", "finance")) == 1
     empty = await desk("approvals", "--template", desk.name, "--approver", "zoe")
     assert (empty.code, empty.out, empty.err) == (0, "", "Nobody is asked to approve anything.\n")
@@ -179,7 +183,9 @@ async def test_an_inbox_is_that_of_one_person(desk: Desk) -> None:
 
 async def test_why_names_the_people_and_how_to_vote(desk: Desk) -> None:
     ended = await desk("why", desk.tasks["signing"].id)
-    assert "* step 'sign' waits for 1 more of 2 votes of bob, group:finance\n" in ended.out
+    assert (
+        "* step 'sign' waits for 1 more of 2 votes of bob, group:finance but sam, who started the task\n" in ended.out
+    )
     assert f"    $ tasker approve {desk.tasks['signing'].id} sign --actor YOU --reason 'WHY'\n" in ended.out
 
 

@@ -21,6 +21,7 @@ from tasker_temporal.dev import DevServer
 from tasker_temporal.requests import KINDS
 from tests.cli.desk import ASKED, Desk
 from tests.cli.kit import Ended
+from tests.patience import PATIENCE
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -103,7 +104,7 @@ async def test_what_was_given_on_the_command_line_reaches_the_task(desk: Desk) -
 async def test_a_running_task_is_paused_done_again_and_resumed(desk: Desk) -> None:
     desk.switch("guarded", True)
     [task] = await desk.start()
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while (await task.report()).steps["ship"].state is not State.COMPLETE:
             await asyncio.sleep(0.05)
     for made in (("pause", task.id), ("retry-from", task.id, "charge"), ("resume", task.id)):
@@ -128,7 +129,7 @@ async def test_a_step_is_resolved_once_nobody_requires_its_result(desk: Desk) ->
 
 
 async def waits(task: TaskHandle, kind: str) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while kind not in [line["kind"] for line in await task.waiting()]:
             await asyncio.sleep(0.05)
 
@@ -162,7 +163,7 @@ async def test_an_approval_is_rejected(desk: Desk) -> None:
 
 async def test_a_task_is_moved_along_its_types_own_rows(desk: Desk) -> None:
     [task] = await desk.start(template="desk.audited")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while (await task.report()).state != "under_audit":
             await asyncio.sleep(0.05)
     await desk.told("move", task.id, "--to", "complete", *ASKED)

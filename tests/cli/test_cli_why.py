@@ -121,8 +121,7 @@ async def test_an_action_reaches_the_server_that_was_asked(stand: Stand) -> None
     ended = await stand("why", task, "--address", stand.address, "--namespace", "default")
     assert ended.out.splitlines()[0].endswith("(no worker answers; this is what its history tells)")
     assert ended.out.splitlines()[-1] == (
-        f"    $ tasker worker --app MODULE:ATTRIBUTE --task-queue {stand.queue}-idle "
-        f"--address {stand.address} --namespace default"
+        f"    $ tasker worker --task-queue {stand.queue}-idle --address {stand.address} --namespace default"
     )
 
 

@@ -14,6 +14,7 @@ from temporalio.api.enums.v1 import EventType
 from tasker_temporal import TaskHandle, start_task
 from tasker_temporal.dev import DevServer
 from tests.cli.kit import Ended, Running, tasker, write
+from tests.patience import PATIENCE
 
 SHOP = """
 import time
@@ -176,7 +177,7 @@ async def test_it_works_on_the_queue_of_each_template_and_tells_of_the_others(
 async def asleep(server: DevServer, shop: Path, queue: str, seconds: float) -> TaskHandle:
     """A task whose handler sleeps now."""
     task = await start_task(await server.client(), "shop.nap", seconds, task_queue=f"{queue}-bed")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while not (shop / "asleep").exists():
             await asyncio.sleep(0.01)
     return task
@@ -198,9 +199,9 @@ async def test_a_handler_that_does_not_stop_is_left_after_the_grace_period(
 ) -> None:
     async with worker(server, shop, "--app", "shop:nap", "--grace", "0.2") as running:
         await running.until("Ctrl-C stops it.")
-        await asleep(server, shop, queue, 60)
+        await asleep(server, shop, queue, 600)
         running.tell()
-        ended = await running.ended(15)
+        ended = await running.ended()
     assert ended.code == 1
     assert "Error: a handler still ran 5 s after it was told to stop, and is left alone\n" in ended.err
 
@@ -208,9 +209,9 @@ async def test_a_handler_that_does_not_stop_is_left_after_the_grace_period(
 async def test_a_second_signal_ends_it_at_once(shop: Path, queue: str, server: DevServer) -> None:
     async with worker(server, shop, "--app", "shop:nap") as running:
         await running.until("Ctrl-C stops it.")
-        await asleep(server, shop, queue, 60)
+        await asleep(server, shop, queue, 600)
         running.tell()
         await running.until("Stopping")
         running.tell()
-        ended = await running.ended(5)
+        ended = await running.ended()
     assert ended.code == -signal.SIGTERM

@@ -78,7 +78,6 @@ class Case:
         results: What `result_of` gives.
         law: What else must hold.
         scene: What happens on the server beside the run, instead of `asked`.
-        seconds: How long the run may take on the server.
     """
 
     name: str
@@ -95,7 +94,6 @@ class Case:
     results: Mapping[str, Any] = field(default_factory=dict)
     law: Law | None = None
     scene: Callable[[Any], Awaitable[None]] | None = None
-    seconds: float = 60
 
     def script(self, begin: datetime) -> dict[str, Sequence[Outcome]]:
         """The outcomes of every step that is not real."""

@@ -49,7 +49,7 @@ async def played(request: pytest.FixtureRequest, client: Connect) -> AsyncIterat
 
 
 def _cases(items: Sequence[pytest.Item]) -> list[Case]:
-    """Those of the selected tests that are played on the server, the slowest first."""
+    """Those of the selected tests that are played on the server, the largest first."""
     found: list[Any] = [item for item in items if isinstance(item, pytest.Function)]
     cases = {i.callspec.params["case"].name: i.callspec.params["case"] for i in found if "played" in i.fixturenames}
-    return sorted(cases.values(), key=lambda case: -case.seconds)
+    return sorted(cases.values(), key=lambda case: -len(case.template.declared))

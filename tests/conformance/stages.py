@@ -22,6 +22,7 @@ from tasker_temporal.testing.run import BEGIN
 from tests.conformance.case import Asked, Case, Seen
 from tests.conformance.plays import PLAYS, Play
 from tests.conformance.watch import watching
+from tests.patience import PATIENCE
 from tests.server.conftest import replayed
 
 
@@ -133,7 +134,7 @@ async def scene(case: Case, client: Client, queue: str, begin: datetime) -> Asyn
 async def on_server(case: Case, client: Client, queue: str) -> Seen:
     """Played on the server."""
     begin = datetime.now(UTC)
-    async with asyncio.timeout(case.seconds), scene(case, client, queue, begin) as played:
+    async with asyncio.timeout(PATIENCE), scene(case, client, queue, begin) as played:
         if case.scene is None:
             await played.ask()
         else:

@@ -9,7 +9,7 @@ from tests.conformance.cases import CASES
 from tests.conformance.conftest import Played
 from tests.conformance.stages import in_memory
 
-EACH = [pytest.param(case, id=case.name, marks=pytest.mark.timeout(case.seconds + 60)) for case in CASES]
+EACH = [pytest.param(case, id=case.name) for case in CASES]
 
 
 @pytest.mark.parametrize("case", EACH)

@@ -36,13 +36,15 @@ from tasker_temporal.core.messages import (
     Timer,
     TimerFired,
 )
+from tasker_temporal.core.mistakes import mistakes
 from tasker_temporal.core.requests import Approve, Ask, CancelTask, MoveTask, ResumeTask, SkipStep
+from tasker_temporal.core.retry import Retry
 from tasker_temporal.core.rows import TASK, Row, entity_of, genesis, salted
 from tasker_temporal.core.snapshot import restore, snapshot
 from tasker_temporal.core.subscribers import SUBSCRIPTIONS, Subscriptions
 from tasker_temporal.core.task import Task
 from tasker_temporal.core.task_types import Move, TaskType
-from tasker_temporal.core.template import Argument, Limits, Retry, StepTemplate, Template, mistakes
+from tasker_temporal.core.template import Argument, Limits, StepTemplate, Template
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 KEY = b"the task's key"
@@ -82,6 +84,20 @@ AUDITED = TaskType(
 """What is packed is audited if every step is complete, and somebody says how that ended."""
 
 
+SHIPPED = TaskType(
+    name="shipped",
+    states=("packed", "shipping"),
+    rows=(
+        Move(source="in_progress", to="packed"),
+        Move(source="packed", to="pending_approval", by="request"),
+        Move(source="pending_approval", to="shipping", when="approved"),
+        Move(source="pending_approval", to="error", when="rejected"),
+        Move(source="shipping", to="complete", by="request"),
+    ),
+)
+"""It has states of its own before people decide, and after."""
+
+
 def _argument(takes: str) -> Argument:
     if takes == "*":
         return Argument(name="context")
@@ -109,6 +125,7 @@ class Drive:
 
     Attributes:
         replies: What each message was answered with.
+        messages: How many rows each message wrote, and what was said of it.
         running: The execution of each handler that runs, by step.
         overdue: The timers that fired while the task was paused, and take effect when it goes on.
         closed: The state in which the run was told to end.
@@ -131,6 +148,7 @@ class Drive:
         self.around: list[Event[Payload]] = []
         self.engine = Engine(self.task, subscriptions=subscriptions, observe=self._hear)
         self.replies: list[list[Command]] = []
+        self.messages: list[tuple[int, list[Event[Payload]]]] = []
         self.running: dict[str, int] = {}
         self.timers: dict[str, Timer] = {}
         self.overdue: dict[str, Timer] = {}
@@ -152,7 +170,11 @@ class Drive:
         return commands
 
     def apply(self, message: Ask | Fact) -> list[Command]:
-        return self.engine.apply(message, self.now)
+        rows, said = self.task.sort_key, len(self.events)
+        try:
+            return self.engine.apply(message, self.now)
+        finally:
+            self.messages.append((self.task.sort_key - rows, self.events[said:]))
 
     def _perform(self, command: Command) -> None:
         match command:

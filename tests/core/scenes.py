@@ -30,7 +30,19 @@ from tasker_temporal.core.subscribers import SUBSCRIPTIONS, Subscriptions
 from tasker_temporal.core.task_types import BATCH, CRITICAL
 from tasker_temporal.core.template import StepTemplate, Template
 from tasker_temporal.errors import RequestRefused
-from tests.core.driving import AUDITED, ONCE, STEADY, Drive, approval, limits, seconds, step, template, terms
+from tests.core.driving import (
+    AUDITED,
+    ONCE,
+    SHIPPED,
+    STEADY,
+    Drive,
+    approval,
+    limits,
+    seconds,
+    step,
+    template,
+    terms,
+)
 
 Play = Callable[[Drive], None]
 
@@ -507,6 +519,17 @@ def batch_redone(drive: Drive) -> None:
     drive.ask(SkipStep, step="b")
     drive.ask(RetryFrom, step="b")
     drive.finish()
+
+
+@scene(step("a"), type=SHIPPED, approval=terms("ann", deadline=seconds(60)))
+def moved_on_by_votes(drive: Drive) -> None:
+    """What the deadline would decide was decided before."""
+    drive.start()
+    drive.succeed("a")
+    drive.ask(MoveTask, to="pending_approval")
+    drive.ask(Approve, actor="ann")
+    drive.wait(61)
+    drive.ask(MoveTask, to="complete")
 
 
 @scene(step("a"), type=AUDITED)

@@ -11,6 +11,7 @@ from tasker_temporal.core.ballots import decided
 from tasker_temporal.core.inbox import KEPT_PER_NAME
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Content, Failure, NotifierFailed, Notify, StopTimer, Vote
+from tasker_temporal.core.mistakes import mistakes
 from tasker_temporal.core.requests import (
     Approve,
     CancelTask,
@@ -24,7 +25,6 @@ from tasker_temporal.core.requests import (
     SkipStep,
     Withdraw,
 )
-from tasker_temporal.core.template import mistakes
 from tasker_temporal.core.waiting import waiting
 from tasker_temporal.errors import RequestRefused
 from tests.core.driving import Drive, approval, dump, essence, restored, seconds, started, step, template, terms
@@ -409,3 +409,25 @@ def test_a_step_whose_state_nobody_votes_on_is_not_open() -> None:
     drive = started(approval("review", "ann"))
     assert drive.task.steps["review"].state is State.IN_PROGRESS
     assert drive.task.parked == 1
+
+
+@pytest.mark.parametrize(
+    ("approvers", "options", "but"),
+    [
+        (("ann", "sam"), {}, "ann, sam but sam, who started the task"),
+        (("group:legal",), {}, "group:legal but sam, who started the task"),
+        (("*",), {}, "* but sam, who started the task"),
+        (("ann",), {}, "ann"),
+        (("ann", "sam"), {"not_requester": False}, "ann, sam"),
+    ],
+)
+def test_who_started_the_task_is_told_that_he_may_not_vote(
+    approvers: tuple[str, ...], options: dict[str, Any], but: str
+) -> None:
+    drive = Drive(template(approval("review", *approvers, **options)))
+    drive.start(actor="sam")
+    (line,) = waiting(drive.task)
+    assert line.what == f"a vote of {but}"
+    assert line.approval is not None
+    assert line.approval.requester == (None if options else "sam")
+    assert (line.approval.form, line.approval.verified) == ("Form", False)

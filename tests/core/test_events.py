@@ -7,16 +7,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from temporalio.api.enums.v1 import EventType
+from temporalio.api.history.v1 import (
+    HistoryEvent,
+    WorkflowExecutionFailedEventAttributes,
+    WorkflowExecutionTerminatedEventAttributes,
+    WorkflowExecutionTimedOutEventAttributes,
+)
 
 from tasker_temporal.core.catalogue import EVENTS
 from tasker_temporal.core.engine import Engine
-from tasker_temporal.core.events import Event, Payload, RowWritten, TaskTransitioned
+from tasker_temporal.core.events import Event, Payload, RowWritten, RunEnded, TaskTransitioned
 from tasker_temporal.core.machine import STEP_TABLE, TASK_TABLE, State
 from tasker_temporal.core.messages import Content, Failure, Published, Start, StepFailed, StepSucceeded
 from tasker_temporal.core.registry import RESERVED, Category, EventDefinition, EventRegistry
 from tasker_temporal.core.requests import CancelTask, CompleteStep
 from tasker_temporal.core.task import Task
 from tasker_temporal.errors import EventError, RequestRefused
+from tasker_temporal.sinks.ends import end_of_run
 from tests.core.driving import BEGIN, KEY, Drive, started, step, template
 from tests.core.scenes import SCENES, Scene
 
@@ -27,7 +35,23 @@ def said(scene: Scene) -> list[Event[Payload]]:
     return [event for run in scene.driven().runs for event in (*run.events, *run.around)]
 
 
+def ended(**said: Any) -> Event[RunEnded]:
+    """What the sweeper makes of the last event of a history."""
+    kind, fields = said.popitem()
+    closing = HistoryEvent(event_type=EventType.Value(f"EVENT_TYPE_WORKFLOW_EXECUTION_{kind.upper()}"))
+    getattr(closing, f"workflow_execution_{kind}_event_attributes").MergeFrom(fields)
+    found = end_of_run("task-1", "run-1", closing)
+    assert found is not None
+    return found
+
+
+ENDS = (
+    ended(terminated=WorkflowExecutionTerminatedEventAttributes(identity="ann", reason="out of patience")),
+    ended(timed_out=WorkflowExecutionTimedOutEventAttributes()),
+    ended(failed=WorkflowExecutionFailedEventAttributes()),
+)
 SAMPLES: dict[str, Event[Payload]] = {event.name: event for scene in SCENES.values() for event in said(scene)}
+SAMPLES |= {event.name: event for event in ENDS}
 
 
 def test_every_event_has_a_publisher() -> None:

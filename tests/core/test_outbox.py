@@ -8,14 +8,19 @@ from typing import Any
 import pytest
 
 from tasker_temporal.core import outbox
+from tasker_temporal.core.announcements import Announcement, Entry, entry_of
+from tasker_temporal.core.catalogue import EVENTS
 from tasker_temporal.core.messages import Content, Published, StepSucceeded
-from tasker_temporal.core.outbox import TELLABLE, TERMINATED, TIMED_OUT, Outbox, fits
-from tasker_temporal.core.rows import Row
+from tasker_temporal.core.mistakes import mistakes
+from tasker_temporal.core.outbox import ANNOUNCED, TELLABLE, Outbox, fits
+from tasker_temporal.core.requests import CancelTask
 from tasker_temporal.core.snapshot import restore, snapshot
 from tasker_temporal.core.task import Task
-from tasker_temporal.core.template import Sink, mistakes
+from tasker_temporal.core.template import Sink
 from tasker_temporal.core.waiting import waiting
-from tests.core.driving import BEGIN, Drive, started, step, template
+from tasker_temporal.errors import RequestRefused
+from tests.core.driving import BEGIN, ONCE, Drive, started, step, template
+from tests.core.scenes import SCENES, Scene
 
 ALL, STEPS = Sink(name="all"), Sink(name="steps", events=("step.*",), batch=2)
 
@@ -30,7 +35,7 @@ def task_of(*sinks: Sink) -> Task:
 
 def box_of(task: Task, name: str) -> Outbox:
     box = task.outboxes[name]
-    box.collect(task.rows, task.said)
+    box.collect(task.rows, task.said, task.announced)
     return box
 
 
@@ -38,7 +43,7 @@ def again(task: Task) -> Task:
     return restore(json.loads(json.dumps(snapshot(task))), task.context)
 
 
-def batch(box: Outbox) -> list[Row]:
+def batch(box: Outbox) -> list[Entry]:
     rows = box.batch()
     assert isinstance(rows, list)
     return rows
@@ -53,15 +58,19 @@ def batch(box: Outbox) -> list[Row]:
         (("step.failed", "task.failed"), "task.failed", True),
         (("STEP.FAILED",), "step.failed", False),
         ((), "step.failed", False),
+        (("*", "step.*", "step.max_*"), "step.max_retries_reached", False),
+        (("step.max_retries_reached",), "step.max_retries_reached", True),
     ],
 )
 def test_patterns_fit_the_names_of_events(patterns: tuple[str, ...], event: str, fit: bool) -> None:
     assert fits(patterns, event) is fit
 
 
-def test_a_sink_can_get_every_event_that_is_a_row_and_the_ends_that_no_row_tells() -> None:
-    assert {"step.failed", "task.completed", "workflow.request_refused", TERMINATED, TIMED_OUT} <= set(TELLABLE)
-    assert "workflow.viable_steps_discovered" not in TELLABLE
+def test_a_sink_can_get_every_event_but_those_that_repeat_a_move() -> None:
+    assert {"step.failed", "task.terminated", "task.timed_out", "task.aborted"} <= set(TELLABLE) - ANNOUNCED
+    assert {"step.max_retries_reached", "workflow.viable_steps_discovered"} <= ANNOUNCED <= set(TELLABLE)
+    around = {f"{entity}.{when}_transition" for entity in ("task", "step") for when in ("before", "after")}
+    assert set(EVENTS) - set(TELLABLE) == around
 
 
 def test_rows_are_taken_up_once_and_those_that_fit_are_kept() -> None:
@@ -98,7 +107,7 @@ def test_a_snapshot_carries_what_was_not_acknowledged() -> None:
     assert (later.outboxes["all"].told, later.outboxes["all"].backlog) == (4, 0)
     assert later.outboxes["steps"].rest() == [(1, box_of(task, "steps").rows)]
     drive = Drive(later.template, task=later)
-    later.outboxes["all"].collect(drive.task.rows, {})
+    later.outboxes["all"].collect(drive.task.rows, {}, [])
     assert later.outboxes["all"].rows == task.rows[4:]
 
 
@@ -115,7 +124,7 @@ def test_what_is_too_much_for_a_snapshot_is_left_to_the_written_records(monkeypa
 def test_a_backlog_is_sent_before_the_rows_that_follow_it() -> None:
     task = task_of(ALL)
     box = Outbox.of(ALL, {"told": 3, "backlog": 5})
-    box.collect(task.rows, task.said)
+    box.collect(task.rows, task.said, task.announced)
     assert box.batch() == 5
     assert box.rest() == [(4, 5), (9, task.rows)]
     box.acknowledge(5)
@@ -148,16 +157,16 @@ def test_sinks_have_names_of_their_own(names: list[str]) -> None:
 
 
 def test_a_pattern_that_fits_nothing_is_found() -> None:
-    sink = Sink(name="a", events=("task.*", "step.faild", "workflow.viable_steps_discovered", "task.terminated"))
-    assert outbox.idle_patterns(sink) == ["step.faild", "workflow.viable_steps_discovered"]
+    sink = Sink(name="a", events=("task.*", "step.faild", "error.*", "error.task_blocked", "step.after_transition"))
+    assert outbox.idle_patterns(sink) == ["step.faild", "error.*", "step.after_transition"]
 
 
 def test_what_an_event_says_goes_with_its_row_as_long_as_the_row_is_kept() -> None:
     task = task_of(ALL, Sink(name="quiet", contents=False))
     said = {task.rows[2].sort_key: '"hello"', task.rows[4].sort_key: '"again"'}
     box, quiet = task.outboxes["all"], task.outboxes["quiet"]
-    box.collect(task.rows, said)
-    quiet.collect(task.rows, said)
+    box.collect(task.rows, said, [])
+    quiet.collect(task.rows, said, [])
     assert (box.contents, quiet.contents) == (said, {})
     assert again(task).outboxes["all"].contents == said
     box.acknowledge(3)
@@ -167,7 +176,7 @@ def test_what_an_event_says_goes_with_its_row_as_long_as_the_row_is_kept() -> No
 def test_what_is_said_counts_for_the_size_of_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     task = task_of(ALL)
     box = task.outboxes["all"]
-    box.collect(task.rows, {task.rows[1].sort_key: "x" * 10_000})
+    box.collect(task.rows, {task.rows[1].sort_key: "x" * 10_000}, [])
     monkeypatch.setattr(outbox, "BATCH_BYTES", 9_000)
     assert batch(box) == task.rows[:1]
 
@@ -187,3 +196,83 @@ def test_where_nobody_knows_a_templates_own_events_only_the_librarys_are_judged(
     assert outbox.idle_patterns(sink, None) == ["step.faild"]
     assert outbox.idle_patterns(sink, ["order.priced"]) == ["step.faild"]
     assert outbox.idle_patterns(sink) == ["order.priced", "step.faild"]
+
+
+# Events that are no rows.
+
+NAMED = Sink(name="named", events=("task.*", "step.failed", "step.max_retries_reached", "workflow.no_viable_steps"))
+
+
+def failed_task(*sinks: Sink) -> Task:
+    """A task whose only step has used up its attempts."""
+    drive = Drive(template(step("a", retry=ONCE), sinks=sinks))
+    drive.start()
+    drive.fail("a")
+    return drive.task
+
+
+def test_a_sink_that_names_an_event_that_is_no_row_gets_it_between_the_rows_that_it_was_said_between() -> None:
+    task = failed_task(NAMED)
+    box = box_of(task, "named")
+    assert [entry.event for entry in box.rows[-4:]] == [
+        "step.failed",
+        "step.max_retries_reached",
+        "workflow.no_viable_steps",
+        "task.failed",
+    ]
+    used_up, stuck = (entry for entry in box.rows if isinstance(entry, Announcement))
+    row = next(row for row in task.rows if row.event == "step.failed")
+    assert (used_up.sort_key, used_up.place, used_up.digest) == (row.sort_key, 1, row.digest)
+    assert (stuck.sort_key, stuck.place, stuck.cause) == (row.sort_key, 2, row.sort_key)
+    assert dict(used_up.payload) == {"task_id": "task-1", "step": "a", "attempts": 1}
+
+
+def test_a_sink_that_names_rows_alone_and_a_task_without_sinks_keep_nothing_that_is_no_row() -> None:
+    assert failed_task(ALL).announced == failed_task().announced == []
+    task = failed_task(ALL, NAMED)
+    assert box_of(task, "all").rows == task.rows
+    assert len(task.announced) == 2
+
+
+def test_what_was_announced_goes_with_a_snapshot_and_comes_in_its_order() -> None:
+    task = failed_task(NAMED)
+    box_of(task, "named").acknowledge(3)
+    later = again(task).outboxes["named"]
+    assert [list(entry) for entry in later.rows] == [list(entry) for entry in task.outboxes["named"].rows]
+    assert [type(entry) for entry in later.rows] == [type(entry) for entry in task.outboxes["named"].rows]
+    assert (later.told, later.heard) == (3, 0)
+
+
+def test_an_entry_is_read_as_what_it_was_written_as() -> None:
+    for entry in box_of(failed_task(NAMED), "named").rows:
+        assert entry_of(list(entry)) == entry
+
+
+def test_what_is_refused_or_only_planned_announces_nothing() -> None:
+    drive = started(step("a"), step("b", "a"), sinks=(NAMED,))
+    with pytest.raises(RequestRefused):
+        drive.skip("a")
+    before = list(drive.task.announced)
+    drive.engine.plan(CancelTask(actor="ann", reason="r"), drive.now)
+    assert drive.task.announced == before
+    drive.skip("b")
+    assert [said.event for said in drive.task.announced[len(before) :]] == ["workflow.no_viable_steps"]
+
+
+def test_an_announcement_does_not_take_what_the_row_before_it_says() -> None:
+    task = failed_task(NAMED, Sink(name="said", events=("step.failed", "step.max_retries_reached")))
+    key = next(row.sort_key for row in task.rows if row.event == "step.failed")
+    box = task.outboxes["said"]
+    box.collect(task.rows, {key: "7"}, task.announced)
+    assert [box.content(entry) for entry in box.rows] == ["7", None]
+    box.acknowledge(1)
+    box.acknowledge(1)
+    assert (box.contents, box.rows) == ({}, [])
+
+
+@pytest.mark.parametrize("scene", SCENES.values(), ids=SCENES)
+def test_what_is_announced_stands_behind_a_row_of_its_own_message(scene: Scene) -> None:
+    """A record is written anew when a row was: so it never lacks an announcement."""
+    for run in scene.driven().runs:
+        for length, events in run.messages:
+            assert length or not [event for event in events if event.name in ANNOUNCED]

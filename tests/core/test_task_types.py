@@ -6,8 +6,11 @@ from typing import Any
 
 import pytest
 
+from tasker_temporal.core.guards import requestable
+from tasker_temporal.core.intake.legality import legal_requests
 from tasker_temporal.core.machine import TASK_TABLE, State
 from tasker_temporal.core.messages import Failure, Refused, TransitionTo
+from tasker_temporal.core.mistakes import mistakes
 from tasker_temporal.core.moves import IllegalMove
 from tasker_temporal.core.report import report
 from tasker_temporal.core.requests import (
@@ -17,14 +20,17 @@ from tasker_temporal.core.requests import (
     Reject,
     RetryFrom,
     RetryTask,
+    SendEvent,
     SkipStep,
     Withdraw,
 )
+from tasker_temporal.core.soundness import unsound
 from tasker_temporal.core.task_types import BATCH, CRITICAL, DEFAULT, Move, TaskType, type_mistakes
-from tasker_temporal.core.template import Template, mistakes
+from tasker_temporal.core.template import Template
+from tasker_temporal.core.triggers import EventTemplate
 from tasker_temporal.core.waiting import waiting
 from tasker_temporal.errors import RequestRefused
-from tests.core.driving import AUDITED, ONCE, Drive, essence, restored, seconds, step, template, terms
+from tests.core.driving import AUDITED, ONCE, SHIPPED, Drive, essence, restored, seconds, step, template, terms
 
 
 def critical(**options: Any) -> Drive:
@@ -55,7 +61,7 @@ def test_a_template_of_the_default_type_says_nothing_of_it() -> None:
     assert template(step("a"), type=BATCH).digest != template(step("a")).digest
 
 
-@pytest.mark.parametrize("kind", [CRITICAL, BATCH, AUDITED])
+@pytest.mark.parametrize("kind", [CRITICAL, BATCH, AUDITED, SHIPPED])
 def test_every_row_of_a_type_may_be_taken_and_no_other(kind: TaskType) -> None:
     states: list[Any] = [None, *State, *kind.states]
     approval = terms("ann") if kind.is_approved else None
@@ -218,6 +224,77 @@ def test_a_task_is_moved_only_where_its_type_has_a_row_for_it() -> None:
     assert "its type 'default' has no row out of it that is asked for" in refused(drive, ask(MoveTask, to="complete"))
 
 
+def shipped(**options: Any) -> Drive:
+    drive = Drive(template(step("a"), type=SHIPPED, approval=terms("ann", deadline=seconds(60)), **options))
+    drive.start(actor="sam")
+    drive.succeed("a")
+    return drive
+
+
+def test_a_vote_may_come_early_in_a_state_from_which_the_task_can_come_to_its_approval() -> None:
+    drive = shipped()
+    assert (drive.state, legal_requests(drive.task)) == ("packed", ("cancel", "move", "approve", "reject"))
+    drive.ask(Approve)
+    later = drive.continued()
+    later.ask(MoveTask, to="pending_approval")
+    assert later.state == "shipping"
+
+
+def test_a_vote_comes_too_late_where_no_row_leads_to_the_approval() -> None:
+    drive = shipped()
+    drive.ask(MoveTask, to="pending_approval")
+    drive.ask(Approve)
+    assert refused(drive, ask(Approve)) == (
+        "the task is shipping: 'approve' is legal for one that is "
+        "pending or in_progress or paused or pending_approval or packed"
+    )
+
+
+def test_a_deadline_that_was_met_decides_nothing_in_a_state_of_the_types_own() -> None:
+    drive = shipped()
+    drive.ask(MoveTask, to="pending_approval")
+    assert set(drive.timers) == {"approval:task"}
+    drive.ask(Approve)
+    assert (drive.state, drive.timers, drive.task.timers) == ("shipping", {}, {})
+    later = drive.continued()
+    later.wait(100)
+    later.ask(MoveTask, to="complete")
+    assert later.closed == "complete"
+
+
+def test_an_event_from_outside_is_noted_in_a_state_of_the_types_own() -> None:
+    drive = shipped(events=[EventTemplate(name="weighed")])
+    drive.ask(SendEvent, name="weighed", payload=7, id="scale-1")
+    row = drive.row("external.received")
+    assert (row.metadata["name"], row.metadata["taken_by"], drive.task.inbox) == ("weighed", [], {})
+    assert drive.state == "packed"
+
+
+def test_an_event_from_outside_is_noted_while_a_task_is_being_cancelled_and_nobody_gets_it() -> None:
+    waits = step("w", awaits="event", on={"received": "weighed"})
+    drive = Drive(template(step("a"), waits, events=[EventTemplate(name="weighed")]))
+    drive.start()
+    drive.cancel()
+    assert drive.states == {"a": "in_progress", "w": "cancelled"}
+    assert legal_requests(drive.task) == ("send_event",)
+    drive.ask(SendEvent, name="weighed")
+    assert (drive.row("external.received").metadata["taken_by"], drive.task.inbox) == ([], {})
+    drive.stop("a")
+    assert drive.closed == "cancelled"
+    drive = Drive(template(step("a")))
+    drive.start()
+    drive.cancel()
+    assert refused(drive, ask(SendEvent, name="weighed")) == "the task is being cancelled, as 'ann' asked"
+
+
+def test_a_task_of_a_type_without_approval_takes_no_votes_though_its_template_has_terms() -> None:
+    drive = Drive(
+        template(step("a"), type=CRITICAL, approval=terms("ann"), routes=[{"when": "true", "task_type": "default"}])
+    )
+    drive.start(actor="sam")
+    assert "the task has no approval of its own" in refused(drive, ask(Approve))
+
+
 def test_a_task_that_waits_to_be_moved_can_be_cancelled() -> None:
     drive = audited()
     drive.ask(CancelTask)
@@ -241,7 +318,10 @@ def test_a_state_that_no_row_leaves_now_says_so() -> None:
     drive.ask(SkipStep, step="b")
     drive.succeed("a")
     (line,) = waiting(drive.task)
-    assert (line.what, line.could) == ("somebody to cancel it: no row of its type may be taken", ("cancel",))
+    assert (line.what, line.could) == (
+        "somebody to cancel it: no row of its type may be taken (all_steps_complete)",
+        ("cancel",),
+    )
 
 
 GO = Move(source="in_progress", to="odd")
@@ -316,3 +396,183 @@ def test_a_route_to_a_type_that_is_approved_needs_the_terms() -> None:
     bare = Template(name="x", steps=(step("a"),), routes=LARGE)
     assert mistakes(bare) == mistakes(Template(name="x", steps=(step("a"),), type=CRITICAL))
     assert len(mistakes(bare)) == 1
+
+
+# Conditions as guards.
+
+SIZED = TaskType(
+    name="sized",
+    states=("checking",),
+    rows=(
+        Move(source="in_progress", to="error", when="result.count.lost > 0"),
+        Move(source="in_progress", to="checking", when="context.total > 1000 && all_steps_complete"),
+        Move(source="in_progress", to="complete"),
+        Move(source="checking", to="complete", by="request", when="result.count.found == 7"),
+        Move(source="checking", to="error", by="request"),
+    ),
+)
+
+
+def sized(total: int, count: bytes = b'{"lost": 0, "found": 7}', **options: Any) -> Drive:
+    drive = Drive(template(step("count"), step("b"), type=SIZED, **options), context=b'{"total": %d}' % total)
+    drive.start()
+    drive.succeed("count", data=count)
+    return drive
+
+
+def test_a_row_is_taken_if_its_condition_holds_and_the_audit_says_which() -> None:
+    drive = sized(1001)
+    assert drive.state == "in_progress"
+    drive.succeed("b")
+    assert drive.state == "checking"
+    assert drive.row("task.moved").metadata == {"when": "context.total > 1000 && all_steps_complete"}
+    drive = sized(10)
+    drive.succeed("b")
+    assert (drive.closed, drive.row("task.completed").metadata) == ("complete", {})
+
+
+def test_the_words_of_guards_are_true_or_false_in_a_condition() -> None:
+    drive = sized(1001, on_error="hold")
+    drive.fail("b", retryable=False)
+    drive.ask(SkipStep, step="b")
+    assert (drive.closed, drive.states["b"]) == ("complete", "skipped")
+
+
+def test_no_condition_is_asked_before_every_step_is_over() -> None:
+    drive = sized(1, b'{"lost": 3, "found": 7}')
+    assert drive.state == "in_progress"
+    drive.succeed("b")
+    said = "its type 'sized' ends it in error if result.count.lost > 0"
+    assert (drive.closed, drive.task.failure) == ("error", Failure("ConditionMet", said))
+    assert drive.row("task.failed").metadata["when"] == "result.count.lost > 0"
+
+
+def test_a_condition_that_nobody_can_tell_does_not_hold_and_the_audit_says_so() -> None:
+    drive = sized(1, b'"nothing"')
+    drive.succeed("b")
+    assert (drive.closed, drive.row("task.completed").metadata) == ("complete", {"unclear": ["result.count.lost > 0"]})
+
+
+def test_a_condition_decides_to_where_somebody_may_move_the_task() -> None:
+    drive = sized(1001)
+    drive.succeed("b")
+    assert requestable(drive.task) == ("complete", "error")
+    drive = sized(1001, b'{"lost": 0, "found": 6}')
+    drive.succeed("b")
+    assert refused(drive, ask(MoveTask, to="complete")) == (
+        "no row leads from checking to 'complete' now: expected error"
+    )
+    later = drive.continued()
+    assert requestable(later.task) == ("error",)
+
+
+def test_a_result_that_conditions_read_is_kept_though_no_step_asks_for_it() -> None:
+    large = b'{"lost": 0, "found": 7, "more": "%s"}' % (b"x" * 240_000)
+    drive = Drive(template(step("count"), step("b"), step("c", "b"), type=SIZED), context=b'{"total": 1001}')
+    drive.start()
+    drive.succeed("count", data=large)
+    later = drive.continued().continued()
+    later.succeed("b", data=b'"%s"' % (b"y" * 200_000))
+    later.succeed("c")
+    assert later.continued().state == "checking"
+    later.ask(MoveTask, to="complete")
+    assert later.closed == "complete"
+
+
+def test_a_row_to_error_before_which_no_other_could_be_taken_says_so() -> None:
+    kind = TaskType(
+        name="strict",
+        rows=(
+            Move(source="in_progress", to="complete", when="context.total > 5"),
+            Move(source="in_progress", to="error"),
+        ),
+    )
+    drive = Drive(template(step("a"), type=kind), context=b'{"total": 5}')
+    drive.start()
+    drive.succeed("a")
+    said = "no row of its type 'strict' before the one to error could be taken"
+    assert (drive.closed, drive.task.failure) == ("error", Failure("NoRowTaken", said))
+
+
+TWICE = TaskType(
+    name="twice",
+    states=("archived",),
+    rows=(
+        Move(source="in_progress", to="pending_approval"),
+        Move(source="pending_approval", to="archived", when="approved && context.total > 1000"),
+        Move(source="pending_approval", to="complete", when="approved"),
+        Move(source="pending_approval", to="error", when="rejected"),
+        Move(source="archived", to="complete", by="request"),
+    ),
+)
+
+
+@pytest.mark.parametrize(("total", "state"), [(7, "complete"), (1001, "archived")])
+def test_what_people_decide_and_a_condition_together_choose_the_row(total: int, state: str) -> None:
+    drive = Drive(template(step("a"), type=TWICE, approval=terms("ann")), context=b'{"total": %d}' % total)
+    drive.start(actor="sam")
+    drive.succeed("a")
+    drive.ask(Approve)
+    assert drive.state == state
+    drive = Drive(template(step("a"), type=TWICE, approval=terms("ann")), context=b"1")
+    drive.start(actor="sam")
+    drive.succeed("a")
+    drive.ask(Approve)
+    row = drive.row("task.completed")
+    assert row.metadata == {"approval": "task#1", "unclear": ["approved && context.total > 1000"]}
+
+
+def test_a_state_of_which_no_condition_holds_says_so() -> None:
+    kind = TaskType(
+        name="stuck",
+        states=("odd",),
+        rows=(GO, Move(source="odd", to="complete", by="request", when="context.total > 5")),
+    )
+    drive = Drive(template(step("a"), type=kind), context=b'{"total": 5}')
+    drive.start()
+    drive.succeed("a")
+    (line,) = waiting(drive.task)
+    assert line.what == "somebody to cancel it: no row of its type may be taken (context.total > 5)"
+    assert refused(drive, ask(MoveTask, to="complete")) == (
+        "the task is odd: its type 'stuck' lets it be moved from there only if context.total > 5"
+    )
+
+
+def schemas(path: str) -> dict[str, Any]:
+    known = {"context": {"total": {"type": "integer"}}, "result.a": {"found": {"type": "string"}}}
+    return {"type": "object", "properties": known[path]} if path in known else {}
+
+
+@pytest.mark.parametrize(
+    ("when", "said"),
+    [
+        ("all_step_over", "undeclared reference to 'all_step_over'"),
+        ("approved", "expected 'approved' on rows out of 'pending_approval' alone"),
+        ("approved && true", "undeclared reference to 'approved'"),
+        ("context.totl > 5", "there is no context.totl"),
+        ("context.total == 'x'", "no matching overload for '_==_'"),
+        ("result.a.found == 'x' && result.b.y", "undeclared reference to 'result.b"),
+        ("context.total +", "Syntax error"),
+        ("1 + 1", "it is int: expected true or false"),
+    ],
+)
+def test_a_condition_that_cannot_work_is_a_mistake_of_the_type(when: str, said: str) -> None:
+    kind = TaskType(name="odd", rows=(Move(source="in_progress", to="error", when=when), DEFAULT.rows[0]))
+    flow = Template(name="x", steps=(step("a"),), type=kind)
+    (found,) = [*mistakes(flow), *unsound(flow, schemas)]
+    assert said in found
+    assert "its row 'in_progress' to 'error'" in found
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ((Move(source="in_progress", to="error", when="context.total > 5"),), 1),
+        ((CRITICAL.rows[1].model_copy(update={"when": "approved && context.vip"}),), 1),
+        ((Move(source="pending_approval", to="error", when="context.total > 5"),), 1),
+        ((Move(source="pending_approval", to="error", when="context.total > 5", by="request"),), 0),
+    ],
+)
+def test_a_row_that_is_never_taken_is_a_mistake(rows: tuple[Move, ...], said: int) -> None:
+    kind = TaskType(name="odd", rows=(*CRITICAL.rows, *rows))
+    assert len(type_mistakes(kind, has_approval=True)) == said

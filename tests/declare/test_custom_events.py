@@ -10,6 +10,7 @@ from temporalio.api.common.v1 import Payload
 
 from tasker_temporal import CustomEvent, EventRefused, StepContext, TaskTemplate
 from tasker_temporal.core.messages import Published
+from tasker_temporal.core.registry import Category
 from tasker_temporal.errors import EventError, PermanentError
 from tasker_temporal.published import BYTES_LIMIT, EVENTS_LIMIT, METADATA, Publications, detach, of_failure
 
@@ -110,3 +111,12 @@ def test_an_attempt_cannot_publish_more_than_fits_beside_its_outcome() -> None:
     text = TaskTemplate("events.text").custom_event("text.said", str)
     with pytest.raises(EventRefused, match=f"{BYTES_LIMIT} bytes in total"):
         published(text).publish(text, "x" * BYTES_LIMIT)
+
+
+def test_an_event_for_those_who_measure_is_in_a_category_of_its_own() -> None:
+    template = TaskTemplate[object]("shop.order")
+    event = template.custom_event("order.looked_at", int, category="telemetry")
+    assert event.definition.category is Category.TELEMETRY
+    assert event.definition.content == {"type": "integer"}
+    with pytest.raises(EventError, match="the namespace 'telemetry' is the library's own"):
+        template.custom_event("telemetry.looked_at", int, category="telemetry")

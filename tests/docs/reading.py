@@ -33,15 +33,13 @@ from tasker_temporal import TaskerPlugin, TaskTemplate
 from tasker_temporal.dev import DevServer
 from tests.docs.blocks import Block, blocks, namespace
 from tests.docs.commands import Command, commands, run, started, stopped
+from tests.patience import PATIENCE
 
 SAID = "localhost:7233"
 """The address that the pages name."""
 
 NOT_HERE = {("temporal", "server"), ("tasker", "dev"), ("tasker", "demo")}
 """Commands that bring a server of their own."""
-
-PATIENCE = 60
-"""Seconds within which a page is read."""
 
 connect = Client.connect
 

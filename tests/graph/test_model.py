@@ -6,6 +6,7 @@ import pytest
 
 from tasker_temporal.core.machine import STEP_TABLE, TASK_TABLE, State
 from tasker_temporal.core.report import ErrorReport, StepReport
+from tasker_temporal.core.task_types import Move, TaskType
 from tasker_temporal.graph import Edge, Node, graph_of, machine_of
 from tests.graph.kit import diamond, report, run, step, template
 
@@ -82,6 +83,19 @@ class TestAMachine:
                 (str(source or "new"), str(target), event) for (source, target), event in table.items()
             ]
             assert {edge.kind for edge in edges} == {"move"}
+
+    def test_a_row_of_a_type_has_its_guard_and_says_if_somebody_must_ask_for_it(self) -> None:
+        rows = (
+            Move(source="in_progress", to="checking", when="context.total > 5"),
+            Move(source="in_progress", to="complete"),
+            Move(source="checking", to="complete", when="all_steps_complete"),
+            Move(source="checking", to="complete", by="request", when="context.total > 9"),
+        )
+        edges = machine_of(TaskType(name="large", states=("checking",), rows=rows)).edges
+        said = {(edge.source, edge.target): edge.label for edge in edges}
+        assert said["in_progress", "checking"] == "task.moved if context.total > 5"
+        assert said["in_progress", "complete"] == "task.completed"
+        assert said["checking", "complete"] == "task.completed if all_steps_complete or on request if context.total > 9"
 
     def test_every_state_of_the_table_is_one_node(self) -> None:
         nodes = machine_of("step").nodes

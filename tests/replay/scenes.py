@@ -418,6 +418,29 @@ def reopened() -> Scene:
     return Scene(template, play)
 
 
+def reopened_twice() -> Scene:
+    """The second run takes the first one's place, so that nobody reopens that once more."""
+    template, down = TaskTemplate("golden.reopened_twice"), [True]
+
+    @template.step
+    async def gateway() -> int:
+        if down:
+            raise PermanentError("closed")
+        return 1
+
+    async def play(stage: Stage) -> None:
+        task = await stage.start()
+        with suppress(TaskFailed):
+            await task.result()
+        await task.retry(**BY)
+        with suppress(TaskFailed):
+            await task.result()
+        down.clear()
+        await task.retry(**BY)
+
+    return Scene(template, play)
+
+
 class Verdict(BaseModel):
     limit: int
 
@@ -614,6 +637,28 @@ def told() -> Scene:
     return Scene(template, play)
 
 
+def heard() -> Scene:
+    """A sink names events that are no rows: one takes them over two runs, what another never took is left behind."""
+    events = "task.*", "step.max_retries_reached", "workflow.step_completed"
+    sinks = Sink(name="well", batch=3, events=events), Sink(name="down", events=events, grace=timedelta(seconds=1))
+    template = TaskTemplate("golden.heard", sinks=sinks, limits=Limits(drain_events=14))
+
+    async def nothing() -> None: ...
+
+    async def breaks() -> None:
+        raise ValueError("it broke")
+
+    before = template.add_step("first", nothing)
+    for name in ("second", "third"):
+        before = template.add_step(name, nothing, after=[before])
+    template.add_step("breaks", breaks, retry=Retry(attempts=1), after=[before])
+
+    async def play(stage: Stage) -> None:
+        await stage.start()
+
+    return Scene(template, play)
+
+
 SCENES = {
     scene.name: scene
     for scene in (
@@ -634,11 +679,13 @@ SCENES = {
         resolved(),
         hold_ended(),
         reopened(),
+        reopened_twice(),
         approved(),
         escalated(),
         moved(),
         listed(),
         triggered(),
         told(),
+        heard(),
     )
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator, Callable, Coroutine
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -14,14 +15,20 @@ from temporalio.client import Client, WorkflowHistory
 from temporalio.runtime import Runtime, TelemetryConfig
 from temporalio.worker import Replayer, Worker
 
-from tasker_temporal import TaskerPlugin, TaskHandle, TaskTemplate
+from tasker_temporal import TaskerPlugin, TaskHandle, TaskTemplate, door
 from tasker_temporal.dev import DevServer
 from tasker_temporal.reader import Reader
+from tests.patience import PATIENCE
 
 # The SDK's core writes its warnings past Python's logging; what is wrong shows in histories, which `replayed` looks at.
 Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=None)), error_if_already_set=False)
 
-DONE_AGAIN = WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND
+door.PATIENCE = timedelta(seconds=PATIENCE)
+
+DONE_AGAIN = (
+    WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND,
+    WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_FORCE_CLOSE_COMMAND,
+)
 
 SERVER = pytest.StashKey[DevServer]()
 
@@ -74,8 +81,9 @@ async def replayed(handle: TaskHandle, *templates: TaskTemplate[Any]) -> None:
 def failures(history: WorkflowHistory) -> list[HistoryEvent]:
     """The workflow tasks that failed by our doing.
 
-    What arrives while a run asks for its end (a late outcome, a signal) makes the server have that workflow task done
-    again, and the history calls this a failure by "unhandled command".
+    The server has one done again if something (a late outcome, a signal) arrives while the run asks for its end, or if
+    more outcomes arrive during it than the server keeps. The history calls these failures "unhandled command" and
+    "force close command".
     """
     failed = [e for e in history.events if e.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED]
-    return [e for e in failed if e.workflow_task_failed_event_attributes.cause != DONE_AGAIN]
+    return [e for e in failed if e.workflow_task_failed_event_attributes.cause not in DONE_AGAIN]

@@ -20,6 +20,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from tasker_temporal import dev
 from tasker_temporal.dev import DevServer, find_server
 from tasker_temporal.errors import ServerFailed, ServerNotFound
+from tests.patience import PATIENCE
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ async def listed(client: Client) -> list[str]:
 
 async def until_listed(client: Client, workflow_id: str) -> None:
     """Ask until the list, which follows what happened a little later, shows the workflow."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         while workflow_id not in await listed(client):
             pass
 

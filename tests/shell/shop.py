@@ -24,6 +24,7 @@ from tasker_temporal import (
     start_task,
 )
 from tasker_temporal.dev import DevServer
+from tests.patience import PATIENCE
 from tests.shell.kit import Gate, temporal
 
 BY: dict[str, Any] = {"actor": "ann", "reason": "the gateway is back"}
@@ -79,12 +80,12 @@ async def started(client: Client, template: TaskTemplate[Any], queue: str) -> Ta
 
 
 async def settled(task: TaskHandle, state: State = State.ERROR) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         assert (await task.settled()).state is state
 
 
 async def failed(task: TaskHandle) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         with pytest.raises(TaskFailed):
             await task.result()
 
@@ -119,6 +120,6 @@ def by_signal(server: DevServer) -> Ask:
 
 async def until(task: TaskHandle, event: str) -> None:
     """Wait until the audit has a row of that event."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(PATIENCE):
         while event not in [row.event for row in await task.audit()]:
             await asyncio.sleep(0.05)

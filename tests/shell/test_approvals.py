@@ -33,6 +33,7 @@ from tasker_temporal.dev import DevServer
 from tasker_temporal.views import details
 from tests.core.driving import Drive, approval, terms
 from tests.core.driving import template as made
+from tests.patience import PATIENCE
 from tests.server.conftest import Connect, replayed, worker
 from tests.shell.kit import CommandFailed, Gate
 from tests.shell.shop import by_signal, by_update, until
@@ -77,7 +78,7 @@ async def test_of_twenty_who_approve_at_once_three_decide_and_nobody_after_them(
                 return None
             return number
 
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(PATIENCE):
             answers = await asyncio.gather(*map(vote, range(20)))
             report = await task.result()
         accepted = [number for number in answers if number is not None]
@@ -212,7 +213,7 @@ async def test_a_notifier_is_told_of_the_opening_and_of_the_decision_and_is_trie
     connected = await client(template)
     async with worker(connected, max_cached_workflows=cache) as serving:
         task = await opened(connected, template, serving.task_queue)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while not told:
                 await asyncio.sleep(0.05)
         await task.approve(review, Verdict(limit=1), approval=told[0].approval, actor="ann", **BY)

@@ -12,6 +12,7 @@ import pytest
 from tasker_temporal import Move, RequestRefused, Row, TaskHandle, TaskTemplate, TaskType, received, start_task
 from tasker_temporal.dev import DevServer
 from tasker_temporal.requests import KINDS
+from tests.patience import PATIENCE
 from tests.server.conftest import Connect, replayed, worker
 from tests.shell.kit import Gate, temporal
 from tests.shell.shop import BY, World, settled, shop
@@ -68,7 +69,7 @@ def templates(gate: Gate) -> Mapping[str, TaskTemplate[Any]]:
 
 async def legal(task: TaskHandle, request: Mapping[str, Any]) -> None:
     """Wait until the request would be taken."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while True:
             try:
                 await task.plan({**BY, **request})
@@ -89,7 +90,7 @@ async def ask(server: DevServer, task: TaskHandle, way: str, name: str, request:
 
 async def row(task: TaskHandle, event: str) -> Row:
     """The row, as soon as it is there."""
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(PATIENCE):
         while True:
             for found in await task.audit():
                 if found.event == event and found.actor == "ann":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import uuid
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -13,6 +14,8 @@ from temporalio.client import Client
 from temporalio.common import Priority, RawValue
 
 from tasker_temporal import (
+    Limits,
+    PermanentError,
     RequestRefused,
     State,
     TaskHandle,
@@ -181,6 +184,80 @@ async def test_who_read_the_run_before_cannot_fork_the_chain(client: Connect, mo
             await bob
         assert await task.audit() == rows
         assert [row.actor for row in rows if row.event == "task.retry_requested"] == ["ann"]
+        await replayed(task, template)
+
+
+class Slow:
+    """Holds up the start of the run that `bob` asks for, after he has found that nobody else has reopened the task."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.gate, self._start = Gate(), reopening._started
+        monkeypatch.setattr(reopening, "_started", self.started)
+
+    async def started(self, client: Client, task_id: str, latest: Run, arguments: Sequence[Any]) -> str:
+        if "bob" in json.dumps(read_raw(arguments[1])):
+            await self.gate.passage()
+        return await self._start(client, task_id, latest, arguments)
+
+
+async def test_who_looked_before_two_runs_came_and_failed_cannot_fork_the_chain(
+    client: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bob has looked and is about to start; the run that is there by then was not started after the one he read."""
+    template = shop(World())
+    connected = await client(template)
+    slow = Slow(monkeypatch)
+    async with worker(connected) as serving:
+        task = await started(connected, template, serving.task_queue)
+        await failed(task)
+        bob = asyncio.create_task(task.retry(actor="bob", reason="me too"))
+        await slow.gate.reached.wait()
+        for _ in range(3):
+            await task.retry(**BY)
+            await failed(task)
+        rows = await task.audit()
+        slow.gate.open()
+        with pytest.raises(RequestRefused, match="somebody reopened the task at the same moment: look again"):
+            await bob
+        assert await task.audit() == rows
+        assert [row.actor for row in rows if row.event == "task.retry_requested"] == ["ann"] * 3
+        await task.resolve(**BY)
+        assert (await task.result()).state is State.RESOLVED_MANUALLY
+        await replayed(task, template)
+
+
+async def test_who_looked_before_a_reopened_run_went_on_as_a_new_one_cannot_fork_the_chain(
+    client: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The run that is there by then was started by no request at all."""
+    template = TaskTemplate[Any](f"long_{uuid.uuid4().hex}", limits=Limits(drain_events=10))
+
+    @template.step
+    async def quote() -> None: ...
+
+    @template.step(after=[quote])
+    async def pick() -> None: ...
+
+    @template.step(after=[pick])
+    async def charge() -> None:
+        raise PermanentError("the gateway is down")
+
+    connected = await client(template)
+    slow = Slow(monkeypatch)
+    async with worker(connected) as serving:
+        task = await started(connected, template, serving.task_queue)
+        await failed(task)
+        bob = asyncio.create_task(task.retry(actor="bob", reason="me too"))
+        await slow.gate.reached.wait()
+        await task.retry_from("quote", **BY)
+        await failed(task)
+        rows = await task.audit()
+        last = (await Reader(connected, task.id).runs())[-1]
+        assert await Reader(connected, task.id).request(last) is None
+        slow.gate.open()
+        with pytest.raises(RequestRefused, match="somebody reopened the task at the same moment: look again"):
+            await bob
+        assert await task.audit() == rows
         await replayed(task, template)
 
 

@@ -251,9 +251,11 @@ async def test_an_event_from_outside_says_how_anybody_can_tell_of_it(client: Con
             reason = found["event", step]
             assert reason.sentence == f"step {step!r} waits for an event from outside: received('bank.paid')"
             assert reason.since is not None
-            assert reason.action == f"temporal workflow signal --workflow-id {task.id} --name bank.paid --input JSON"
+            assert reason.action == f"tasker send-event {task.id} --name bank.paid --payload JSON --reason WHY".replace(
+                "WHY", "'WHY'"
+            )
         assert (await task.workflow.describe()).typed_search_attributes.get(WAITING_FOR) == ["event"]
-        await temporal(server, *str(reason.action).replace("JSON", "{}").split()[1:])
+        await task.send_event("bank.paid", {})
         await task.result()
     assert (await task.workflow.describe()).typed_search_attributes.get(WAITING_FOR) is None
     await replayed(task, template)

@@ -86,7 +86,7 @@ async def test_a_changed_and_a_missing_row_are_named(tmp_path: Path) -> None:
     assert says[0] == "Error: row 3 does not fit the chain: it was changed\n"
     assert says[1] == "Error: row 3 is missing: row 4 came instead; only sinks that get all events have every row\n"
     assert "is no archive of a sink: a line of it is no event of a task" in says[2]
-    assert "cannot be read: [Errno 2] No such file or directory" in says[3]
+    assert "cannot be read: No such file or directory: " in says[3]
     assert says[4] == f"Error: file {str(file)!r} has nothing of task 'order-9'\n"
     assert "the archive of task 'order-1' cannot be read: connection failed" in says[5]
     assert all(said.count("\n") == 1 for said in says)

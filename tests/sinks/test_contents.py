@@ -97,5 +97,5 @@ async def test_what_was_said_is_found_in_the_histories_if_it_was_too_much_to_car
 
 def test_a_pattern_may_name_a_templates_own_event() -> None:
     assert shop(Sink(name="kept", events=("order.*",))).compiled.sinks
-    with pytest.raises(TemplateError, match=r"its pattern 'order\.wraped' fits no row"):
+    with pytest.raises(TemplateError, match=r"its pattern 'order\.wraped' fits no event"):
         _ = shop(Sink(name="kept", events=("order.wraped",))).compiled

@@ -98,17 +98,28 @@ async def test_a_start_can_name_its_own_sinks(server: DevServer) -> None:
         await task.result()
         await told_all(kept.events, task)
         await replayed(task, template)
-        with pytest.raises(TemplateError, match=r"sink 'audit': its pattern 'step.faild' fits no row"):
+        with pytest.raises(TemplateError, match=r"sink 'audit': its pattern 'step.faild' fits no event"):
             await start_task(connected, template, None, sinks=[Sink(name="audit", events=("step.faild",))])
         with pytest.raises(UnknownTemplate, match="sinks= needs a task's template"):
             await start_task(connected, "sinks.stranger", None, task_queue="nowhere", sinks=[AUDIT])
 
 
 def test_a_sink_that_could_never_get_anything_is_a_mistake() -> None:
-    with pytest.raises(TemplateError, match=r"sink 'a': its pattern 'step.faild' fits no row of an audit"):
+    with pytest.raises(TemplateError, match=r"sink 'a': its pattern 'step.faild' fits no event"):
         _ = small(Sink(name="a", events=("step.faild", "task.*"))).compiled
     with pytest.raises(TemplateError, match="sink 'a': expected an identifier as its name, and one sink of each name"):
         _ = small(Sink(name="a"), Sink(name="a")).compiled
+
+
+async def test_a_start_cannot_name_two_sinks_alike_or_one_that_gets_nothing(server: DevServer) -> None:
+    template = small()
+    connected = await connect(server, template, a=Kept())
+    for sinks, said in (
+        ([Sink(name="a"), Sink(name="a")], "one sink of each name"),
+        ([Sink(name="a", events=())], r"sink 'a': it gets no events: expected some, as events=\('\*',\)"),
+    ):
+        with pytest.raises(TemplateError, match=said):
+            await start_task(connected, template, None, task_queue="nowhere", sinks=sinks)
 
 
 async def test_a_worker_that_cannot_reach_a_sink_says_so_at_once(server: DevServer) -> None:

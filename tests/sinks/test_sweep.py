@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import os
 import uuid
 from collections.abc import Sequence
 from datetime import timedelta
@@ -10,20 +12,33 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from temporalio.client import Client, Interceptor, OutboundInterceptor, StartWorkflowInput, WorkflowHandle
-from temporalio.common import RawValue
+from temporalio import workflow
+from temporalio.client import (
+    Client,
+    Interceptor,
+    OutboundInterceptor,
+    StartWorkflowInput,
+    WorkflowFailureError,
+    WorkflowHandle,
+)
+from temporalio.common import RawValue, WorkflowIDReusePolicy
+from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
+from temporalio.worker import ExecuteWorkflowInput, WorkflowInboundInterceptor, WorkflowInterceptorClassInput
+from temporalio.worker import Interceptor as WorkerInterceptor
 
-from tasker_temporal import TaskerPlugin, TaskHandle, TaskTemplate, start_task
+from tasker_temporal import Limits, TaskerPlugin, TaskHandle, TaskTemplate, result_of, start_task
 from tasker_temporal.core import outbox
-from tasker_temporal.core.outbox import TERMINATED, TIMED_OUT
 from tasker_temporal.dev import DevServer
-from tasker_temporal.sinks import EndedOutside, Sink, SinkHandler, TaskEvent
-from tasker_temporal.sinks.sweep import SWEEP
-from tasker_temporal.wire import read_raw
+from tasker_temporal.errors import TaskLost
+from tasker_temporal.sinks import EndedOutside, Sink, SinkHandler, TaskEvent, resend
+from tasker_temporal.sinks.ends import ABORTED, TERMINATED, TIMED_OUT
+from tasker_temporal.sinks.sweep import SWEEP, sweep_activity
+from tasker_temporal.wire import raw, read_raw
 from tests.cli.kit import tasker
 from tests.server.conftest import worker
 from tests.shell.kit import Gate, until
-from tests.sinks.kit import Kept, once, rows_in
+from tests.sinks.kit import Kept, connect, once, rows_in
 
 
 class Stuck:
@@ -74,6 +89,14 @@ async def test_a_terminated_task_is_told_of_once_with_every_row_that_it_wrote(se
             SWEEP, id=f"again-{uuid.uuid4()}", task_queue=running.task_queue, result_type=RawValue
         )
         assert (read_raw(again)["told"], read_raw(again)["unread"]) == ([], [])
+        before = list(kept.events)
+        count, sending = await resend(client, task.id, "all", start=3)
+        await sending.result()
+        assert (kept.events[len(before) :], count) == (before[2:], len(before) - 2)
+        count, sending = await resend(client, task.id, "all", start=len(before) + 1)
+        await sending.result()
+        assert (len(kept.events), count) == (2 * len(before) - 2, 0)
+        del kept.events[len(before) :]
     assert rows_in(kept.events) == rows
     end = the_end(kept.events)
     assert (end.actor, end.reason) == ("the operator", "out of patience")
@@ -206,6 +229,193 @@ async def test_a_reset_is_no_end(server: DevServer) -> None:
         stuck.gate.open()
         await task.result()
     assert kept.events[-1].type == "task.completed"
+
+
+# Runs that failed, and could write no row of it.
+
+
+async def test_a_task_that_grew_too_large_to_go_on_is_told_of(server: DevServer) -> None:
+    """It fitted into a new run when it began to drain. Then came two results that the last step still waits for."""
+    kept, gate = Kept(), Gate()
+    sinks, limits = [Sink(name="all", batch=1)], Limits(drain_events=20)
+    template = TaskTemplate[object](f"sinks.stuck_{uuid.uuid4().hex}", sinks=sinks, limits=limits)
+
+    @template.step
+    async def large() -> str:
+        await gate.passage()
+        return random_text(1_200_000)
+
+    @template.step
+    async def larger() -> str:
+        await gate.passage()
+        return random_text(1_200_000)
+
+    @template.step
+    async def both(one: str = result_of(large), other: str = result_of(larger)) -> None: ...
+
+    before = template.add_step("small0", nothing)
+    for number in range(1, 6):
+        before = template.add_step(f"small{number}", nothing, after=[before])
+    client = await connect(server, template, all=kept)
+    async with worker(client) as running:
+        task = await start_task(client, template, None, task_queue=running.task_queue)
+        await kept.until("workflow.drain_requested")
+        gate.open()
+        with pytest.raises(TaskLost, match="too large to be handed to a new run"):
+            await task.result()
+        rows = await task.audit()
+        assert (await swept(client, running.task_queue))["told"] == [task.id]
+        await kept.until(ABORTED)
+    end = the_end(kept.events)
+    assert (end.actor, end.reason) == ("tasker", "what its steps still wait for is too large to be handed to a new run")
+    assert rows_in(kept.events) == rows
+    assert kept.events[-1].number == len(rows) + 1
+
+
+def random_text(size: int) -> str:
+    """What a packer cannot make smaller."""
+    return base64.b64encode(os.urandom(size * 3 // 4)).decode()
+
+
+async def test_a_run_that_was_started_with_what_is_not_the_librarys_is_told_of(server: DevServer) -> None:
+    kept = Kept()
+    stuck = Stuck(server, Sink(name="all"), all=kept)
+    client = await stuck.client()
+    async with worker(client) as running:
+        run = await client.start_workflow(
+            stuck.template.name,
+            args=["a context", {"card": "4111"}],
+            id=f"odd-{uuid.uuid4()}",
+            task_queue=running.task_queue,
+        )
+        with pytest.raises(WorkflowFailureError):
+            await run.result()
+        await swept(client, running.task_queue)
+        await kept.until(ABORTED)
+    [event] = kept.events
+    assert (event.number, event.task_id) == (1, run.id)
+    assert the_end(kept.events).reason == "it was started with a second argument that is not the library's"
+    assert "4111" not in event.json_bytes().decode()
+
+
+class Meddling(WorkerInterceptor):
+    """Somebody's own interceptor: runs order what the library's replayer does not know of, and may then fail."""
+
+    def __init__(self, *, fails: bool) -> None:
+        self.fails = fails
+
+    def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:
+        fails = self.fails
+
+        class Inbound(WorkflowInboundInterceptor):
+            async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:
+                if workflow.info().workflow_type.startswith("sinks."):
+                    await workflow.sleep(0.01)
+                    if fails:
+                        raise ApplicationError("of 4111", type="Boom", non_retryable=True)
+                return await super().execute_workflow(input)
+
+        return Inbound
+
+
+async def test_a_run_that_failed_outside_of_its_task_is_told_of_by_the_failures_type(server: DevServer) -> None:
+    kept = Kept()
+    stuck = Stuck(server, Sink(name="all"), all=kept)
+    client = await stuck.client()
+    async with worker(client, interceptors=[Meddling(fails=True)]) as running:
+        task = await start_task(client, stuck.template, None, task_queue=running.task_queue)
+        with pytest.raises(TaskLost):
+            await task.result()
+        await swept(client, running.task_queue)
+        await kept.until(ABORTED)
+    assert (the_end(kept.events).reason, kept.events[0].number) == ("the run failed: Boom", 1)
+
+
+@pytest.mark.parametrize("bare", [False, True], ids=["by the client", "bare"])
+async def test_of_a_history_that_does_not_replay_is_told_what_was_sent_and_then_the_end(
+    server: DevServer, bare: bool
+) -> None:
+    """Numbers go on behind what was sent, so that no consumer takes the end for a duplicate."""
+    refuses = asyncio.Event()
+
+    def trouble(events: Sequence[TaskEvent]) -> None:
+        if refuses.is_set() and events[-1].type != TERMINATED and not task_over.is_set():
+            raise ConnectionError("nobody is there")
+        if events[-1].type == "task.start_requested":
+            refuses.set()
+
+    task_over, kept = asyncio.Event(), Kept(trouble)
+    stuck = Stuck(server, Sink(name="all", batch=2, within=None), all=kept)
+    client = await stuck.client()
+    async with worker(client, interceptors=[Meddling(fails=False)]) as running:
+        if bare:
+            id = f"bare-{uuid.uuid4()}"
+            await client.start_workflow(stuck.template.name, "a context", id=id, task_queue=running.task_queue)
+            task = TaskHandle(client, id)
+        else:
+            task = await start_task(client, stuck.template, None, task_queue=running.task_queue)
+        await stuck.gate.reached.wait()
+        await refuses.wait()
+        while not [line for line in await task.waiting() if line["kind"] == "sink"]:
+            pass
+        rows = await task.audit()
+        await task.workflow.terminate()
+        task_over.set()
+        await swept(client, running.task_queue)
+        await kept.until(TERMINATED)
+    told = rows_in(kept.events)
+    assert told == rows[: len(told)]
+    the_end(kept.events)
+    assert len(told) >= 4, "also the batch that was on its way"
+
+
+async def test_a_later_task_of_the_same_id_is_another_one(server: DevServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    kept = Kept()
+    stuck = Stuck(server, Sink(name="all"), all=kept)
+    client = await stuck.client()
+    async with worker(client) as running:
+        task = await start_task(
+            client, stuck.template, "first", id=f"same-{uuid.uuid4()}", task_queue=running.task_queue
+        )
+        await stuck.gate.reached.wait()
+        rows = await task.audit()
+        await task.workflow.terminate()
+        stuck.gate.open()
+        later = await start_task(
+            client,
+            stuck.template,
+            "second",
+            id=task.id,
+            id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
+            task_queue=running.task_queue,
+        )
+        await later.result()
+        monkeypatch.setattr(outbox, "CARRIED_BYTES", 1)
+        assert (await swept(client, running.task_queue))["told"] == [task.id]
+        await kept.until(TERMINATED)
+    first = [event for event in kept.events if event.contextdigest == kept.events[-1].contextdigest]
+    assert rows_in(first) == rows
+    the_end(first)
+
+
+async def test_a_sweep_looks_at_no_run_that_the_one_before_it_has_seen(
+    server: DevServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept = Kept()
+    stuck = Stuck(server, Sink(name="all"), all=kept)
+    client = await stuck.client()
+    async with worker(client) as running:
+        task = await start_task(client, stuck.template, None, task_queue=running.task_queue)
+        await stuck.gate.reached.wait()
+        await task.workflow.terminate()
+        found = await swept(client, running.task_queue)
+        run_id = (await task.workflow.describe()).run_id
+        assert found["seen"] == [run_id]
+        monkeypatch.delattr("tasker_temporal.sinks.sweep.end_of_run")
+        sweep, environment = sweep_activity({stuck.template.name: stuck.template}), ActivityEnvironment(client=client)
+        call = raw({"since": found["until"], "seen": found["seen"]})
+        again = read_raw(await environment.run(sweep, call))
+    assert (again["told"], again["unread"], again["seen"]) == ([], [], [run_id])
 
 
 async def test_the_sweeper_is_a_schedule_that_the_command_makes(server: DevServer, tmp_path: Path) -> None:

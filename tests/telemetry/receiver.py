@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
+from opentelemetry.proto.collector.logs.v1.logs_service_pb2 import ExportLogsServiceRequest, ExportLogsServiceResponse
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
     ExportMetricsServiceRequest,
     ExportMetricsServiceResponse,
@@ -19,6 +20,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
     ExportTraceServiceResponse,
 )
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
+from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
@@ -33,6 +35,7 @@ class Receiver:
     port: int = 0
     spans: list[Span] = field(default_factory=list)
     metrics: dict[str, Points] = field(default_factory=dict)
+    logs: list[LogRecord] = field(default_factory=list)
     resources: list[dict[str, str]] = field(default_factory=list)
     raw: list[bytes] = field(default_factory=list)
     came: threading.Condition = field(default_factory=threading.Condition)
@@ -60,6 +63,15 @@ class Receiver:
                     self.spans.extend(scope.spans)
             self.came.notify_all()
         return ExportTraceServiceResponse()
+
+    def take_logs(self, request: ExportLogsServiceRequest, _: Any) -> ExportLogsServiceResponse:
+        with self.came:
+            self.raw.append(request.SerializeToString())
+            for resource in request.resource_logs:
+                for scope in resource.scope_logs:
+                    self.logs.extend(scope.log_records)
+            self.came.notify_all()
+        return ExportLogsServiceResponse()
 
     def take_metrics(self, request: ExportMetricsServiceRequest, _: Any) -> ExportMetricsServiceResponse:
         with self.came:
@@ -103,6 +115,11 @@ def receiving() -> Iterator[Receiver]:
             found.take_spans,
             ExportTraceServiceRequest,
             ExportTraceServiceResponse,
+        ),
+        "opentelemetry.proto.collector.logs.v1.LogsService": (
+            found.take_logs,
+            ExportLogsServiceRequest,
+            ExportLogsServiceResponse,
         ),
         "opentelemetry.proto.collector.metrics.v1.MetricsService": (
             found.take_metrics,

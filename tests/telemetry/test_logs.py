@@ -10,16 +10,20 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from opentelemetry.exporter.otlp.proto.grpc._log_exporter import OTLPLogExporter
+from opentelemetry.sdk._logs import LoggerProvider
+from opentelemetry.sdk._logs.export import BatchLogRecordProcessor
 from opentelemetry.sdk.trace import TracerProvider
 
 from tasker_temporal import Retry, StepContext, TaskerPlugin, TaskFailed, TaskTemplate, result_of, start_task
 from tasker_temporal.dev import DevServer
 from tasker_temporal.telemetry import JsonFormatter, Telemetry
 from tasker_temporal.telemetry.catalogue import LEVELS, level_of
+from tasker_temporal.telemetry.exported_logs import ExportingHandler
 from tasker_temporal.telemetry.logs import FIELDS
 from tests.server.conftest import worker
 from tests.telemetry.picture import one
-from tests.telemetry.receiver import Receiver
+from tests.telemetry.receiver import Receiver, plain
 from tests.telemetry.test_metrics import quiet
 
 SECRET = "4111-1111-1111-1111"
@@ -120,6 +124,70 @@ def test_an_exceptions_text_stays_out(written: io.StringIO) -> None:
     assert (line["message"], line["error"], line["level"]) == ("it failed", "ValueError", "ERROR")
     assert "test_an_exceptions_text_stays_out" in line["stack"]
     assert SECRET not in written.getvalue()
+
+
+# Exported.
+
+
+@pytest.fixture
+def exporting(receiver: Receiver) -> Iterator[LoggerProvider]:
+    """What is logged at INFO and above goes to the receiver by OTLP."""
+    made = LoggerProvider(shutdown_on_exit=False)
+    made.add_log_record_processor(BatchLogRecordProcessor(OTLPLogExporter(endpoint=receiver.endpoint, insecure=True)))
+    root, handler = logging.getLogger(), ExportingHandler(made)
+    level = root.level
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    yield made
+    root.removeHandler(handler)
+    root.setLevel(level)
+    made.shutdown()
+
+
+async def test_exported_lines_are_told_once_with_their_trace_and_hold_no_secret(
+    server: DevServer, receiver: Receiver, provider: TracerProvider, exporting: LoggerProvider, cache: int
+) -> None:
+    template = paying()
+    client = await server.client(plugins=[TaskerPlugin(template, telemetry=Telemetry(provider))])
+    async with worker(client, max_cached_workflows=cache) as working:
+        task = await start_task(client, template, SECRET, task_queue=working.task_queue)
+        with pytest.raises(TaskFailed):
+            await task.result()
+    provider.force_flush()
+    exporting.force_flush()
+    ours = [log for log in receiver.logs if plain(log.attributes).get("tasker.task.id") == task.id]
+    assert [(log.severity_text, log.event_name) for log in ours if log.event_name] == [
+        ("INFO", "task.initialize_requested"),
+        ("INFO", "task.start_requested"),
+        ("WARNING", "step.max_retries_reached"),
+        ("WARNING", "task.failed"),
+    ]
+    [theirs] = [log for log in ours if log.body.string_value == "reading a card"]
+    assert theirs.span_id == one(receiver.spans, "attempt pays.task.read").span_id
+    assert plain(theirs.attributes) == {
+        "tasker.task.id": task.id,
+        "tasker.step.name": "read",
+        "tasker.attempt.number": 1,
+    }
+    told = [log for log in ours if log.event_name or log is theirs]
+    assert {log.trace_id for log in told} == {one(receiver.spans, "task pays.task").trace_id}
+    assert not any(SECRET.encode() in sent for sent in receiver.raw)
+
+
+def test_an_exported_exceptions_text_stays_out_and_the_exporters_own_lines_too(
+    receiver: Receiver, exporting: LoggerProvider
+) -> None:
+    logging.getLogger("opentelemetry.exporter").error("it could not be exported")
+    try:
+        raise ValueError(SECRET)
+    except ValueError:
+        logging.getLogger("shop").exception("it failed")
+    exporting.force_flush()
+    [log] = receiver.logs
+    said = plain(log.attributes)
+    assert (log.body.string_value, log.severity_number, said["exception.type"]) == ("it failed", 17, "ValueError")
+    assert "test_an_exported_exceptions_text" in said["exception.stacktrace"]
+    assert SECRET.encode() not in receiver.raw[0]
 
 
 def test_loud_is_what_somebody_should_look_at() -> None:

@@ -109,7 +109,12 @@ def busy(gate: Gate) -> TaskTemplate[None]:
     """A task in which much happens, in few runs."""
     template = TaskTemplate[None]("busy.task", on_error="hold", limits=Limits(drain_events=30))
 
+    looked = template.custom_event("shop.looked", int, description="Somebody looked.", category="telemetry")
+    bought = template.custom_event("shop.bought", int, description="Somebody bought.")
+
     async def flaky(ctx: StepContext) -> None:
+        ctx.publish(looked, ctx.attempt)
+        ctx.publish(bought, ctx.attempt)
         if ctx.attempt == 1:
             raise RetryableError("once more")
 
@@ -156,6 +161,7 @@ BUSY: Samples = {
         "busy.task/hopeless/error": 2,
         "busy.task/broken/error": 1,
     },
+    "tasker_events_published": {"busy.task/shop.looked": 2},
     "tasker_retries_used_up": {"busy.task/hopeless": 1},
     "tasker_steps_failed_permanently": {"busy.task/broken/permanent": 1},
     "tasker_requests": {

@@ -20,7 +20,15 @@ from tasker_temporal import TaskerPlugin, start_task
 from tasker_temporal.dev import DevServer
 from tasker_temporal.errors import TelemetryError
 from tasker_temporal.telemetry import Telemetry
-from tasker_temporal.telemetry.environment import METRIC_EXPORTERS, TRACE_EXPORTERS, VARIABLES, metrics_config, runtime
+from tasker_temporal.telemetry.environment import (
+    LOG_EXPORTERS,
+    METRIC_EXPORTERS,
+    TRACE_EXPORTERS,
+    VARIABLES,
+    log_handler,
+    metrics_config,
+    runtime,
+)
 from tests.cli.kit import Running, write
 from tests.server.conftest import worker
 from tests.telemetry.picture import picture
@@ -91,6 +99,7 @@ async def test_the_command_tells_of_tasks_as_the_variables_say(
         "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.endpoint,
         "OTEL_METRICS_EXPORTER": "prometheus",
         "OTEL_EXPORTER_PROMETHEUS_PORT": str(port),
+        "OTEL_LOGS_EXPORTER": "otlp",
     }
     async with Running(*arguments, folder=folder, **variables) as running:
         await running.until("Ctrl-C")
@@ -108,6 +117,8 @@ async def test_the_command_tells_of_tasks_as_the_variables_say(
     lines = [json.loads(line) for line in ended.err.splitlines()]
     events = [line["event"] for line in lines if line.get("task_id") == task.id and "event" in line]
     assert events == ["task.initialize_requested", "task.start_requested", "task.completed"]
+    exported = [(log.event_name, plain(log.attributes).get("tasker.task.id")) for log in receiver.logs]
+    assert [event for event, task_id in exported if task_id == task.id and event] == events
 
 
 def _scrape(port: int) -> str:
@@ -139,6 +150,12 @@ def test_a_setting_that_cannot_be_says_what_was_expected(setting: str) -> None:
     with pytest.raises(TelemetryError) as caught:
         metrics_config({name: value})
     assert str(caught.value) == WRONG[setting]
+
+
+def test_logs_are_exported_only_if_they_are_asked_for() -> None:
+    assert log_handler({}) is None
+    with pytest.raises(TelemetryError, match="OTEL_LOGS_EXPORTER is 'console': expected none or otlp"):
+        log_handler({"OTEL_LOGS_EXPORTER": "console"})
 
 
 def test_prometheus_is_served_at_an_address_that_is_one() -> None:
@@ -187,7 +204,8 @@ def test_a_token_reaches_the_collector() -> None:
 
 
 def test_the_variables_are_documented_with_the_values_they_can_have() -> None:
-    for variable, choices in (("OTEL_TRACES_EXPORTER", TRACE_EXPORTERS), ("OTEL_METRICS_EXPORTER", METRIC_EXPORTERS)):
+    exporters = {"TRACES": TRACE_EXPORTERS, "METRICS": METRIC_EXPORTERS, "LOGS": LOG_EXPORTERS}
+    for variable, choices in ((f"OTEL_{signal}_EXPORTER", choices) for signal, choices in exporters.items()):
         assert all(f"`{choice}`" in VARIABLES[variable] for choice in choices)
 
 

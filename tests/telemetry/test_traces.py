@@ -131,7 +131,7 @@ async def test_a_replay_tells_nothing(
     provider.force_flush()
     before = receiver.names()
     # The plugin does not even listen there; an interceptor that does hears nothing new.
-    listening = telemetry.of_worker(None, {template.name: template.compiled}, {})
+    listening = telemetry.of_worker(None, {template.name: template.compiled}, {}, {template.name: frozenset()})
     for history in await histories(task):
         await Replayer(workflows=[], plugins=[TaskerPlugin(template)], interceptors=[listening]).replay_workflow(
             history

@@ -259,7 +259,7 @@ steps: {price: }
 def test_a_custom_event_may_stand_among_the_handlers() -> None:
     template = TaskTemplate.from_yaml(FLOW_WITH_SINK, handlers={"price": shop.price, "priced": priced})
     assert template.custom_events == [priced]
-    with pytest.raises(YamlError, match=r"its pattern 'order.priced' fits no row"):
+    with pytest.raises(YamlError, match=r"its pattern 'order.priced' fits no event"):
         TaskTemplate.from_yaml(FLOW_WITH_SINK, handlers=shop)
 
 

@@ -21,6 +21,11 @@ DEEP = "x: " + "[" * (DEPTH_LIMIT + 1) + "]" * (DEPTH_LIMIT + 1)
 
 EVENTS = "name: shop.a\nevents: {paid: }\nsteps:\n"
 
+TYPE = (
+    "name: shop.a\ntype:\n  name: large\n  rows:\n"
+    "    - {{source: in_progress, to: error, when: {}}}\n    - {{source: in_progress, to: complete}}\n"
+)
+
 WRONG: list[tuple[str, str, int, int, str]] = [
     ("TT-Y002", "", 1, 1, "it is empty"),
     ("TT-Y002", "name: [a\nb: c", 2, 2, "it is not YAML"),
@@ -105,6 +110,8 @@ WRONG: list[tuple[str, str, int, int, str]] = [
         "reference to",
     ),
     ("TT-Y024", "name: shop.a\nroutes: [{when: contex.x}]\n", 2, 17, "reference to 'contex.x'"),
+    ("TT-Y024", TYPE.format("contex.x == 'a'"), 5, 46, "'in_progress' to 'error'"),
+    ("TT-Y024", TYPE.format("result.b > 1"), 5, 46, "reference to 'result.b"),
     ("TT-Y002", "name: shop.a\ntitle: a\x01b\n", 2, 9, "the character #x0001 is not allowed"),
     (
         "TT-Y010",

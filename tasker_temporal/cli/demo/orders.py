@@ -85,9 +85,14 @@ async def run_order(run: OrderRun, client: Client, template: str, tell: Tell) ->
 
 async def _follow(run: OrderRun, handle: TaskHandle, tell: Tell) -> None:
     ended = asyncio.ensure_future(handle.result())
-    while not ended.done():
-        _see(run, await handle.report(), tell)
-        await asyncio.wait([ended], timeout=LOOK_SECONDS)
+    try:
+        while not ended.done():
+            _see(run, await handle.report(), tell)
+            await asyncio.wait([ended], timeout=LOOK_SECONDS)
+    except BaseException:
+        # Whoever is interrupted does not ask any more how it ended, and asyncio would complain of that.
+        ended.cancel()
+        raise
     try:
         run.report = await ended
         tell(run, f"complete after {run.seconds:.1f} s", "green")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from tasker_temporal.core.ballots import AWAITED, approval_id, is_awaited, terms_of, votes_so_far
+from tasker_temporal.core.ballots import approval_id, is_awaited, terms_of, votes_so_far, voting
 from tasker_temporal.core.guards import requestable
 from tasker_temporal.core.machine import OPEN, State
 from tasker_temporal.core.requests import Ask, StepAsk, VoteAsk
@@ -36,6 +36,12 @@ STEP_REQUESTS: Final[dict[str, frozenset[State]]] = {
 """The states of a step in which each request about it is legal, while its task is open."""
 
 
+FACT: Final = "send_event"
+"""What has happened outside is always taken, of a task that is being cancelled too: it is noted, and nobody gets it."""
+
+ANYWHERE: Final = ("cancel", FACT)
+"""What is legal in the states of a type's own."""
+
 HANDLED: Final = ("retry_from", "change_step")
 """What is legal for a step whose failure another step handles: the failure is final, and others have run after it."""
 
@@ -57,8 +63,10 @@ VOTES: Final = ("approve", "reject", "withdraw")
 
 def legal_requests(task: Task, step: str | None = None) -> tuple[str, ...]:
     """The requests that are legal now for the task, or that its table allows for one step of it."""
-    if not task.is_open or task.cancelling is not None:
+    if not task.is_open:
         return ()
+    if task.cancelling is not None:
+        return (FACT,) if step is None and _objection(FACT, task) is None else ()
     if step is not None:
         state = task.steps[step].state
         found = [name for name, states in STEP_REQUESTS.items() if state in states or _undoes(name, task, step)]
@@ -70,7 +78,7 @@ def legal_requests(task: Task, step: str | None = None) -> tuple[str, ...]:
 
 def _is_for(name: str, task: Task) -> bool:
     """A state of a type's own is as open as any."""
-    own = name == "cancel" and task.state in task.type.states
+    own = name in ANYWHERE and task.state in task.type.states
     return own or (name == "move" and bool(requestable(task))) or task.state in TASK_REQUESTS[name]
 
 
@@ -103,8 +111,6 @@ def require_legal(asked: Ask, name: str, task: Task) -> None:
     Raises:
         RequestRefused: saying which rule, and what is legal now.
     """
-    if task.cancelling is not None and task.is_open:
-        raise RequestRefused(f"the task is being cancelled, as {task.cancelled_by[0]!r} asked")
     if not task.is_open:
         raise RequestRefused(f"the task is {task.state}: only an open task takes requests")
     step = asked.step if isinstance(asked, StepAsk | VoteAsk) else None
@@ -120,10 +126,12 @@ def _objection(name: str, task: Task) -> str | None:
 
 
 def _rule(name: str, step: str | None, task: Task) -> str:
+    if task.cancelling is not None:
+        return f"the task is being cancelled, as {task.cancelled_by[0]!r} asked"
     who = "the task" if step is None else f"step {step!r}"
     state = task.state if step is None else task.steps[step].state
     if name == "move":
-        return f"the task is {state}: its type {task.type.name!r} has no row out of it that is asked for"
+        return _no_move(task)
     if step is not None and (why := _barred(name, task, step)) is not None:
         return why
     if name in VOTES:
@@ -134,14 +142,22 @@ def _rule(name: str, step: str | None, task: Task) -> str:
     return f"{who} is {state}: {name!r} is legal for one that is {_any_of(states)}"
 
 
+def _no_move(task: Task) -> str:
+    rows = [row for row in task.type.rows if row.by == "request" and row.source == task.state]
+    if not rows:
+        return f"the task is {task.state}: its type {task.type.name!r} has no row out of it that is asked for"
+    guards = " or ".join(dict.fromkeys(row.when for row in rows))
+    return f"the task is {task.state}: its type {task.type.name!r} lets it be moved from there only if {guards}"
+
+
 def _no_vote(name: str, step: str | None, task: Task, stands: str) -> str:
-    if terms_of(task, step) is None and step is None:
+    if step is None and (terms_of(task, step) is None or not task.type.is_approved):
         return f"the task has no approval of its own: {name!r} needs the step that has one"
     if terms_of(task, step) is None:
         return f"step {step!r} is no approval: nobody votes on it"
     if name == "withdraw" and is_awaited(task, step):
         return f"nobody has voted on {approval_id(task, step)!r}"
-    return f"{stands}: {name!r} is legal for one that is {_any_of(AWAITED[step is None])}"
+    return f"{stands}: {name!r} is legal for one that is {' or '.join(voting(task, step))}"
 
 
 def _any_of(states: frozenset[State]) -> str:

@@ -7,9 +7,10 @@ from typing import Final, Literal
 
 from tasker_temporal.core.ballots import Decided, approval_id, decided, terms_of
 from tasker_temporal.core.events import ApprovalNoted, Event, StepTransitioned, TaskTransitioned
+from tasker_temporal.core.guards import next_way
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Content, Failure, Message, Note, Notify, StartTimer, Timer, TransitionTo
-from tasker_temporal.core.task import Task
+from tasker_temporal.core.task import APPROVAL, Task
 from tasker_temporal.core.task_types import known
 
 NOTHING: Final = Content(b"null")
@@ -38,7 +39,7 @@ def _deadline(task: Task, step: str | None, cause: int) -> Iterator[Message]:
     assert terms is not None
     period = terms.deadline if step is None else task.steps[step].template.deadline
     if period is not None and step is None:
-        yield StartTimer(Timer("approval:task", "approval", None, task.now + period, cause))
+        yield StartTimer(Timer(APPROVAL, "approval", None, task.now + period, cause))
     elif period is not None:
         yield StartTimer(Timer(f"deadline:{step}", "deadline", step, task.now + period, cause))
 
@@ -63,10 +64,11 @@ def settle(event: Event[ApprovalNoted], task: Task) -> Iterator[Message]:
     if step is not None:
         yield _step_end(step, found, event)
         return
-    wanted = "approved" if found.decision == "approved" else "rejected"
-    (row, *_) = (row for row in task.type.rows if row.source == task.state and row.when == wanted)
-    failure = _failure(found) if row.to == State.ERROR else None
-    yield TransitionTo(None, known(row.to), {"approval": event.payload.metadata["approval"]}, failure=failure)
+    way = next_way(task, "approved" if found.decision == "approved" else "rejected")
+    assert way.row is not None  # A sound type has a row for either.
+    failure = _failure(found) if way.row.to == State.ERROR else None
+    about = {"approval": event.payload.metadata["approval"], **way.about}
+    yield TransitionTo(None, known(way.row.to), about, failure=failure)
 
 
 def _step_end(step: str, found: Decided, event: Event[ApprovalNoted]) -> TransitionTo:
@@ -111,7 +113,7 @@ def _notice(
     event: Event[ApprovalNoted], task: Task, kind: Literal["opened", "escalated", "decided"]
 ) -> Iterator[Notify]:
     step, id = event.payload.step, event.payload.metadata["approval"]
-    terms, timer = terms_of(task, step), task.timers.get("approval:task" if step is None else f"deadline:{step}")
+    terms, timer = terms_of(task, step), task.timers.get(APPROVAL if step is None else f"deadline:{step}")
     if terms is not None and terms.notify:
         approvers = terms.voters(escalated=task.ballots[id].escalated)
         until = None if timer is None else timer.due.isoformat()

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from tasker_temporal.core.answers import handles
 from tasker_temporal.core.events import Event, Payload, RowWritten, StepsNamed, TaskTransitioned, Unclear
-from tasker_temporal.core.guards import next_row
+from tasker_temporal.core.guards import Way, next_way
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import (
     Announce,
@@ -28,8 +28,8 @@ RECONSIDER = timedelta(seconds=10)
 
 def finalize(event: Event[Payload], task: Task) -> Iterator[Message]:
     """Complete, cancelled, blocked by failures, still waiting, or unclear: in this order."""
-    if task.cancelling is None and (row := next_row(task)) is not None:
-        yield _moved(task, row)
+    if task.cancelling is None and (way := next_way(task)).row is not None:
+        yield _moved(task, way, way.row)
     elif task.in_flight or (task.parked and task.cancelling is None):
         return
     elif task.cancelling is not None:
@@ -58,17 +58,24 @@ def _is_still_handled(task: Task) -> bool:
 
 def move_on(event: Event[TaskTransitioned], task: Task) -> Iterator[Message]:
     """In a state of its type's own a task waits, unless a row leads on by itself."""
-    if (row := next_row(task)) is not None:
-        yield _moved(task, row)
+    if (way := next_way(task)).row is not None:
+        yield _moved(task, way, way.row)
 
 
-def _moved(task: Task, row: Move) -> TransitionTo:
-    """A row into `error` says which steps did not end as it was expected."""
+def _moved(task: Task, way: Way, row: Move) -> TransitionTo:
+    """A row into `error` says what it was taken for."""
     if row.to != State.ERROR:
-        return TransitionTo(None, known(row.to))
+        return TransitionTo(None, known(row.to), way.about)
+    if row.is_condition:
+        failure = Failure("ConditionMet", f"its type {task.type.name!r} ends it in error if {row.when}")
+        return TransitionTo(None, State.ERROR, way.about, failure=failure)
     others = [name for name, step in task.steps.items() if step.state is not State.COMPLETE]
+    if not others:
+        failure = Failure("NoRowTaken", f"no row of its type {task.type.name!r} before the one to error could be taken")
+        return TransitionTo(None, State.ERROR, way.about, failure=failure)
+    about = {"not_complete": others, **way.about}
     message = f"not every step is complete: {', '.join(others)}"
-    return TransitionTo(None, State.ERROR, {"not_complete": others}, failure=Failure("StepsNotComplete", message))
+    return TransitionTo(None, State.ERROR, about, failure=Failure("StepsNotComplete", message))
 
 
 def _blocked(task: Task) -> Announce:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from tasker_temporal.core.events import Event, RowWritten, StepNamed, StepTransitioned, TaskTransitioned
 from tasker_temporal.core.joins import unwound
 from tasker_temporal.core.messages import Message, StartTimer, StopTimer, Timer
-from tasker_temporal.core.task import HOLD, Step, Task
+from tasker_temporal.core.task import APPROVAL, HOLD, Step, Task
 
 
 def start_deadline(event: Event[StepTransitioned], task: Task) -> Sequence[Message]:
@@ -57,6 +57,11 @@ def stop_backoff(event: Event[StepTransitioned], task: Task) -> Iterator[Message
 def stop_hold(event: Event[TaskTransitioned], task: Task) -> Iterator[Message]:
     """Only a held task is retried."""
     yield StopTimer(HOLD)
+
+
+def stop_approval(event: Event[TaskTransitioned], task: Task) -> Sequence[Message]:
+    """Nobody is asked any more in a state of the type's own."""
+    return (StopTimer(APPROVAL),) if APPROVAL in task.timers else ()
 
 
 def fire_overdue(event: Event[TaskTransitioned], task: Task) -> Iterator[Message]:

@@ -11,6 +11,7 @@ from tests.conformance.cases import (
     runs,
     sizes,
     triggers,
+    types,
     workers,
 )
 
@@ -26,4 +27,5 @@ CASES = [
     *runs.CASES,
     *workers.CASES,
     *approvals.CASES,
+    *types.CASES,
 ]
