@@ -22,7 +22,7 @@ Handler = Callable[..., Any]
 
 
 class Declaring:
-    """Declares in Python what a template as data says. Each step returns a `dict`, so that all types fit; a decision, anything."""
+    """Declares in Python what a template as data says. Its handlers return `dict`, so that all types fit."""
 
     def __init__(self, data: Template, *, marked: bool) -> None:
         self._marked = marked
