@@ -43,7 +43,8 @@ def parse(name: str | None, plain: Any) -> Ask:
     except ValidationError as error:
         problems = error.errors(include_input=False, include_url=False, include_context=False)
         lines = (
-            f"{'.'.join(str(part) for part in problem['loc'][1:] or ('request',))}: {problem['msg']}"
+            f"{'.'.join(str(part) for part in problem['loc'][1:] or ('request',))}: "
+            f"{problem['msg'].removeprefix('Value error, ')}"
             for problem in problems
         )
         raise _invalid("; ".join(lines)) from error
