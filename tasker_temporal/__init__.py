@@ -12,10 +12,11 @@ if TYPE_CHECKING:
     from tasker_temporal.core.machine import State
     from tasker_temporal.core.report import StepReport, TaskReport
     from tasker_temporal.core.requests import Identity
+    from tasker_temporal.core.retry import Retry
     from tasker_temporal.core.routes import Route
     from tasker_temporal.core.rows import Row
     from tasker_temporal.core.task_types import Move, TaskType
-    from tasker_temporal.core.template import Limits, Retry
+    from tasker_temporal.core.template import Limits
     from tasker_temporal.custom_events import CustomEvent
     from tasker_temporal.declare import TaskTemplate, result_of
     from tasker_temporal.errors import (
@@ -64,7 +65,7 @@ else:
         "Move": "core.task_types",
         "PermanentError": "errors",
         "RequestRefused": "errors",
-        "Retry": "core.template",
+        "Retry": "core.retry",
         "RetryableError": "errors",
         "Route": "core.routes",
         "Row": "core.rows",

@@ -17,8 +17,9 @@ from temporalio.converter import PayloadConverter
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from tasker_temporal.compile import sink_mistakes
+from tasker_temporal.core.mistakes import mistakes
 from tasker_temporal.core.routes import Course, Mode
-from tasker_temporal.core.template import PAYLOAD_LIMIT, Sink, Template, mistakes
+from tasker_temporal.core.template import PAYLOAD_LIMIT, Sink, Template
 from tasker_temporal.declare import TaskTemplate
 from tasker_temporal.errors import ContextInvalid, TaskAlreadyStarted, TemplateError, UnknownTemplate
 from tasker_temporal.handle import TaskHandle

@@ -6,13 +6,13 @@ The main coroutine only waits; what it waits for is done beside it, in errands a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
+from pydantic import ValidationError
 from temporalio import workflow
-from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
@@ -21,23 +21,21 @@ from tasker_temporal.attributes import Attributes
 from tasker_temporal.core.engine import Engine, Observer
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Content, Refused, RunContinued, RunReopened, Start
-from tasker_temporal.core.requests import Approve, Ask, CancelTask, CompleteStep, Identity, SendEvent
+from tasker_temporal.core.requests import CancelTask
 from tasker_temporal.core.snapshot import restore, snapshot
 from tasker_temporal.core.task import Task
 from tasker_temporal.deliveries import Deliveries
 from tasker_temporal.driver import Driver, local
 from tasker_temporal.errors import RequestRefused
-from tasker_temporal.identity import HEADERS, START, Claim, digest_of
+from tasker_temporal.identity import HEADERS, START
+from tasker_temporal.inquiries import checked, identified, who_asks, who_cancelled
 from tasker_temporal.local_activities import (
     CANCEL,
-    CHECK_EVENT,
-    CHECK_RESULT,
     FOLLOW,
     PREPARE,
     RECORD,
-    WHO_ASKS,
-    WHO_CANCELLED,
 )
+from tasker_temporal.local_activities import said as said_of
 from tasker_temporal.record import CHUNK, INLINE_LIMIT, outcome, written
 from tasker_temporal.wire import (
     MEMO_ACTOR,
@@ -87,10 +85,12 @@ class Life:
     def _read(self, start: Any) -> StartInput | None:
         """What cannot be read ends the run as failed: a workflow task that fails would be tried again for ever."""
         try:
-            plain = None if start is None else read_raw(_as_raw(start))
-            return None if plain is None else StartInput.model_validate(plain)
+            said = b"" if start is None else _as_raw(start).payload.data
+            return None if said in (b"", b"null") else StartInput.model_validate_json(said)
         except ValueError as error:
-            message = f"the workflow's second argument is the library's own, and this is none: {error}"
+            # What it is stays out of the failure: it may hold anything.
+            why = said_of(error) if isinstance(error, ValidationError) else "it is no JSON"
+            message = f"the workflow's second argument is the library's own, and this is none: {why}"
             self.driver.broken = ApplicationError(message, type="StartInvalid", non_retryable=True)
             return None
 
@@ -152,7 +152,7 @@ class Life:
         elif start.previous_run:
             self.driver.feed(RunContinued(start.previous_run))
         else:
-            early = None if workflow.cancellation_reason() is None else await _who_cancelled()
+            early = None if workflow.cancellation_reason() is None else await who_cancelled()
             actor, problems = await self._who_starts(start.actor, problems)
             self.driver.feed(Start(actor, start.reason, problems, early, start.course))
         self.has_begun = True
@@ -160,7 +160,7 @@ class Life:
     async def _who_starts(self, actor: str, problems: Problems) -> tuple[str, Problems]:
         """Nobody can be told that a start is refused: a task whose starter is not who he says he is fails at once."""
         try:
-            identity = await _who_asks(workflow.info().headers, START, self._arguments)
+            identity = await who_asks(workflow.info().headers, START, self._arguments)
         except RequestRefused as error:
             return actor, (*problems, {"loc": ["identity"], "type": "identity_invalid", "msg": error.rule})
         return actor if identity is None else identity.actor, problems
@@ -171,50 +171,12 @@ class Life:
         asked = requests.parse(None, request)
         HEADERS.set(workflow.info().headers)
         try:
-            asked = await self.identified(asked, START, *self._arguments)
-            refused = requests.told(await self.checked(asked), self.driver.feed)
+            asked = await identified(asked, START, *self._arguments)
+            refused = requests.told(await checked(asked, self.driver.engine), self.driver.feed)
         except ApplicationError as error:
             refused = Refused(error.message, asked.actor, asked.reason)
         if refused is not None:
             self.driver.feed(refused)
-
-    async def identified(self, asked: Ask, purpose: str, *contents: Any) -> Ask:
-        """The request, of whoever its header says that it is of.
-
-        Raises:
-            ApplicationError: of type `RequestRefused`: what the header says does not hold.
-        """
-        try:
-            identity = await _who_asks(HEADERS.get({}), purpose, contents)
-        except RequestRefused as error:
-            raise requests.refusal(error) from error
-        return asked if identity is None else asked.verified(identity)
-
-    async def checked(self, asked: Ask) -> Ask:
-        """A result given by hand, or a form, must be of the step's type. Only a worker can tell: this costs a marker.
-
-        Raises:
-            ApplicationError: of type `RequestRefused`, saying what is wrong with it.
-        """
-        match asked:
-            case CompleteStep():
-                return asked.model_copy(update={"result": await _checked(asked.step, asked.result)})
-            case Approve(step=str(step)) if self._has_form(step):
-                return asked.model_copy(update={"form": await _checked(step, asked.form)})
-            case SendEvent(name=name) if self._has_model(asked):
-                return asked.model_copy(update={"payload": await _checked_event(name, asked.payload)})
-        return asked
-
-    def _has_model(self, asked: SendEvent) -> bool:
-        """What was taken before is not checked again, and any JSON fits an event without a model."""
-        engine = self.driver.engine
-        known = {event.name: event.model for event in engine.task.template.events}
-        taken = asked.request_id is not None and engine.answer(asked.request_id) is not None
-        return known.get(asked.name, "Any") != "Any" and not taken
-
-    def _has_form(self, step: str) -> bool:
-        known = self.driver.task.steps.get(step)
-        return known is not None and known.template.approval is not None and known.template.result != "None"
 
     async def begun(self) -> Driver:
         """Requests that come before the task has begun wait for it."""
@@ -225,7 +187,7 @@ class Life:
         """Temporal was asked to cancel the run. The engine may know already: then it was a request that led to it."""
         task = (await self.begun()).task
         if task.cancelling is None and task.is_open:
-            actor, reason = await _who_cancelled()
+            actor, reason = await who_cancelled()
             # It may have ended, or somebody's request may have come, while its author was looked for.
             with suppress(RequestRefused):
                 self.driver.feed(CancelTask(actor=actor, reason=reason))
@@ -307,36 +269,6 @@ class Life:
         workflow.continue_as_new(args=[self._context, start.raw()])
 
 
-async def _who_asks(headers: Mapping[str, Payload], purpose: str, contents: Sequence[Any]) -> Identity | None:
-    """Who the headers say it is; None if they say nothing.
-
-    Raises:
-        RequestRefused: what they say does not hold.
-    """
-    try:
-        claim = Claim.of(headers)
-    except ValueError as error:
-        raise RequestRefused("the identity in its header cannot be read") from error
-    if claim is None:
-        return None
-    found = read_raw(await local(WHO_ASKS, raw(claim.model_dump(mode="json")), raw([purpose, digest_of(*contents)])))
-    if "problem" in found:
-        raise RequestRefused(found["problem"])
-    return Identity.model_validate(found["identity"])
-
-
-async def _checked(step: str, value: Any) -> Any:
-    """The value as the step's result, in JSON.
-
-    Raises:
-        ApplicationError: of type `RequestRefused`: it is not of the step's type.
-    """
-    found = read_raw(await local(CHECK_RESULT, raw(step), raw(value)))
-    if "problem" in found:
-        raise requests.refusal(RequestRefused(found["problem"]))
-    return found["result"]
-
-
 def beginning(id: str, start: StartInput, context: Content) -> Task:
     """The task as a run of it begins: new, or as the run before has left it."""
     if start.snapshot:
@@ -348,24 +280,6 @@ def beginning(id: str, start: StartInput, context: Content) -> Task:
     return task
 
 
-async def _checked_event(event: str, payload: Any) -> Any:
-    """The payload as the event's model has it, in JSON.
-
-    Raises:
-        ApplicationError: of type `RequestRefused`: it does not validate.
-    """
-    found = read_raw(await local(CHECK_EVENT, raw(event), raw(payload)))
-    if "problem" in found:
-        raise requests.refusal(RequestRefused(found["problem"]))
-    return found["payload"]
-
-
 def _as_raw(value: Any) -> RawValue:
     """The SDK decodes without types if another number of arguments comes than `run` has."""
     return value if isinstance(value, RawValue) else RawValue(workflow.payload_converter().to_payload(value))
-
-
-async def _who_cancelled() -> tuple[str, str]:
-    found = read_raw(await local(WHO_CANCELLED))
-    reason = found.get("reason") or workflow.cancellation_reason() or "cancelled without a reason"
-    return found.get("actor") or "unknown", reason

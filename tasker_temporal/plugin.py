@@ -33,11 +33,12 @@ from tasker_temporal.identity import Headers
 from tasker_temporal.local_activities import local_activities
 from tasker_temporal.namespace import Listing, Wanted
 from tasker_temporal.notifiers import notifier_activities
-from tasker_temporal.runner import TaskRunner
+from tasker_temporal.runner import Activations, TaskRunner
 from tasker_temporal.sinks.deliver import deliver_activity
 from tasker_temporal.sinks.delivery import Delivery
 from tasker_temporal.sinks.handlers import SinkHandlers
 from tasker_temporal.sinks.sweep import Sweep, sweep_activity
+from tasker_temporal.undecodable import TolerantRunner
 from tasker_temporal.workflow import TaskWorkflow, workflow_class
 
 if TYPE_CHECKING:
@@ -101,6 +102,9 @@ class TaskerPlugin(SimplePlugin):
         self.telemetry = telemetry
         self.listing = Listing(search_attributes)
         self.sinks: SinkHandlers = dict(sinks or {})
+        for sink, handler in self.sinks.items():
+            if not callable(handler):
+                raise TypeError(f"sink {sink!r}: expected a function that takes events, or a Webhook, not {handler!r}")
         self.templates: Mapping[str, TaskTemplate[Any]] = {template.name: template for template in templates}
         executor = ThreadPoolExecutor(sync_handlers, thread_name_prefix="tasker-step")
         self._handlers = handlers = _handlers(templates)
@@ -134,10 +138,10 @@ class TaskerPlugin(SimplePlugin):
         """
         self._check_sinks()
         configured = super().configure_worker(config)
-        configured["unsandboxed_workflow_runner"] = TaskRunner(configured.get("unsandboxed_workflow_runner"))
         if self.telemetry is not None:
             listening = self._listening(configured, self.telemetry)
             configured["interceptors"] = [*configured.get("interceptors", ()), listening]
+        _with_runner(configured)
         throttle = configured.get("max_heartbeat_throttle_interval", HEARTBEAT_THROTTLE)
         configured["max_heartbeat_throttle_interval"] = min(throttle, HEARTBEAT_THROTTLE)
         if configured.get("max_eager_activity_reservations_per_workflow_task", SDK_EAGER_STEPS) == SDK_EAGER_STEPS:
@@ -146,7 +150,7 @@ class TaskerPlugin(SimplePlugin):
 
     def configure_replayer(self, config: ReplayerConfig) -> ReplayerConfig:
         configured = super().configure_replayer(config)
-        configured["unsandboxed_workflow_runner"] = TaskRunner(configured.get("unsandboxed_workflow_runner"))
+        configured["unsandboxed_workflow_runner"] = TolerantRunner(configured["unsandboxed_workflow_runner"])
         return configured
 
     def _listening(self, config: WorkerConfig, telemetry: Telemetry) -> Interceptor:
@@ -177,7 +181,10 @@ class TaskerPlugin(SimplePlugin):
         """
         if self.listing.is_wanted:
             await self.listing.decide(worker.client)
-        await super().run_worker(worker, next)
+        try:
+            await super().run_worker(worker, next)
+        finally:
+            _end_threads(worker)
 
     def template(self, name: str) -> TaskTemplate[Any]:
         """The template of that name.
@@ -190,6 +197,22 @@ class TaskerPlugin(SimplePlugin):
         except KeyError:
             known = ", ".join(self.templates) or "none"
             raise UnknownTemplate(f"no template {name!r} is registered here; registered are: {known}") from None
+
+
+def _with_runner(config: WorkerConfig) -> None:
+    """Tasks are run in the library's own way; an executor of the user's stays."""
+    tolerant = TolerantRunner(config["unsandboxed_workflow_runner"])
+    runner = TaskRunner(tolerant, config["client"].data_converter)
+    config["unsandboxed_workflow_runner"] = runner
+    if config.get("workflow_task_executor") is None:
+        config["workflow_task_executor"] = Activations(runner, config.get("max_concurrent_workflow_tasks"))
+
+
+def _end_threads(worker: Worker) -> None:
+    """The SDK ends only those of an executor that it has made itself."""
+    executor = worker.config(active_config=True).get("workflow_task_executor")
+    if isinstance(executor, Activations):
+        executor.shutdown(wait=False)
 
 
 def _handlers(templates: Sequence[TaskTemplate[Any]]) -> dict[str, DeclaredStep[..., Any, Any]]:

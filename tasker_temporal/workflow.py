@@ -1,7 +1,7 @@
 """The doors of a running task: queries, updates and signals, and the workflow class that each template gets.
 
 Handlers take one argument of any shape, because the SDK drops a signal silently if its argument does not decode. What
-no converter can decode comes as a `RawValue` (`runner`).
+no converter can decode comes as a `RawValue` (`undecodable`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.messages import Refused
 from tasker_temporal.core.requests import Ask
 from tasker_temporal.identity import HEADERS, Claim
+from tasker_temporal.inquiries import checked, identified
 from tasker_temporal.life import Ear, Life
 from tasker_temporal.wire import raw, read_raw
 
@@ -78,6 +79,7 @@ class TaskWorkflow:
     def check(self, name: str, request: Any) -> None:
         """Refuse the request now, if it would be refused: that costs no event."""
         asked = self._claimed(requests.parse(name, request))
+        requests.require_small(raw(request).payload.ByteSize())
         if self._life.has_begun:
             requests.check(self._ready, asked, workflow.now())
 
@@ -92,8 +94,8 @@ class TaskWorkflow:
     async def ask(self, name: str, request: Any) -> Any:
         """Apply the request, and say what it did."""
         driver = await self._life.begun()
-        asked = await self._life.identified(requests.parse(name, request), name, request)
-        asked = await self._life.checked(asked)
+        asked = await identified(requests.parse(name, request), name, request)
+        asked = await checked(asked, driver.engine)
         return raw(requests.ask(driver.engine, asked, driver.feed))
 
     @workflow.signal(description='Any request, unanswered: {"request": "cancel", "actor": ..., "reason": ...}.')
@@ -127,7 +129,7 @@ class TaskWorkflow:
         driver = await self._life.begun()
         try:
             asked = requests.parse(name, plain)
-            asked = await self._life.checked(await self._life.identified(asked, *signed))
+            asked = await checked(await identified(asked, *signed), driver.engine)
         except ApplicationError as error:
             driver.feed(Refused(error.message))
             return

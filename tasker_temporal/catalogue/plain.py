@@ -1,8 +1,7 @@
-"""A registry as plain JSON, in three shapes."""
+"""A registry as plain JSON, and as JSON Schema."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any, Final
 
 from pydantic import Field
@@ -56,51 +55,39 @@ def schema_of(event: EventDefinition) -> dict[str, Any]:
 
 def json_schema(registry: EventRegistry) -> dict[str, Any]:
     """One JSON Schema document; `$defs` has each event's payload under the event's name."""
-    shapes, own = _split(registry)
-    keys, found = models_json_schema([(shape, "serialization") for shape in shapes.values()])
-    refs = {name: keys[shape, "serialization"] for name, shape in shapes.items()}
-    return {"$schema": DIALECT, "title": "Events", "$defs": {**found.get("$defs", {}), **refs, **own}}
-
-
-def asyncapi(registry: EventRegistry, title: str, version: str) -> dict[str, Any]:
-    """An AsyncAPI 3.0 document: one channel, and a message for each event."""
-    shapes, own = _split(registry)
-    template = "#/components/schemas/{model}"
-    keys, found = models_json_schema([(shape, "serialization") for shape in shapes.values()], ref_template=template)
-    payloads = {name: keys[shape, "serialization"] for name, shape in shapes.items()} | own
-    return {
-        "asyncapi": "3.0.0",
-        "info": {"title": title, "version": version},
-        "channels": {
-            "events": {
-                "description": "What happens to tasks, in the order of each task's audit.",
-                "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in registry},
-            }
-        },
-        "operations": {"listen": {"action": "receive", "channel": {"$ref": "#/channels/events"}}},
-        "components": {
-            "messages": {name: _message(registry[name], payloads[name]) for name in registry},
-            "schemas": found.get("$defs", {}),
-        },
-    }
-
-
-def _message(event: EventDefinition, payload: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "name": event.name,
-        "title": event.name,
-        "summary": event.description,
-        "contentType": "application/json",
-        "tags": [{"name": str(event.category)}],
-        "x-version": event.version,
-        "payload": payload,
-    }
-
-
-def _split(registry: EventRegistry) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The payload models of the library's events, and the schemas of the others."""
     events = [registry[name] for name in registry]
-    return (
-        {event.name: event.payload for event in events if event.content is None},
-        {event.name: dict(event.content) for event in events if event.content is not None},
-    )
+    shapes = {event.name: event.payload for event in events if event.content is None}
+    keys, found = models_json_schema([(shape, "serialization") for shape in shapes.values()])
+    definitions = {**found.get("$defs", {}), **{name: keys[shape, "serialization"] for name, shape in shapes.items()}}
+    for event in events:
+        if event.content is not None:
+            definitions[event.name] = hoisted(event, definitions, "#/$defs/")
+    return {"$schema": DIALECT, "title": "Events", "$defs": definitions}
+
+
+def hoisted(event: EventDefinition, definitions: dict[str, Any], place: str) -> dict[str, Any]:
+    """JSON Schema of what a template's own event says; what it refers to is put among the `definitions`.
+
+    Two events may have models of one name, so the event's name stands before it.
+
+    Args:
+        place: Where references find the definitions.
+    """
+    content = schema_of(event)
+    for name, definition in content.pop("$defs", {}).items():
+        definitions[f"{event.name}.{name}"] = _referring(definition, event.name, place)
+    found: dict[str, Any] = _referring(content, event.name, place)
+    return found
+
+
+def _referring(schema: Any, prefix: str, place: str) -> Any:
+    """The schema, its references leading to where its definitions were put."""
+    if isinstance(schema, list):
+        return [_referring(part, prefix, place) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {key: _referring(part, prefix, place) for key, part in schema.items()}
+    reference = schema.get("$ref")
+    if isinstance(reference, str):
+        found["$ref"] = f"{place}{prefix}.{reference.removeprefix('#/$defs/')}"
+    return found

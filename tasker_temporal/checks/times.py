@@ -7,7 +7,8 @@ from datetime import timedelta
 from typing import Final
 
 from tasker_temporal.checks.finding import Finding, Severity, finding
-from tasker_temporal.core.template import Retry, StepTemplate, Template
+from tasker_temporal.core.retry import Retry
+from tasker_temporal.core.template import StepTemplate, Template
 from tasker_temporal.durations import duration_text
 
 DEFAULT_TIMEOUT: Final[timedelta] = StepTemplate.model_fields["timeout"].default

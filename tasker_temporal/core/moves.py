@@ -1,35 +1,22 @@
 """The only place where a state is written: a row, and what the row means for the sums and queues of its task.
 
 `move` writes a transition if the table has it; `note` writes a row that is no transition. What follows from a state
-that is left, from one that is entered, and from a noted event stands in the tables below.
+that is left or entered stands in `states`, what follows from a noted event in `effects`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
-from tasker_temporal.core.answers import forget_gone, inbox_name, reconsider
-from tasker_temporal.core.ballots import cast, close_ballot, escalate, open_ballot, take_back
-from tasker_temporal.core.external import make_room
-from tasker_temporal.core.inbox import keep_early
-from tasker_temporal.core.joins import (
-    ask_again,
-    begin_round,
-    clear_fronts,
-    count_down,
-    count_up,
-    join,
-    leave_queue,
-    may_start,
-    occupy,
-    tell_listeners,
-)
+from tasker_temporal.core.ballots import close_ballot
+from tasker_temporal.core.effects import EFFECTS, STEP_EFFECTS
+from tasker_temporal.core.joins import leave_queue, may_start, tell_listeners
 from tasker_temporal.core.machine import ENDS, STEP_TABLE, State
-from tasker_temporal.core.messages import Failure, Note, TransitionTo
+from tasker_temporal.core.messages import Note, TransitionTo
 from tasker_temporal.core.rows import TASK, Row, entity_of
+from tasker_temporal.core.states import ENTER, LEAVE
 from tasker_temporal.core.task import By, Step, Task, What
-from tasker_temporal.core.template import changed
 
 STEP_MOVES: Final[Mapping[tuple[State | str | None, State | str], tuple[str | None, str, str]]] = {
     (old, new): (None if old is None else str(old), str(new), event) for (old, new), event in STEP_TABLE.items()
@@ -131,202 +118,3 @@ def _settle(task: Task, step: Step, wish: TransitionTo) -> None:
     if old is State.PENDING:
         leave_queue(task, step)
     tell_listeners(task, step)
-
-
-# What a state means when it is left.
-
-
-def _stop_running(task: Task, step: Step) -> None:
-    occupy(task, step, -1)
-    step.missing_since = None
-
-
-def _forget_failure(task: Task, step: Step) -> None:
-    if step.handled is not None:
-        _come_back(task, step)
-        task.handled -= 1
-        step.handled = step.final = None
-    elif step.final is None:
-        task.backing_off -= 1
-    else:
-        task.exhausted -= 1
-        step.final = step.started_at = step.ended_at = None
-    if step.template.approval is not None and step.attempt:
-        begin_round(step)
-
-
-def _come_back(task: Task, step: Step) -> None:
-    """The step is not over any more: a new round of it begins, and what depends on it waits again."""
-    count_up(task, step)
-    begin_round(step)
-    step.result = step.failure = step.ended_at = None
-    step.by_hand = False
-
-
-LEAVE: Final[Mapping[State | None, Callable[[Task, Step], None]]] = {
-    State.IN_PROGRESS: _stop_running,
-    State.ERROR: _forget_failure,
-    State.COMPLETE: _come_back,
-    State.SKIPPED: _come_back,
-    State.RESOLVED_MANUALLY: _come_back,
-}
-
-
-# What a state means when it is entered.
-
-
-def _await(task: Task, step: Step, wish: TransitionTo) -> None:
-    if wish.fresh:
-        step.attempt, step.started_at = 0, None
-    if step.clocks:
-        task.journal.append(task.wound, step.name)
-    forget_gone(task, step)
-    reconsider(task, step)
-    join(task, step)
-
-
-def _run(task: Task, step: Step, wish: TransitionTo) -> None:
-    occupy(task, step, 1)
-    if step.started_at is None:
-        step.started_at = task.now
-    step.fired = step.template.trigger is not None or bool(step.template.when)
-
-
-def _fail(task: Task, step: Step, wish: TransitionTo) -> None:
-    assert wish.failure is not None
-    step.failure = wish.failure
-    _judge(task, step, why_final(task, step, wish.failure))
-
-
-def _judge(task: Task, step: Step, final: str | None) -> None:
-    if final is None:
-        task.backing_off += 1
-    else:
-        task.exhausted += 1
-        step.final, step.ended_at = final, task.now
-
-
-def _end(task: Task, step: Step, wish: TransitionTo) -> None:
-    step.ended_at, step.result = task.now, wish.result
-    step.by_hand = "by_hand" in wish.metadata or (wish.result is not None and not step.template.runs)
-    count_down(task, step)
-
-
-def _abandon(task: Task, step: Step, wish: TransitionTo) -> None:
-    step.ended_at = task.now
-
-
-ENTER: Final[Mapping[State, Callable[[Task, Step, TransitionTo], None]]] = {
-    State.PENDING: _await,
-    State.IN_PROGRESS: _run,
-    State.COMPLETE: _end,
-    State.SKIPPED: _end,
-    State.RESOLVED_MANUALLY: _end,
-    State.ERROR: _fail,
-    State.CANCELLED: _abandon,
-}
-
-
-def why_final(task: Task, step: Step, failure: Failure) -> str | None:
-    """Why no attempt follows this failure; None if one does. Attempts count from 1, the first included."""
-    if task.cancelling is not None:
-        return "cancelling"
-    if failure.type == "StepDeadlineExceeded":
-        return "deadline"
-    if not failure.retryable:
-        return "permanent"
-    if not step.template.retryable:
-        return "not_retryable"
-    return "attempts" if step.attempt >= step.template.retry.attempts else None
-
-
-# What a noted event means.
-
-
-def _begin_cancelling(task: Task, note: Note, row: Row) -> None:
-    task.cancelling, task.cancelled_by = row.sort_key, (note.actor, note.reason)
-
-
-def _drain(task: Task, note: Note, row: Row) -> None:
-    task.draining = True
-
-
-def _receive(task: Task, note: Note, row: Row) -> None:
-    """The event is kept for each place of a trigger that was waiting for it."""
-    if not note.change:
-        return
-    name, content, takers = note.change["name"], note.change["content"], note.change["takers"]
-    make_room(task, name, content)
-    keep_early(task, inbox_name(name), note.change["id"], row.sort_key, content)
-    for taker, number in takers:
-        step = task.steps[taker]
-        task.journal.keep(step)
-        step.came = {**step.came, number: row.sort_key}
-        ask_again(task, step)
-
-
-def _route(task: Task, note: Note, row: Row) -> None:
-    task.course = note.change["course"]
-
-
-EFFECTS: Final[Mapping[str, Callable[[Task, Note, Row], None]]] = {
-    "approval.requested": open_ballot,
-    "approval.voted": cast,
-    "approval.withdrawn": take_back,
-    "approval.escalated": escalate,
-    "task.cancel_requested": _begin_cancelling,
-    "workflow.drain_requested": _drain,
-    "external.received": _receive,
-    "task.routed": _route,
-}
-
-
-def _end_retries(task: Task, step: Step, note: Note) -> None:
-    _forget_failure(task, step)
-    _judge(task, step, "deadline")
-    tell_listeners(task, step)
-
-
-def _miss_handler(task: Task, step: Step, note: Note) -> None:
-    if step.missing_since is None:
-        step.missing_since = task.now
-
-
-def _redispatch(task: Task, step: Step, note: Note) -> None:
-    step.execution += 1
-
-
-def _change(task: Task, step: Step, note: Note) -> None:
-    step.changes = {**step.changes, **note.change}
-    step.template = changed(task.template.step(step.name), step.changes)
-
-
-def _handle(task: Task, step: Step, note: Note) -> None:
-    """The failure is final, and holds up nothing any more: its dependents count the step as one that was skipped."""
-    task.exhausted -= 1
-    task.handled += 1
-    step.handled = note.metadata["by"]
-    count_down(task, step)
-    tell_listeners(task, step)
-
-
-def _fire(task: Task, step: Step, note: Note) -> None:
-    step.fired = True
-    join(task, step)
-    clear_fronts(task)
-
-
-def _pass_time(task: Task, step: Step, note: Note) -> None:
-    step.passed |= {note.change["number"]}
-    ask_again(task, step)
-
-
-STEP_EFFECTS: Final[Mapping[str, Callable[[Task, Step, Note], None]]] = {
-    "step.deadline_exceeded": _end_retries,
-    "step.handler_missing": _miss_handler,
-    "step.redispatched": _redispatch,
-    "step.changed": _change,
-    "step.failure_handled": _handle,
-    "step.condition_met": _fire,
-    "step.time_elapsed": _pass_time,
-}

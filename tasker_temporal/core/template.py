@@ -8,58 +8,22 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-import sys
 from collections.abc import Mapping
 from datetime import timedelta
 from functools import cached_property
-from graphlib import CycleError, TopologicalSorter
 from typing import Any, Literal
 
 from pydantic import Field
 
-from tasker_temporal.core.approval import Approval, approval_mistakes
+from tasker_temporal.core.approval import Approval
+from tasker_temporal.core.retry import Retry
 from tasker_temporal.core.routes import Mode, Route
-from tasker_temporal.core.task_types import DEFAULT, TYPES, TaskType, type_mistakes
+from tasker_temporal.core.task_types import DEFAULT, TaskType
 from tasker_temporal.core.triggers import EventTemplate, Trigger, events_of, steps_of
 from tasker_temporal.core.values import Frozen as Frozen
 
 PAYLOAD_LIMIT = 2 * 1024 * 1024 - 32 * 1024
 """Bytes that one step may send or receive: the server's 2 MiB a payload, less room for a codec's own bytes."""
-
-TEMPLATE_NAME = re.compile(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*")
-STEP_NAME = re.compile(r"[A-Za-z_][\w-]*")
-NAME_LIMIT = 100
-
-
-class Retry(Frozen):
-    """How often, and how late, a failed step is tried again."""
-
-    attempts: int = Field(default=3, ge=1)
-    """All attempts, the first included."""
-    base_delay: timedelta = Field(default=timedelta(seconds=1), ge=timedelta(0))
-    max_delay: timedelta = Field(default=timedelta(seconds=30), ge=timedelta(0))
-    multiplier: float = Field(default=2.0, ge=1)
-    jitter: Literal["full", "none"] = "full"
-    max_retry_after: timedelta = Field(default=timedelta(seconds=300), ge=timedelta(0))
-    """The most that a handler's own `retry_after` can ask for."""
-
-    def delay(self, attempt: int, seed: str) -> timedelta:
-        """How long to wait after failed attempt number `attempt` (the first is 1).
-
-        The design document's formula: `min(base_delay * multiplier ** max(attempt, 2), max_delay) * jitter`. With full
-        jitter the last factor lies in [0, 1) and is drawn from `seed` alone, so that a replay waits the same time.
-        """
-        try:
-            growth = self.multiplier ** max(attempt, 2)
-        except OverflowError:
-            growth = sys.float_info.max
-        seconds = min(self.base_delay.total_seconds() * growth, self.max_delay.total_seconds())
-        return timedelta(seconds=seconds * (_fraction(seed) if self.jitter == "full" else 1.0))
-
-
-def _fraction(seed: str) -> float:
-    return int.from_bytes(hashlib.sha256(seed.encode()).digest()[:7], "big") / 2**56
 
 
 class Argument(Frozen):
@@ -258,9 +222,17 @@ class Template(Frozen):
                 found.setdefault(event, []).append(step.name)
         return {name: tuple(receiving) for name, receiving in found.items()}
 
+    @cached_property
+    def _followers(self) -> dict[str, tuple[str, ...]]:
+        listeners = self.listeners
+        return {
+            step: tuple(dict.fromkeys((*waiting, *listeners.get(step, ()))))
+            for step, waiting in self.dependents.items()
+        }
+
     def followers(self, step: str) -> tuple[str, ...]:
         """The steps that this one decides about, in whatever way, each once."""
-        return tuple(dict.fromkeys((*self.dependents[step], *self.listeners.get(step, ()))))
+        return self._followers[step]
 
     @cached_property
     def _places(self) -> dict[str, int]:
@@ -296,73 +268,3 @@ def changed(step: StepTemplate, changes: Mapping[str, Any]) -> StepTemplate:
         values["retry"] = step.retry.model_copy(update={"attempts": changes["attempts"]})
     # A copy would take over what was computed of the old values.
     return StepTemplate(**{name: getattr(step, name) for name in StepTemplate.model_fields} | values)
-
-
-def mistakes(template: Template) -> list[str]:
-    """Everything that keeps the template from being a sound graph, each in a sentence that names its step."""
-    return [*_name_mistakes(template), *_graph_mistakes(template), *_approval_mistakes(template)]
-
-
-def _approval_mistakes(template: Template) -> list[str]:
-    found = _type_mistakes(template)
-    if template.approval is not None:
-        found += approval_mistakes(template.approval, template.approval.deadline, "None")
-    for step in template.steps:
-        said = [] if step.approval is None else approval_mistakes(step.approval, step.deadline, step.result)
-        if (step.awaits == "approval") != (step.approval is not None):
-            said.append("it awaits an approval: expected the terms of one with it, and only then")
-        if step.approval is not None and step.approval.deadline is not None:
-            said.append("its approval has a deadline of its own: expected the step's")
-        if step.approval is not None and step.name == "task":
-            said.append("an approval of that name would be mistaken for the task's own: expected another name")
-        found += [f"step {step.name!r}: {mistake}" for mistake in said]
-    return found
-
-
-def _type_mistakes(template: Template) -> list[str]:
-    """A type that a route may choose must be possible too, and the approval of one is none too many for the others."""
-    chosen = [TYPES[route.task_type] for route in template.routes if route.task_type is not None]
-    known = {kind.name: kind for kind in (template.type, *chosen)}
-    is_given, is_used = template.approval is not None, any(kind.is_approved for kind in known.values())
-    return [
-        mistake
-        for kind in known.values()
-        for mistake in type_mistakes(kind, has_approval=is_given and (kind.is_approved or not is_used))
-    ]
-
-
-def _name_mistakes(template: Template) -> list[str]:
-    found = []
-    if not TEMPLATE_NAME.fullmatch(template.name) or len(template.name) > NAME_LIMIT:
-        found.append(f"its name {template.name!r}: expected dotted identifiers, at most {NAME_LIMIT} characters")
-    if template.name.split(".")[0] == "tasker":
-        found.append(f"its name {template.name!r}: the namespace 'tasker' is the library's own")
-    names: set[str] = set()
-    for step in template.steps:
-        if not STEP_NAME.fullmatch(step.name) or len(step.name) > NAME_LIMIT:
-            found.append(f"step {step.name!r}: expected an identifier of at most {NAME_LIMIT} characters as its name")
-        if step.name in names:
-            found.append(f"step {step.name!r} is declared twice: expected one step of each name")
-        names.add(step.name)
-    sinks = [sink.name for sink in template.sinks]
-    found += [
-        f"sink {name!r}: expected an identifier as its name, and one sink of each name"
-        for name in dict.fromkeys(sinks)
-        if not STEP_NAME.fullmatch(name) or len(name) > NAME_LIMIT or sinks.count(name) > 1
-    ]
-    return found
-
-
-def _graph_mistakes(template: Template) -> list[str]:
-    names = {step.name for step in template.steps}
-    found = [
-        f"step {step.name!r} waits for {unknown!r}, which is no step of this template: expected one of {sorted(names)}"
-        for step in template.steps
-        for unknown in step.needs
-        if unknown not in names
-    ]
-    try:
-        TopologicalSorter({step.name: step.needs for step in template.steps}).prepare()
-    except CycleError as error:
-        found.append(f"step {error.args[1][0]!r} waits for itself: {' -> '.join(reversed(error.args[1]))}")
-    return found

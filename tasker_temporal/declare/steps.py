@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, TypedDict, TypeVar, cast, overload
 
-from tasker_temporal.core.template import Retry
+from tasker_temporal.core.retry import Retry
 from tasker_temporal.expression import On
 from tasker_temporal.signature import Marker, ResultOf, Signature, is_async, read
 

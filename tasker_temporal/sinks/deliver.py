@@ -63,8 +63,9 @@ class Sending:
         try:
             await self._outlet.hand(events)
         except PartlyTaken as error:
-            self._tell(events[: error.count], events[error.count :])
-            self._note(events[error.count - 1].number if error.count else self._taken)
+            count = min(max(error.count, 0), len(events))
+            self._tell(events[:count], events[count:])
+            self._note(events[count - 1].number if count else self._taken)
             raise translated(self._batch.sink, error.error) from error.error
         except Exception as error:
             self._tell((), events)

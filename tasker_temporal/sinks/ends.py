@@ -9,6 +9,7 @@ from typing import Any, Final
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
+from temporalio.client import Client, WorkflowHistoryEventFilterType
 
 from tasker_temporal.core.catalogue import EVENTS
 from tasker_temporal.core.events import Event, RunEnded
@@ -40,6 +41,19 @@ def end_of_run(task_id: str, run_id: str, closing: HistoryEvent) -> Event[RunEnd
     payload = EVENTS.event(name, fields, 0).payload
     assert isinstance(payload, RunEnded)
     return Event(name, payload, 0)
+
+
+def plain_end(end: Event[RunEnded]) -> dict[str, Any]:
+    """As a batch has it: the event's payload, its name and its time."""
+    said = end.payload.model_dump(exclude={"task_id"})
+    return {"type": end.name, "time": said.pop("at"), **said}
+
+
+async def closing_of(client: Client, task_id: str, run_id: str) -> HistoryEvent:
+    """The last event of a closed run."""
+    handle = client.get_workflow_handle(task_id, run_id=run_id)
+    closing = WorkflowHistoryEventFilterType.CLOSE_EVENT
+    return [event async for event in handle.fetch_history_events(event_filter_type=closing)][-1]
 
 
 def _terminated(event: HistoryEvent) -> Said:

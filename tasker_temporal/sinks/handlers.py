@@ -24,6 +24,10 @@ MOST_RETRY_AFTER = 300.0
 """Seconds for which a receiver may ask, at most."""
 
 
+LONGEST = 1000
+"""Characters of what is said of a failed attempt: a receiver may have answered anything."""
+
+
 class PartlyTaken(Exception):
     """The first `count` events were taken, then it went wrong: only the others come again."""
 
@@ -39,7 +43,7 @@ def translated(sink: str, error: Exception) -> ApplicationError:
     """
     asked = seconds_of(error.retry_after) if isinstance(error, RetryableError) else None
     delay = None if asked is None else timedelta(seconds=min(asked, MOST_RETRY_AFTER))
-    message = f"sink {sink!r}: {type(error).__name__}: {error}"
+    message = f"sink {sink!r}: {type(error).__name__}: {' '.join(str(error).split())}"[:LONGEST]
     LOGGER.warning("%s", message)
     benign = ApplicationErrorCategory.BENIGN
     return ApplicationError(message, type="SinkFailed", next_retry_delay=delay, category=benign)

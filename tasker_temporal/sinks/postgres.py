@@ -46,13 +46,19 @@ class Postgres:
         table: Made if it is not there; `schema.table` if you say so.
 
     Raises:
-        ValueError: the table's name is none.
+        ValueError: the URL cannot be read, or the table's name is none.
         ImportError: psycopg is not installed.
     """
 
     def __init__(self, url: str, *, table: str = TABLE) -> None:
         import psycopg
 
+        try:
+            psycopg.conninfo.conninfo_to_dict(url)
+        except (psycopg.ProgrammingError, AttributeError):
+            # What psycopg says of it has the password in it.
+            message = "the database's URL cannot be read: expected one as postgresql://user@host/database"
+            raise ValueError(message) from None
         if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)?", table):
             raise ValueError(f"table {table!r}: expected a name as tasker_events, or archive.tasker_events")
         self._psycopg, self._url = psycopg, url

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Mapping
+from typing import Any
 
 from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
@@ -12,6 +14,7 @@ from tasker_temporal.deliveries import DELIVERY
 from tasker_temporal.door import Door
 from tasker_temporal.errors import UnknownSink
 from tasker_temporal.reader import Reader
+from tasker_temporal.sinks.ends import closing_of, end_of_run, plain_end
 from tasker_temporal.sinks.rows import told_of
 from tasker_temporal.wire import Batch, Remainder
 
@@ -38,7 +41,8 @@ async def resend(
     if sink not in known:
         raise UnknownSink(f"task {task_id!r} has no sink {sink!r}; it has: {', '.join(known) or 'none'}")
     told = await told_of(client, task_id, known[sink].events, contents=False)
-    count = max(sum(fits(known[sink].events, row.event) for row, _ in told) - start + 1, 0)
+    total = sum(fits(known[sink].events, row.event) for row, _ in told)
+    count = max(total - start + 1, 0)
     batch = Batch(
         task_id=task_id,
         template=began.template.name,
@@ -51,6 +55,9 @@ async def resend(
         number=start,
         count=count,
     )
+    end = await _end(client, task_id, latest.run_id)
+    if end is not None and fits(known[sink].events, str(end["type"])) and start <= total + 1:
+        batch, count = batch.model_copy(update={"ended": end}), count + 1
     handle = await client.start_workflow(
         DELIVERY,
         Remainder(sink=known[sink], batches=(batch,) if count else ()).raw(),
@@ -59,3 +66,11 @@ async def resend(
         static_summary=f"{sink} · once more, {count} from {start} on",
     )
     return count, handle
+
+
+async def _end(client: Client, task_id: str, run_id: str) -> Mapping[str, Any] | None:
+    """How the task's last run ended, if only a sweeper could tell: as a batch has it."""
+    if await Reader(client, task_id).is_open(run_id):
+        return None
+    found = end_of_run(task_id, run_id, await closing_of(client, task_id, run_id))
+    return None if found is None else plain_end(found)

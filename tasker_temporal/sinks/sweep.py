@@ -11,8 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from temporalio import activity, workflow
-from temporalio.api.history.v1 import HistoryEvent
-from temporalio.client import Client, WorkflowExecution, WorkflowHistory, WorkflowHistoryEventFilterType
+from temporalio.client import Client, WorkflowExecution, WorkflowHistory
 from temporalio.common import RawValue, WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
@@ -24,7 +23,7 @@ from tasker_temporal.declare import TaskTemplate
 from tasker_temporal.deliveries import DELIVERY, FOR_EVER
 from tasker_temporal.errors import RecordError
 from tasker_temporal.reader import Reader, Run
-from tasker_temporal.sinks.ends import end_of_run
+from tasker_temporal.sinks.ends import closing_of, end_of_run, plain_end
 from tasker_temporal.sinks.remains import known_of
 from tasker_temporal.telemetry import deliveries as telemetry
 from tasker_temporal.wire import Batch, Remainder, raw, read_raw
@@ -110,16 +109,10 @@ class _End(NamedTuple):
     run: Run
     event: Event[RunEnded]
 
-    @property
-    def plain(self) -> dict[str, Any]:
-        """As a batch has it: the event's payload, its name and its time."""
-        said = self.event.payload.model_dump(exclude={"task_id"})
-        return {"type": self.event.name, "time": said.pop("at"), **said}
-
 
 async def _tell(client: Client, run: WorkflowExecution, template: TaskTemplate[Any]) -> bool:
     """Tell telemetry, and start the deliveries that are due. False if there are none, or they were started before."""
-    event = end_of_run(run.id, run.run_id, await _closing(client, run))
+    event = end_of_run(run.id, run.run_id, await closing_of(client, run.id, run.run_id))
     if event is None or await _goes_on(client, run):
         return False
     history = await client.get_workflow_handle(run.id, run_id=run.run_id).fetch_history()
@@ -129,12 +122,6 @@ async def _tell(client: Client, run: WorkflowExecution, template: TaskTemplate[A
     if told or not remainders:
         telemetry.ended(end.task, event, end.run.started, await _trace(client, end.run, history))
     return told
-
-
-async def _closing(client: Client, run: WorkflowExecution) -> HistoryEvent:
-    handle = client.get_workflow_handle(run.id, run_id=run.run_id)
-    closing = WorkflowHistoryEventFilterType.CLOSE_EVENT
-    return [event async for event in handle.fetch_history_events(event_filter_type=closing)][-1]
 
 
 async def _goes_on(client: Client, run: WorkflowExecution) -> bool:
@@ -170,7 +157,7 @@ def _rest(end: _End, box: Outbox) -> Remainder:
     batches = [Batch.of(task, digest, box, number, rows) for number, rows in box.rest()]
     if fits(box.sink.events, end.event.name):
         last = Batch.of(task, digest, box, box.next + box.count, 0)
-        batches.append(last.model_copy(update={"ended": end.plain}))
+        batches.append(last.model_copy(update={"ended": plain_end(end.event)}))
     batches = [batch.model_copy(update={"run_id": end.run.run_id}) for batch in batches]
     return Remainder(sink=box.sink, batches=tuple(batches))
 

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from tasker_temporal.catalogue import asyncapi, changes, json_schema, listed
+from tasker_temporal.catalogue import changes, json_schema, listed
 from tasker_temporal.catalogue.plain import Listed
 from tasker_temporal.core.catalogue import EVENTS
+from tasker_temporal.core.outbox import TELLABLE
+from tasker_temporal.sinks.asyncapi import asyncapi
 from tests.cli.kit import tasker, write
 
 SHOP = """
@@ -120,7 +122,7 @@ def test_every_reference_of_the_asyncapi_document_leads_somewhere() -> None:
         found: Any = document
         for part in reference.removeprefix("#/").split("/"):
             found = found[part]
-    assert document["components"]["messages"].keys() == set(EVENTS)
+    assert document["components"]["messages"].keys() == set(TELLABLE)
 
 
 BACKOFF = listed(EVENTS)["step.backoff"]

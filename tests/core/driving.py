@@ -36,13 +36,15 @@ from tasker_temporal.core.messages import (
     Timer,
     TimerFired,
 )
+from tasker_temporal.core.mistakes import mistakes
 from tasker_temporal.core.requests import Approve, Ask, CancelTask, MoveTask, ResumeTask, SkipStep
+from tasker_temporal.core.retry import Retry
 from tasker_temporal.core.rows import TASK, Row, entity_of, genesis, salted
 from tasker_temporal.core.snapshot import restore, snapshot
 from tasker_temporal.core.subscribers import SUBSCRIPTIONS, Subscriptions
 from tasker_temporal.core.task import Task
 from tasker_temporal.core.task_types import Move, TaskType
-from tasker_temporal.core.template import Argument, Limits, Retry, StepTemplate, Template, mistakes
+from tasker_temporal.core.template import Argument, Limits, StepTemplate, Template
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
 KEY = b"the task's key"
@@ -368,6 +370,7 @@ def essence(task: Task) -> dict[str, Any]:
         del plain[gone]
     for queue in ("viable", "gates"):
         plain[queue] = [name for name in getattr(task, queue) if task.steps[name].viable]
+    plain["places"] = [name for name in plain["viable"] if task.places >> task.template.place(name) & 1]
     plain["unjudged"] = {name for name in task.unjudged if is_unjudged(task.steps[name])}
     plain["wound"] = {name for name in task.wound if task.is_open and unwound(task, task.steps[name])}
     if task.state not in (State.IN_PROGRESS, State.PAUSED):

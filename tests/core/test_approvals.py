@@ -11,6 +11,7 @@ from tasker_temporal.core.ballots import decided
 from tasker_temporal.core.inbox import KEPT_PER_NAME
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Content, Failure, NotifierFailed, Notify, StopTimer, Vote
+from tasker_temporal.core.mistakes import mistakes
 from tasker_temporal.core.requests import (
     Approve,
     CancelTask,
@@ -24,7 +25,6 @@ from tasker_temporal.core.requests import (
     SkipStep,
     Withdraw,
 )
-from tasker_temporal.core.template import mistakes
 from tasker_temporal.core.waiting import waiting
 from tasker_temporal.errors import RequestRefused
 from tests.core.driving import Drive, approval, dump, essence, restored, seconds, started, step, template, terms

@@ -17,7 +17,7 @@ from temporalio.api.history.v1 import (
 
 from tasker_temporal.core.catalogue import EVENTS
 from tasker_temporal.core.engine import Engine
-from tasker_temporal.core.events import Event, Payload, RowWritten, TaskTransitioned
+from tasker_temporal.core.events import Event, Payload, RowWritten, RunEnded, TaskTransitioned
 from tasker_temporal.core.machine import STEP_TABLE, TASK_TABLE, State
 from tasker_temporal.core.messages import Content, Failure, Published, Start, StepFailed, StepSucceeded
 from tasker_temporal.core.registry import RESERVED, Category, EventDefinition, EventRegistry
@@ -35,7 +35,7 @@ def said(scene: Scene) -> list[Event[Payload]]:
     return [event for run in scene.driven().runs for event in (*run.events, *run.around)]
 
 
-def ended(**said: Any) -> Event[Payload]:
+def ended(**said: Any) -> Event[RunEnded]:
     """What the sweeper makes of the last event of a history."""
     kind, fields = said.popitem()
     closing = HistoryEvent(event_type=EventType.Value(f"EVENT_TYPE_WORKFLOW_EXECUTION_{kind.upper()}"))
@@ -302,3 +302,9 @@ def test_a_custom_event_has_a_line_like_any_other() -> None:
     priced = EventDefinition.custom("order.priced", "The order has its price.", 2, {"type": "integer"})
     assert (priced.category, priced.version, priced.content) == (Category.CUSTOM, 2, {"type": "integer"})
     assert "order.priced" in EventRegistry([priced])
+
+
+def test_an_event_for_those_who_measure_is_a_custom_one_of_its_own_category() -> None:
+    custom = EventDefinition.custom("order.priced", "The order has its price.", 2, {"type": "integer"})
+    measured = EventDefinition.telemetry("order.priced", "The order has its price.", 2, {"type": "integer"})
+    assert measured == custom._replace(category=Category.TELEMETRY)

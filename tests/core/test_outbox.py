@@ -11,11 +11,12 @@ from tasker_temporal.core import outbox
 from tasker_temporal.core.announcements import Announcement, Entry, entry_of
 from tasker_temporal.core.catalogue import EVENTS
 from tasker_temporal.core.messages import Content, Published, StepSucceeded
+from tasker_temporal.core.mistakes import mistakes
 from tasker_temporal.core.outbox import ANNOUNCED, TELLABLE, Outbox, fits
 from tasker_temporal.core.requests import CancelTask
 from tasker_temporal.core.snapshot import restore, snapshot
 from tasker_temporal.core.task import Task
-from tasker_temporal.core.template import Sink, mistakes
+from tasker_temporal.core.template import Sink
 from tasker_temporal.core.waiting import waiting
 from tasker_temporal.errors import RequestRefused
 from tests.core.driving import BEGIN, ONCE, Drive, started, step, template

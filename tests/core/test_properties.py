@@ -37,10 +37,11 @@ from tasker_temporal.core.requests import (
     VoteAsk,
     Withdraw,
 )
+from tasker_temporal.core.retry import Retry
 from tasker_temporal.core.rows import TASK, verify
 from tasker_temporal.core.task import Task
 from tasker_temporal.core.task_types import BATCH, CRITICAL, DEFAULT
-from tasker_temporal.core.template import Argument, Limits, Retry, StepTemplate, Template
+from tasker_temporal.core.template import Argument, Limits, StepTemplate, Template
 from tasker_temporal.core.waiting import waiting
 from tasker_temporal.errors import RequestRefused
 from tests.core.driving import (

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from tasker_temporal.core.messages import Failure, RunStep, StartTimer, StepFailed, StopTimer
-from tasker_temporal.core.template import Retry
+from tasker_temporal.core.retry import Retry
 from tests.core.driving import BEGIN, ONCE, STEADY, Drive, limits, seconds, started, step, template
 
 NO_JITTER = {"jitter": "none"}

@@ -10,6 +10,7 @@ from tasker_temporal.core.guards import requestable
 from tasker_temporal.core.intake.legality import legal_requests
 from tasker_temporal.core.machine import TASK_TABLE, State
 from tasker_temporal.core.messages import Failure, Refused, TransitionTo
+from tasker_temporal.core.mistakes import mistakes
 from tasker_temporal.core.moves import IllegalMove
 from tasker_temporal.core.report import report
 from tasker_temporal.core.requests import (
@@ -25,7 +26,7 @@ from tasker_temporal.core.requests import (
 )
 from tasker_temporal.core.soundness import unsound
 from tasker_temporal.core.task_types import BATCH, CRITICAL, DEFAULT, Move, TaskType, type_mistakes
-from tasker_temporal.core.template import Template, mistakes
+from tasker_temporal.core.template import Template
 from tasker_temporal.core.triggers import EventTemplate
 from tasker_temporal.core.waiting import waiting
 from tasker_temporal.errors import RequestRefused

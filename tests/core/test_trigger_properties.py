@@ -13,9 +13,10 @@ from tasker_temporal.core.answers import due_clocks, handles
 from tasker_temporal.core.joins import answer, is_unjudged
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.requests import ResumeTask, SendEvent
+from tasker_temporal.core.retry import Retry
 from tasker_temporal.core.rows import verify
 from tasker_temporal.core.soundness import unsound
-from tasker_temporal.core.template import Argument, Limits, Retry, StepTemplate, Template
+from tasker_temporal.core.template import Argument, Limits, StepTemplate, Template
 from tasker_temporal.core.triggers import events_of
 from tasker_temporal.core.waiting import waiting
 from tests.core.driving import Drive, chain_start, dump, essence, restored, seconds, template

@@ -1,87 +1,221 @@
-"""What cannot be decoded reaches tasks, and only tasks, as it came."""
+"""Where a worker runs tasks: on its own loop as long as that takes no time, and beside all that is the user's own."""
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
+from time import thread_time
+from typing import Any, Self
 
 import pytest
 from temporalio import workflow
 from temporalio.api.common.v1 import Payload
-from temporalio.common import RawValue
-from temporalio.contrib.pydantic import PydanticPayloadConverter
+from temporalio.bridge.proto.workflow_activation import WorkflowActivation
+from temporalio.bridge.proto.workflow_completion import WorkflowActivationCompletion
+from temporalio.client import Client
 from temporalio.converter import (
-    PayloadConverter,
+    DataConverter,
+    DefaultFailureConverter,
+    DefaultPayloadConverter,
+    PayloadCodec,
     SerializationContext,
+    StorageDriverStoreContext,
     WithSerializationContext,
     WorkflowSerializationContext,
 )
-from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowInstance, WorkflowInstanceDetails
+from temporalio.worker import (
+    ExecuteWorkflowInput,
+    Interceptor,
+    Worker,
+    WorkflowInboundInterceptor,
+    WorkflowInstance,
+    WorkflowInterceptorClassInput,
+)
 
-from tasker_temporal.runner import TaskRunner, Tolerant
-from tasker_temporal.workflow import workflow_class
+from tasker_temporal import TaskerPlugin, TaskTemplate, start_task
+from tasker_temporal.converter import LazyPydanticConverter
+from tasker_temporal.dev import DevServer
+from tasker_temporal.runner import SHORT, SMALL, Activations, TaskInstance, TaskRunner, heeds_context
+from tests.server.conftest import Connect, replayed, worker
 
-BROKEN = Payload(metadata={"encoding": b"json/plain"}, data=b"{nope")
-FOREIGN = Payload(metadata={"encoding": b"their/own"}, data=b"\x00")
-SOUND = Payload(metadata={"encoding": b"json/plain"}, data=b"7")
+letters = TaskTemplate("runner.letters", context=str)
+
+
+@letters.step
+async def count(letter: str) -> int:
+    return len(letter)
 
 
 @workflow.defn(sandboxed=False)
 class Theirs:
+    """A user's own, beside the library's."""
+
     @workflow.run
-    async def run(self) -> None: ...
+    async def run(self) -> str:
+        return "done"
 
 
-class Recorder(UnsandboxedWorkflowRunner):
-    """Tells which converter an instance would have got."""
-
-    def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
-        self.made = det.payload_converter_factory()
-        raise LookupError("nothing else is there that an instance needs")
+class Inbound(WorkflowInboundInterceptor):
+    async def execute_workflow(self, input: ExecuteWorkflowInput) -> Any:
+        THREADS[workflow.info().workflow_id] = threading.get_ident()
+        return await super().execute_workflow(input)
 
 
-def converter_of(kind: type) -> PayloadConverter:
-    recorder = Recorder()
-    known: dict[str, Any] = dict.fromkeys(WorkflowInstanceDetails.__dataclass_fields__)
-    known |= {"defn": workflow._Definition.must_from_class(kind), "payload_converter_factory": PydanticPayloadConverter}
-    with pytest.raises(LookupError):
-        TaskRunner(recorder).create_instance(WorkflowInstanceDetails(**known))
-    return recorder.made
+class Looking(Interceptor):
+    """Notes in which thread each workflow begins."""
+
+    def workflow_interceptor_class(self, input: WorkflowInterceptorClassInput) -> type[WorkflowInboundInterceptor]:
+        return Inbound
 
 
-def test_only_tasks_get_what_cannot_be_decoded() -> None:
-    assert isinstance(converter_of(workflow_class("runner.task")), Tolerant)
-    assert type(converter_of(Theirs)) is PydanticPayloadConverter
+THREADS: dict[str, int] = {}
 
 
-@pytest.mark.parametrize("hints", [None, [Any] * 3])
-def test_what_cannot_be_decoded_comes_raw_beside_what_can(hints: Any) -> None:
-    broken, sound, foreign = Tolerant(PydanticPayloadConverter()).from_payloads([BROKEN, SOUND, FOREIGN], hints)
-    assert (broken, sound, foreign) == (RawValue(BROKEN), 7, RawValue(FOREIGN))
+async def thread_of(client: Client, letter: str, **options: Any) -> int:
+    """Where the task of that letter begins."""
+    async with worker(client, interceptors=[Looking()], **options) as running:
+        task = await start_task(client, letters, letter, task_queue=running.task_queue)
+        await task.result()
+    await replayed(task, letters)
+    return THREADS[task.id]
 
 
-def test_where_a_type_is_expected_the_failure_stays_one() -> None:
-    with pytest.raises(ValueError, match="Invalid JSON"):
-        Tolerant(PydanticPayloadConverter()).from_payloads([SOUND, BROKEN], [int, int])
+async def test_a_task_is_run_on_the_workers_own_loop(client: Connect) -> None:
+    assert await thread_of(await client(letters), "short") == threading.get_ident()
 
 
-class Named(PydanticPayloadConverter, WithSerializationContext):
-    """A converter of a user's, which is told the workflow."""
-
-    name = "nobody"
-
-    def with_context(self, context: SerializationContext) -> Named:
-        made = Named()
-        made.name = context.workflow_id if isinstance(context, WorkflowSerializationContext) else "nobody"
-        return made
-
-    def from_payloads(self, payloads: Any, type_hints: Any = None) -> list[Any]:
-        return [self.name for _ in payloads]
+async def test_a_task_that_begins_with_much_does_not_hold_up_the_loop(client: Connect) -> None:
+    assert await thread_of(await client(letters), "x" * SMALL) != threading.get_ident()
 
 
-def test_a_converter_of_the_users_goes_on_to_be_told_its_workflow() -> None:
-    told = Tolerant(Named()).with_context(WorkflowSerializationContext(namespace="default", workflow_id="order-1"))
-    assert told.from_payload(SOUND) == "order-1"
-    plain = Tolerant(PydanticPayloadConverter())
-    assert (
-        plain.with_context(WorkflowSerializationContext(namespace="default", workflow_id="x")).from_payload(SOUND) == 7
-    )
+async def test_a_users_executor_stays(client: Connect) -> None:
+    with ThreadPoolExecutor(2) as executor:
+        assert await thread_of(await client(letters), "short", workflow_task_executor=executor) != threading.get_ident()
+
+
+async def test_a_users_workflow_stays_in_a_thread(client: Connect) -> None:
+    connected = await client(letters)
+    async with worker(connected, workflows=[Theirs], interceptors=[Looking()]) as running:
+        assert await connected.execute_workflow(Theirs.run, id="runner-theirs", task_queue=running.task_queue) == "done"
+    assert THREADS["runner-theirs"] != threading.get_ident()
+
+
+async def test_a_worker_that_has_ended_leaves_no_threads(server: DevServer) -> None:
+    client = await server.client(plugins=[TaskerPlugin(letters)])
+    ended = Worker(client, task_queue="runner-ended")
+    async with ended:
+        executor = ended.config(active_config=True).get("workflow_task_executor")
+        assert isinstance(executor, Activations)
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        executor.submit(print)
+
+
+AROUND: ContextVar[str] = ContextVar("AROUND", default="nothing")
+
+
+class Inner(WorkflowInstance):
+    """An instance of the SDK's, that takes so many seconds of CPU time, and then perhaps fails."""
+
+    def __init__(self, seconds: float = 0.0, error: BaseException | None = None) -> None:
+        self.seconds, self.error, self.seen = seconds, error, ""
+
+    def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
+        end = thread_time() + self.seconds
+        while thread_time() < end:
+            pass
+        asyncio._set_running_loop(None)
+        self.seen = AROUND.get()
+        if self.error is not None:
+            raise self.error
+        return WorkflowActivationCompletion(run_id=act.run_id)
+
+    def get_serialization_context(self, command_info: Any) -> SerializationContext:
+        return CONTEXT
+
+    def get_external_store_context(self, command_info: Any) -> StorageDriverStoreContext:
+        raise NotImplementedError
+
+    def get_info(self) -> workflow.Info:
+        raise NotImplementedError
+
+
+ACT, CONTEXT = WorkflowActivation(run_id="run-1"), WorkflowSerializationContext(namespace="default", workflow_id="1")
+
+
+def test_a_run_that_took_long_once_is_not_waited_for_again() -> None:
+    short, long = TaskInstance(Inner(), heeded=False), TaskInstance(Inner(seconds=SHORT), heeded=False)
+    for instance in (short, long):
+        assert instance.is_short(ACT)
+    long.activate(ACT)
+    assert not long.is_short(ACT)
+
+
+@pytest.mark.parametrize("error", [None, RuntimeError("its tasks remain")], ids=["done", "failed"])
+async def test_what_becomes_of_an_activation_is_handed_on_and_the_loop_goes_on(error: Exception | None) -> None:
+    runner = TaskRunner(None, DataConverter.default)  # type: ignore[arg-type]
+    instance = runner.runs["run-1"] = TaskInstance(Inner(error=error), heeded=False)
+    ended = Activations(runner, None).submit(instance.activate, ACT)
+    await asyncio.wait([ended])
+    assert asyncio.get_running_loop() is ended.get_loop()
+    assert ended.exception() is error
+    assert error is not None or ended.result().run_id == "run-1"
+
+
+async def test_a_run_sees_nothing_of_what_stands_around_its_worker() -> None:
+    AROUND.set("a worker")
+    runner, inner = TaskRunner(None, DataConverter.default), Inner()  # type: ignore[arg-type]
+    instance = runner.runs["run-1"] = TaskInstance(inner, heeded=False)
+    await Activations(runner, None).submit(instance.activate, ACT)
+    assert inner.seen == "nothing"
+
+
+# For whom the payloads are.
+
+
+class Codec(PayloadCodec):
+    """Does nothing."""
+
+    async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        return list(payloads)
+
+    async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:
+        return list(payloads)
+
+
+class Heeding(Codec, WithSerializationContext):
+    def with_context(self, context: SerializationContext) -> Self:
+        return self
+
+
+class HeedingFailures(DefaultFailureConverter, WithSerializationContext):
+    def with_context(self, context: SerializationContext) -> Self:
+        return self
+
+
+OURS = DataConverter(payload_converter_class=LazyPydanticConverter)
+
+
+@pytest.mark.parametrize(
+    ("converter", "heeds"),
+    [
+        (OURS, False),
+        (DataConverter(payload_converter_class=LazyPydanticConverter, payload_codec=Codec()), False),
+        (DataConverter(payload_converter_class=LazyPydanticConverter, payload_codec=Heeding()), True),
+        (
+            DataConverter(payload_converter_class=LazyPydanticConverter, failure_converter_class=HeedingFailures),
+            True,
+        ),
+        (DataConverter(payload_converter_class=type("Own", (DefaultPayloadConverter,), {})), True),
+    ],
+    ids=["ours", "codec", "heeding codec", "heeding failures", "their converter"],
+)
+def test_who_may_heed_a_context_is_told_it(converter: DataConverter, *, heeds: bool) -> None:
+    assert heeds_context(converter) == heeds
+
+
+def test_a_context_is_made_only_where_somebody_heeds_it() -> None:
+    assert TaskInstance(Inner(), heeded=False).get_serialization_context(None) is None
+    assert TaskInstance(Inner(), heeded=True).get_serialization_context(None) is CONTEXT

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,8 +15,10 @@ from tasker_temporal import Limits, Retry, TaskFailed, TaskTemplate, start_task
 from tasker_temporal.core import outbox
 from tasker_temporal.core.catalogue import EVENTS
 from tasker_temporal.dev import DevServer
-from tasker_temporal.sinks import Announced, RowData, Sink, TaskEvent, resend
+from tasker_temporal.sinks import Announced, JsonLines, RowData, Sink, TaskEvent, resend
+from tasker_temporal.sinks.archive import archived
 from tasker_temporal.sinks.ends import TERMINATED
+from tests.cli.kit import tasker
 from tests.server.conftest import histories, replayed, worker
 from tests.shell.kit import Gate
 from tests.sinks.kit import Kept, connect, once
@@ -69,12 +72,13 @@ async def test_what_is_no_row_comes_between_the_rows_also_to_a_sink_that_was_dow
             await task.result()
         alive.set()
         await down.until("task.failed")
-        before = list(well.events)
+        await well.until("task.failed")
+        before = once(well.events)
         count, sending = await resend(client, task.id, "well", start=3)
         await sending.result()
     assert len(await histories(task)) > 1, "it continued as new"
     assert told(down.events) == told(before)
-    assert (well.events[len(before) :], count) == (before[2:], len(before) - 2)
+    assert (well.events[2 - len(before) :], count) == (before[2:], len(before) - 2)
     kinds = [event.type for event in before]
     assert kinds.count("step.max_retries_reached") == kinds.count("error.task_blocked") == 1
     assert kinds.count("workflow.step_completed") == 6
@@ -96,7 +100,8 @@ async def test_it_says_which_row_it_stands_behind_and_has_the_shape_of_the_catal
         task = await start_task(client, template, None, task_queue=running.task_queue)
         with pytest.raises(TaskFailed):
             await task.result()
-    failed, used_up = kept.events
+        await kept.until("step.max_retries_reached")
+    failed, used_up = once(kept.events)
     assert isinstance(failed.data, RowData)
     assert isinstance(used_up.data, Announced)
     said, row = used_up.data, failed.data.row
@@ -134,3 +139,30 @@ async def test_what_a_terminated_task_announced_is_not_lost(server: DevServer, m
         "workflow.step_completed",
         TERMINATED,
     ]
+
+
+async def test_an_archive_that_has_more_than_rows_is_read_and_verified_as_any(
+    server: DevServer, tmp_path: Path
+) -> None:
+    file = tmp_path / "audit.jsonl"
+    template = TaskTemplate[object](
+        "sinks.archived",
+        sinks=[
+            Sink(
+                name="all",
+                events=("*", "step.max_retries_reached", "error.task_blocked"),
+                grace=timedelta(minutes=1),
+            )
+        ],
+    )
+    template.add_step("breaks", breaks, retry=Retry(attempts=1))
+    client = await connect(server, template, all=JsonLines(file))
+    async with worker(client) as running:
+        task = await start_task(client, template, None, task_queue=running.task_queue)
+        with pytest.raises(TaskFailed):
+            await task.result()
+        rows = await task.audit()
+    read = await tasker("audit", task.id, "--archive", str(file), "--verify", folder=tmp_path)
+    assert (read.code, read.err) == (0, "")
+    assert (await archived(str(file), task.id)).rows == rows
+    assert len(await JsonLines(file).events(task.id)) == len(rows) + 2

@@ -111,6 +111,17 @@ def test_a_sink_that_could_never_get_anything_is_a_mistake() -> None:
         _ = small(Sink(name="a"), Sink(name="a")).compiled
 
 
+async def test_a_start_cannot_name_two_sinks_alike_or_one_that_gets_nothing(server: DevServer) -> None:
+    template = small()
+    connected = await connect(server, template, a=Kept())
+    for sinks, said in (
+        ([Sink(name="a"), Sink(name="a")], "one sink of each name"),
+        ([Sink(name="a", events=())], r"sink 'a': it gets no events: expected some, as events=\('\*',\)"),
+    ):
+        with pytest.raises(TemplateError, match=said):
+            await start_task(connected, template, None, task_queue="nowhere", sinks=sinks)
+
+
 async def test_a_worker_that_cannot_reach_a_sink_says_so_at_once(server: DevServer) -> None:
     connected = await server.client(plugins=[TaskerPlugin(small(AUDIT), sinks={"other": Kept()})])
     with pytest.raises(UnknownSink, match=r"'sinks\.small' names sink 'audit', which this worker does not know"):

@@ -7,6 +7,7 @@ import json
 import os
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -125,6 +126,14 @@ async def test_who_may_only_write_needs_no_right_to_make_tables(database: str) -
     assert await writer.events("order-1") == events
     await owner.close()
     await writer.close()
+
+
+@pytest.mark.parametrize("url", ["postgresql:/me:hidden@host/db", "mysql://me:hidden@x/y", "password='hidden", None])
+def test_a_url_that_cannot_be_read_is_refused_at_once_without_its_password(url: Any) -> None:
+    with pytest.raises(ValueError, match="expected one as postgresql://user@host/database") as caught:
+        Postgres(url)
+    assert "hidden" not in str(caught.value)
+    assert caught.value.__suppress_context__
 
 
 def test_a_table_has_a_name() -> None:

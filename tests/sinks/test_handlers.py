@@ -9,15 +9,17 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from temporalio.exceptions import ApplicationError
+from temporalio.testing import ActivityEnvironment
 
-from tasker_temporal import RetryableError, start_task
+from tasker_temporal import RetryableError, TaskerPlugin, start_task
 from tasker_temporal.dev import DevServer
 from tasker_temporal.sinks import PartlyTaken, Sink, SinkHandler, TaskEvent
-from tasker_temporal.sinks.handlers import MOST_RETRY_AFTER, translated
+from tasker_temporal.sinks.deliver import deliver_activity
+from tasker_temporal.sinks.handlers import LONGEST, MOST_RETRY_AFTER, translated
 from tasker_temporal.sinks.outlet import PROBES, Outlet
 from tests.server.conftest import worker
 from tests.sinks.kit import connect, told_all
-from tests.sinks.some import some_events
+from tests.sinks.some import some_batch, some_events
 from tests.sinks.test_delivery import small
 
 PATIENT = Sink(name="audit", grace=timedelta(minutes=1))
@@ -109,6 +111,31 @@ def test_an_error_says_when_the_next_attempt_is(error: Exception, delay: timedel
     found = translated("audit", error)
     assert (found.next_retry_delay, found.non_retryable, found.type) == (delay, False, "SinkFailed")
     assert found.message == f"sink 'audit': {type(error).__name__}: no"
+
+
+def test_what_is_said_of_an_error_is_one_short_line() -> None:
+    found = translated("audit", ValueError("on\n two lines " + "x" * 100_000))
+    assert found.message.startswith("sink 'audit': ValueError: on two lines xxx")
+    assert len(found.message) == LONGEST
+
+
+@pytest.mark.parametrize(("count", "taken"), [(-1, 0), (0, 0), (2, 2), (99, 6)])
+async def test_a_handler_that_counts_wrongly_loses_nothing(count: int, taken: int) -> None:
+    async def handler(events: Sequence[TaskEvent]) -> None:
+        raise PartlyTaken(count, ConnectionError("down"))
+
+    noted: list[int] = []
+    environment = ActivityEnvironment()
+    environment.on_heartbeat = lambda number: noted.append(number)
+    call = (await some_batch()).raw()
+    with pytest.raises(ApplicationError, match="sink 'audit': ConnectionError: down"):
+        await environment.run(deliver_activity({"audit": handler}), call)
+    assert noted == [taken]
+
+
+def test_a_sink_is_reached_by_what_can_be_called() -> None:
+    with pytest.raises(TypeError, match="sink 'audit': expected a function that takes events, or a Webhook, not 'http"):
+        TaskerPlugin(sinks={"audit": "https://example.com"})  # type: ignore[dict-item]
 
 
 async def test_a_slow_sink_delays_only_itself(server: DevServer) -> None:

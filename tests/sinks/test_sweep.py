@@ -31,7 +31,7 @@ from tasker_temporal import Limits, TaskerPlugin, TaskHandle, TaskTemplate, resu
 from tasker_temporal.core import outbox
 from tasker_temporal.dev import DevServer
 from tasker_temporal.errors import TaskLost
-from tasker_temporal.sinks import EndedOutside, Sink, SinkHandler, TaskEvent
+from tasker_temporal.sinks import EndedOutside, Sink, SinkHandler, TaskEvent, resend
 from tasker_temporal.sinks.ends import ABORTED, TERMINATED, TIMED_OUT
 from tasker_temporal.sinks.sweep import SWEEP, sweep_activity
 from tasker_temporal.wire import raw, read_raw
@@ -89,6 +89,14 @@ async def test_a_terminated_task_is_told_of_once_with_every_row_that_it_wrote(se
             SWEEP, id=f"again-{uuid.uuid4()}", task_queue=running.task_queue, result_type=RawValue
         )
         assert (read_raw(again)["told"], read_raw(again)["unread"]) == ([], [])
+        before = list(kept.events)
+        count, sending = await resend(client, task.id, "all", start=3)
+        await sending.result()
+        assert (kept.events[len(before) :], count) == (before[2:], len(before) - 2)
+        count, sending = await resend(client, task.id, "all", start=len(before) + 1)
+        await sending.result()
+        assert (len(kept.events), count) == (2 * len(before) - 2, 0)
+        del kept.events[len(before) :]
     assert rows_in(kept.events) == rows
     end = the_end(kept.events)
     assert (end.actor, end.reason) == ("the operator", "out of patience")
@@ -276,12 +284,13 @@ async def test_a_run_that_was_started_with_what_is_not_the_librarys_is_told_of(s
     async with worker(client) as running:
         run = await client.start_workflow(
             stuck.template.name,
-            args=["a context", {"card": "4111"}],
+            args=["a context", "4111"],
             id=f"odd-{uuid.uuid4()}",
             task_queue=running.task_queue,
         )
-        with pytest.raises(WorkflowFailureError):
+        with pytest.raises(WorkflowFailureError) as caught:
             await run.result()
+        assert str(caught.value.cause).endswith("Input should be a valid dictionary or instance of StartInput")
         await swept(client, running.task_queue)
         await kept.until(ABORTED)
     [event] = kept.events
@@ -357,7 +366,7 @@ async def test_of_a_history_that_does_not_replay_is_told_what_was_sent_and_then_
         await kept.until(TERMINATED)
     told = rows_in(kept.events)
     assert told == rows[: len(told)]
-    the_end(kept.events)
+    the_end(once(kept.events))
     assert len(told) >= 4, "also the batch that was on its way"
 
 

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
+import threading
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from http.client import HTTPException
+from typing import Any
 from urllib.parse import unquote
 
 import pytest
@@ -155,4 +161,103 @@ def test_a_url_and_a_secret_must_be_usable() -> None:
         Webhook("ftp://example.com")
     with pytest.raises(ValueError, match="goes on in base64"):
         Webhook("https://example.com", secret="whsec_no base64!")
-    assert repr(Webhook("https://user:pass@example.com/a?token=b")) == "Webhook('https://example.com/a', mode='batch')"
+    assert repr(Webhook("https://example.com/a?token=b")) == "Webhook('https://example.com/a', mode='batch')"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"url": "htps://me:hidden@example.com/?hidden"}, "expected a URL as https"),
+        ({"url": "https://me:hidden@example.com/"}, "pass headers="),
+        ({"url": "https://example.com:hidden/"}, "the webhook's URL is none"),
+        ({"secret": None}, "the webhook's secret is empty"),
+        ({"secret": ""}, "the webhook's secret is empty"),
+        ({"secret": ["new", " "]}, "the webhook's secret is empty"),
+        ({"secret": "hidden\n"}, "begins or ends with white space"),
+        ({"headers": {"Authorization": "Bearer hidden\n"}}, "header 'Authorization': its value is no line of text"),
+        ({"headers": {"Authorization": None}}, "header 'Authorization': its value is no line of text"),
+        ({"headers": {"X-Größe": "1"}}, "header 'X-Größe': expected a name"),
+    ],
+)
+def test_what_cannot_be_sent_is_refused_at_once_without_telling_a_secret(
+    arguments: dict[str, Any], expected: str
+) -> None:
+    with pytest.raises(ValueError, match=expected) as caught:
+        Webhook(**{"url": "https://example.com/hooks", **arguments})
+    assert "hidden" not in str(caught.value)
+
+
+async def test_a_path_of_any_letters_is_sent_as_a_url_has_it() -> None:
+    with receiving() as receiver:
+        await Webhook(f"{receiver.url}/über uns?q=%20ä")(await some_events())
+    assert len(receiver.taken) == len(await some_events())
+
+
+# Receivers that are none.
+
+
+@contextmanager
+def serving(answer: Callable[[socket.socket], None]) -> Iterator[str]:
+    """Each connection is answered by the function, in a thread of its own, when its request is there."""
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                taken.append(listening.accept()[0])
+                threading.Thread(target=talk, args=[taken[-1]], daemon=True).start()
+
+    def talk(connection: socket.socket) -> None:
+        with suppress(OSError):
+            connection.recv(1_000_000)
+            answer(connection)
+
+    taken: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listening.getsockname()[1]}/hooks"
+        listening.shutdown(socket.SHUT_RDWR)
+        thread.join()
+    for each in taken:
+        each.close()
+
+
+def drips(connection: socket.socket) -> None:
+    """A byte of a header now and then, for ever."""
+    connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
+    while True:
+        connection.sendall(b"a")
+        threading.Event().wait(0.02)
+
+
+def drips_a_body(connection: socket.socket) -> None:
+    connection.sendall(b"HTTP/1.1 500 No\r\nContent-Length: 60000\r\n\r\n")
+    while True:
+        connection.sendall(b"a")
+        threading.Event().wait(0.02)
+
+
+@pytest.mark.parametrize("slow", [drips, drips_a_body])
+async def test_a_receiver_that_never_comes_to_an_end_is_given_up(slow: Callable[[socket.socket], None]) -> None:
+    with serving(slow) as url, pytest.raises(TimeoutError, match=r"/hooks did not answer within 0\.3 s"):
+        await Webhook(url, timeout=0.3)(await some_events())
+
+
+async def test_of_an_answer_without_an_end_only_a_little_is_read() -> None:
+    def pours(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            connection.sendall(b"a" * 65_536)
+
+    with serving(pours) as url:
+        await Webhook(url)(await some_events())
+
+
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 20", b"SSH-2.0-OpenSSH_9.6\r\n", b"\0" * 10])
+async def test_what_is_no_answer_takes_nothing(said: bytes) -> None:
+    def says(connection: socket.socket) -> None:
+        connection.sendall(said)
+        connection.close()
+
+    with serving(says) as url, pytest.raises((ConnectionError, HTTPException)):
+        await Webhook(url)(await some_events())

@@ -10,8 +10,9 @@ from tasker_temporal import RequestRefused, State
 from tasker_temporal.core.messages import Content, Failure, RunStep, Start, StepFailed
 from tasker_temporal.core.messages import StepSucceeded as Succeeded
 from tasker_temporal.core.requests import CancelTask, SkipStep
+from tasker_temporal.core.retry import Retry
 from tasker_temporal.core.task import Task
-from tasker_temporal.core.template import Retry, StepTemplate, Template
+from tasker_temporal.core.template import StepTemplate, Template
 from tasker_temporal.errors import ScriptError
 from tasker_temporal.testing import Fed, MemoryDriver, feed_again
 from tasker_temporal.testing.run import BEGIN

@@ -8,10 +8,12 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tasker_temporal.core.approval import Approval
+from tasker_temporal.core.mistakes import mistakes
+from tasker_temporal.core.retry import Retry
 from tasker_temporal.core.routes import Route
 from tasker_temporal.core.soundness import unsound
 from tasker_temporal.core.task_types import TYPES, Move, TaskType
-from tasker_temporal.core.template import Argument, Limits, Retry, Sink, StepTemplate, Template, mistakes
+from tasker_temporal.core.template import Argument, Limits, Sink, StepTemplate, Template
 from tasker_temporal.core.triggers import (
     AllOf,
     AnyOf,
@@ -121,7 +123,7 @@ approvals = st.builds(
 )
 sinks = st.builds(
     Sink,
-    events=st.lists(st.sampled_from(["*", "task.*", "step.failed", "step.*"]), max_size=2).map(tuple),
+    events=st.lists(st.sampled_from(["*", "task.*", "step.failed", "step.*"]), min_size=1, max_size=2).map(tuple),
     batch=st.integers(1, 5000),
     within=st.none() | spans,
     grace=spans,

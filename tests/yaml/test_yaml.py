@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 from hypothesis import HealthCheck, given, settings
 
-from tasker_temporal.core.template import Argument, Limits, Retry, StepTemplate, Template
+from tasker_temporal.core.retry import Retry
+from tasker_temporal.core.template import Argument, Limits, StepTemplate, Template
 from tasker_temporal.durations import duration_text, parse_duration
 from tasker_temporal.yaml import read_template, write_template
 from tests.yaml.strategies import durations, templates
