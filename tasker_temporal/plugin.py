@@ -105,6 +105,9 @@ class TaskerPlugin(SimplePlugin):
         for sink, handler in self.sinks.items():
             if not callable(handler):
                 raise TypeError(f"sink {sink!r}: expected a function that takes events, or a Webhook, not {handler!r}")
+        for template in templates:
+            if not isinstance(template, TaskTemplate):
+                raise TypeError(f"TaskerPlugin takes task templates, and was given {template!r}")
         self.templates: Mapping[str, TaskTemplate[Any]] = {template.name: template for template in templates}
         executor = ThreadPoolExecutor(sync_handlers, thread_name_prefix="tasker-step")
         self._handlers = handlers = _handlers(templates)
