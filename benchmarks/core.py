@@ -25,6 +25,7 @@ from rich.table import Table
 from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Content, RunStep, Start, StepSucceeded
+from tasker_temporal.core.routes import Mode
 from tasker_temporal.core.task import Task
 from tasker_temporal.core.template import Argument, StepTemplate, Template
 
@@ -56,13 +57,22 @@ def fan_out(index: int, size: int) -> Iterable[int]:
     return range(min(index, 1))
 
 
-SHAPES: Mapping[str, Callable[[int, int], Iterable[int]]] = {"chain": chain, "diamonds": diamonds, "fan-out": fan_out}
+Shape = Callable[[int, int], Iterable[int]]
+
+SHAPES: Mapping[str, tuple[Shape, Mode]] = {
+    "chain": (chain, "concurrent"),
+    "diamonds": (diamonds, "concurrent"),
+    "fan-out": (fan_out, "concurrent"),
+    "one at a time": (fan_out, "sequential_only"),
+}
+"""The steps that a step waits for, by its number and how many there are; and how the task is processed."""
 
 
 def template(shape: str, size: int) -> Template:
     """A template of `size` steps, with all that is cached on it."""
-    steps = tuple(_step(index, SHAPES[shape](index, size)) for index in range(size))
-    built = Template(name=f"benchmarks.{shape}", steps=steps)
+    waits_for, mode = SHAPES[shape]
+    steps = tuple(_step(index, waits_for(index, size)) for index in range(size))
+    built = Template(name=f"benchmarks.{shape}", steps=steps, mode=mode)
     run(built)
     return built
 

@@ -53,7 +53,9 @@ class Door:
             RequestUnanswered: no worker answered in time; it may still be applied.
             UnknownTask: there is none of this id.
         """
-        plain = {**request, "request_id": request.get("request_id") or str(uuid.uuid4())}
+        drawn = {} if request.get("request_id") is not None else {"request_id": str(uuid.uuid4())}
+        plain = {**request, **drawn}
+        _check(name, plain)
         answer = await self._update_or_read(name, plain)
         if answer is None and name in NEVER_REOPENS:
             raise RequestRefused("the task is over: nobody waits for it any more")
@@ -102,6 +104,7 @@ class Door:
             RequestRefused: it would be refused.
             UnknownTask: there is none of this id.
         """
+        _check(None, request)
         try:
             found = await self.query("plan", dict(request))
         except WorkflowQueryRejectedError:
@@ -167,10 +170,27 @@ class Door:
         return UnknownTask(f"there is no task {self._id!r} in namespace {self._client.namespace!r}")
 
 
+def _check(name: str | None, request: Any) -> None:
+    """Refuse here what can be seen here.
+
+    A request over the server's limit of 2 MiB, were it sent, would stop the task for as long as somebody waits.
+
+    Raises:
+        RequestRefused: it is no request, or too large.
+    """
+    try:
+        requests.parse(name, request)
+        requests.require_small(raw(request).payload.ByteSize())
+    except ApplicationError as error:
+        raise RequestRefused(error.message, None) from error
+    except ValueError as error:
+        raise RequestRefused(f"it cannot be sent as JSON: {error}", None) from error
+
+
 def _refused(cause: BaseException) -> Exception:
     if isinstance(cause, ApplicationError) and cause.type == "RequestRefused":
         known = cause.details[0]
         return RequestRefused(known["rule"], known["legal"])
     if isinstance(cause, ApplicationError):
-        return RequestRefused(cause.message)
+        return RequestRefused(cause.message, None)
     return RequestRefused(str(cause))

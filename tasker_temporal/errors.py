@@ -123,12 +123,13 @@ class RequestRefused(TaskerError):
 
     Attributes:
         rule: Which rule, in one sentence.
-        legal: What could be asked for instead, now.
+        legal: What could be asked for instead, now; empty if nothing could, or nobody has looked.
     """
 
-    def __init__(self, rule: str, legal: Sequence[str] = ()) -> None:
-        super().__init__(f"{rule} (legal now: {', '.join(legal) or 'nothing'})")
-        self.rule, self.legal = rule, tuple(legal)
+    def __init__(self, rule: str, legal: Sequence[str] | None = ()) -> None:
+        # It stands in histories: None, where nobody has looked at the task, came later.
+        super().__init__(rule if legal is None else f"{rule} (legal now: {', '.join(legal) or 'nothing'})")
+        self.rule, self.legal = rule, tuple(legal or ())
 
 
 class RequestUnanswered(TaskerError):

@@ -14,7 +14,16 @@ from temporalio.api.common.v1 import Payload
 
 from tasker_temporal import requests
 from tasker_temporal.core.engine import Engine
-from tasker_temporal.core.requests import Approve, Ask, CompleteStep, Identity, SendEvent
+from tasker_temporal.core.requests import (
+    ACTOR_LIMIT,
+    REASON_LIMIT,
+    Approve,
+    Ask,
+    CompleteStep,
+    Identity,
+    SendEvent,
+    clipped,
+)
 from tasker_temporal.driver import local
 from tasker_temporal.errors import RequestRefused
 from tasker_temporal.identity import HEADERS, Claim, digest_of
@@ -106,7 +115,12 @@ async def _checked_event(event: str, payload: Any) -> Any:
 
 
 async def who_cancelled() -> tuple[str, str]:
-    """Who cancelled the run by Temporal's own means, and why."""
+    """Who cancelled the run by Temporal's own means, and why.
+
+    Nobody can be told that what Temporal was told is no request as it stands.
+    """
     found = read_raw(await local(WHO_CANCELLED))
-    reason = found.get("reason") or workflow.cancellation_reason() or "cancelled without a reason"
-    return found.get("actor") or "unknown", reason
+    said = (found.get("reason"), workflow.cancellation_reason())
+    reason = next((text for text in said if text and text.strip()), "cancelled without a reason")
+    actor = (found.get("actor") or "").strip() or "unknown"
+    return clipped(actor, ACTOR_LIMIT), clipped(reason, REASON_LIMIT)

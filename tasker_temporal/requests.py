@@ -18,6 +18,10 @@ from tasker_temporal.errors import RequestRefused
 ROWS_SHOWN = 100
 """An answer lists at most so many of the rows that followed; the audit has them all."""
 
+CONTENT_LIMIT = 1_000_000
+"""Bytes of one update. The answer of one workflow task has it up to three times: as the request, checked in a marker,
+and as what dependents are handed; and the server ends a run whose answer takes 4 MiB."""
+
 _request: TypeAdapter[Ask] = TypeAdapter(Request)
 
 KINDS: Mapping[str, type[Ask]] = {kind.model_fields["request"].default: kind for kind in get_args(get_args(Request)[0])}
@@ -39,10 +43,21 @@ def parse(name: str | None, plain: Any) -> Ask:
     except ValidationError as error:
         problems = error.errors(include_input=False, include_url=False, include_context=False)
         lines = (
-            f"{'.'.join(str(part) for part in problem['loc'][1:] or ('request',))}: {problem['msg']}"
+            f"{'.'.join(str(part) for part in problem['loc'][1:] or ('request',))}: "
+            f"{problem['msg'].removeprefix('Value error, ')}"
             for problem in problems
         )
         raise _invalid("; ".join(lines)) from error
+
+
+def require_small(size: int) -> None:
+    """Refuse a request whose content would end the task.
+
+    Raises:
+        ApplicationError: of type `RequestInvalid`.
+    """
+    if size > CONTENT_LIMIT:
+        raise _invalid(f"the request takes {size} bytes: at most {CONTENT_LIMIT} are taken")
 
 
 def _invalid(message: str) -> ApplicationError:

@@ -78,6 +78,7 @@ class TaskWorkflow:
     def check(self, name: str, request: Any) -> None:
         """Refuse the request now, if it would be refused: that costs no event."""
         asked = self._claimed(requests.parse(name, request))
+        requests.require_small(raw(request).payload.ByteSize())
         if self._life.has_begun:
             requests.check(self._ready, asked, workflow.now())
 

@@ -147,8 +147,22 @@ def _findings(old: Template, new: Template, pairs: Mapping[str, str], needed: tu
             yield finding("TT-C050", f"{message} on the step that took its place", step=step.name)
     for name, later in pairs.items():
         yield from _handler_findings(old.step(name), new.step(later), pairs)
+    if old.name == new.name:
+        yield from _event_findings(old, new)
     if old.digest != new.digest and old.version == new.version and old.name == new.name:
         yield finding("TT-C053", f"the graph is another one, but its version is still {new.version!r}", field="version")
+
+
+def _event_findings(old: Template, new: Template) -> Iterator[Finding]:
+    """Workers check what comes by the events that they know, and refuse the others."""
+    types = {event.name: event.model for event in new.events}
+    for event in old.events:
+        if event.name not in types and event.name in old.receivers:
+            told = f"event {event.name!r} is gone: workers refuse it, also for running tasks that wait for it"
+            yield finding("TT-C055", told, field="events")
+        elif types.get(event.name, event.model) != event.model and "Any" not in (types[event.name], event.model):
+            told = f"event {event.name!r} was {event.model} and is {types[event.name]} now, also for running tasks"
+            yield finding("TT-C056", told, field="events")
 
 
 def _handler_findings(old: StepTemplate, new: StepTemplate, pairs: Mapping[str, str]) -> Iterator[Finding]:

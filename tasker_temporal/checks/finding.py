@@ -38,6 +38,8 @@ CODES: Final[Mapping[str, tuple[Severity, str]]] = {
     "TT-C052": ("warning", "result of another type"),
     "TT-C053": ("warning", "another graph under the same version"),
     "TT-C054": ("warning", "template under another name"),
+    "TT-C055": ("warning", "event that running tasks still wait for"),
+    "TT-C056": ("warning", "event of another type"),
 }
 """Every code, how bad it is, and what it is about."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, NamedTuple
 
@@ -22,6 +22,9 @@ from tasker_temporal.cli.tables import audit_table
 from tasker_temporal.core.rows import Row
 from tasker_temporal.door import Door
 from tasker_temporal.requests import parse
+
+DRAWN: Mapping[str, Callable[[], str]] = {"actor": me, "request_id": lambda: str(uuid.uuid4())}
+"""What need not be said."""
 
 
 class Asked(NamedTuple):
@@ -50,7 +53,7 @@ def read(request: str, given: Mapping[str, Any], as_json: bool) -> Asked:
     fields = {name: value for name, value in given.items() if value is not None and name != "plan"}
     if isinstance(timeout := fields.get("timeout"), timedelta):
         fields["timeout"] = timeout.total_seconds()
-    who: dict[str, Any] = {"actor": given["actor"] or me(), "request_id": given["request_id"] or str(uuid.uuid4())}
+    who: dict[str, Any] = {name: given[name] if given[name] is not None else drawn() for name, drawn in DRAWN.items()}
     try:
         # Some requests have an id of their own making.
         who["request_id"] = parse(request, fields | who).request_id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from tasker_temporal.catalogue import Listed, changes, json_schema, listed
 from tasker_temporal.cli.app import find_app
 from tasker_temporal.cli.process import CLEAN, FAILED, WrongUse
 from tasker_temporal.cli.screen import put, screen
+from tasker_temporal.cli.tables import cells
 from tasker_temporal.cli.version import version
 from tasker_temporal.core.catalogue import EVENTS
 from tasker_temporal.core.registry import Category, EventDefinition, EventRegistry
@@ -34,7 +36,7 @@ async def list_events(category: str | None, as_json: bool, app: str | None) -> i
         return CLEAN
     table = Table("event", "category", "row", "", box=box.SIMPLE_HEAD)
     for event in found:
-        table.add_row(event.name, str(event.category), "yes" if event.row else "", event.description)
+        table.add_row(*cells(event.name, str(event.category), "yes" if event.row else "", event.description))
     screen().show(table)
     return CLEAN
 
@@ -43,7 +45,7 @@ async def show_event(name: str, as_json: bool, app: str | None) -> int:
     """Print all that is known of one event. Returns the exit code."""
     found = listed(_registry(app))
     if name not in found:
-        near = [known for known in found if name in known] or [known for known in found if known[:4] == name[:4]]
+        near = [known for known in found if name in known] or get_close_matches(name, found, cutoff=0.5)
         hint = f"perhaps {' or '.join(near[:3])}" if near else "`tasker events list` has them"
         raise WrongUse(f"there is no event {name!r}: {hint}")
     event = found[name]

@@ -91,7 +91,7 @@ def _refused(error: YamlError, as_json: bool) -> int:
     else:
         for problem in error.problems:
             click.echo(str(problem))
-        click.echo(f"{error.file}: {len(error.problems)} errors")
+        click.echo(f"{error.file}: {_counted(len(error.problems), 'error')}")
     return FAILED
 
 
@@ -102,16 +102,18 @@ def _tell(looked: Looked, *, is_compared: bool) -> None:
         out.print(f"{_at(looked.found, finding)}{severity} {finding.code}", end=" ", soft_wrap=True)
         out.print(finding.message, markup=False, soft_wrap=True)
     counts: Counter[str] = Counter(finding.severity for finding in looked.findings)
-    told = ", ".join(f"{counts[severity]} {severity}{'s' * (counts[severity] != 1)}" for severity in STYLES)
+    told = ", ".join(_counted(counts[severity], severity) for severity in STYLES)
     if looked.comparison is not None:
         for line in _compared(looked.comparison):
             click.echo(line)
     elif is_compared:
         click.echo("There was no such template before: all of it is new.")
-    steps = len(looked.found.template.steps)
-    click.echo(
-        f"{looked.found.template.name} {looked.found.template.version}: {steps} steps, {told.replace('infos', 'info')}"
-    )
+    template = looked.found.template
+    click.echo(f"{template.name} {template.version}: {_counted(len(template.steps), 'step')}, {told}")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 or what == "info" else f"{count} {what}s"
 
 
 def _at(found: Found, finding: Finding) -> str:

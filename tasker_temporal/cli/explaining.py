@@ -16,6 +16,7 @@ from tasker_temporal.cli.options import Connection
 from tasker_temporal.cli.process import CLEAN
 from tasker_temporal.cli.screen import screen
 from tasker_temporal.cli.tables import STYLES
+from tasker_temporal.graph.labels import plain
 from tasker_temporal.handle import TaskHandle
 from tasker_temporal.why import Explanation, Reason
 from tasker_temporal.why.reasons import ANY_APP
@@ -78,7 +79,7 @@ def _lines(told: Explanation, most: int) -> Iterator[Text]:
     head.append(f"  ({BY[told.source]})" if told.source in BY else "", style="dim")
     yield head
     for reason in told.reasons[:most]:
-        yield Text(f"* {reason.sentence}")
+        yield Text(f"* {plain(reason.sentence)}")
         if times := _times(reason, datetime.now(UTC)):
             yield Text(f"    {times}", style="dim")
         if reason.action is not None:

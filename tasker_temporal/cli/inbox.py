@@ -18,7 +18,7 @@ from tasker_temporal.cli.listing import Wanted, attributes_told, pages, query_of
 from tasker_temporal.cli.options import Connection
 from tasker_temporal.cli.process import CLEAN
 from tasker_temporal.cli.screen import screen
-from tasker_temporal.cli.tables import NARROW, moment
+from tasker_temporal.cli.tables import NARROW, cells, moment
 from tasker_temporal.core.approval import ANYBODY, GROUP
 from tasker_temporal.errors import TaskerError
 from tasker_temporal.handle import TaskHandle
@@ -119,7 +119,7 @@ def _table(found: Sequence[Line]) -> Table:
         votes = f"{len(line['approved_by'])} of {line['quorum']}"
         by = f": {', '.join(line['approved_by'])}" if line["approved_by"] else ""
         times = (moment(line["since"]), moment(line["until"]))
-        table.add_row(line["task_id"], line["approval"], *times, _asked_of(line), votes + by)
+        table.add_row(*cells(line["task_id"], line["approval"], *times, _asked_of(line), votes + by))
     return table
 
 

@@ -14,7 +14,7 @@ from temporalio.service import RPCError
 
 from tasker_temporal.cli.listing import line
 from tasker_temporal.cli.screen import screen, screen_of_errors
-from tasker_temporal.cli.tables import NARROW, list_table
+from tasker_temporal.cli.tables import NARROW, cells, list_table
 from tasker_temporal.errors import NoAnswer, RequestRefused, RequestUnanswered, TaskerError
 
 SHOWN = 10
@@ -137,7 +137,7 @@ def _reasons(refused: Iterable[Refused]) -> Table:
     table.add_column("because", overflow="fold")
     table.add_column("tasks", overflow="fold")
     for rule, tasks in sorted(by_rule.items(), key=lambda item: -len(item[1])):
-        table.add_row(str(len(tasks)), rule, _some(tasks))
+        table.add_row(*cells(str(len(tasks)), rule, _some(tasks)))
     return table
 
 

@@ -31,7 +31,7 @@ from tasker_temporal.cli.options import Connection
 from tasker_temporal.cli.process import CLEAN, WrongUse
 from tasker_temporal.cli.screen import screen
 from tasker_temporal.cli.starting import CONTEXT, queue_of, warn_without_worker
-from tasker_temporal.cli.tables import NARROW
+from tasker_temporal.cli.tables import NARROW, cells
 from tasker_temporal.client import schedule_action
 from tasker_temporal.errors import ContextInvalid
 
@@ -165,5 +165,5 @@ def _table(found: Sequence[Mapping[str, Any]]) -> Table:
     for each in found:
         state = "paused" if each["paused"] else "active"
         when = (each["next_at"] or "")[:19].replace("T", " ")
-        table.add_row(each["schedule_id"], each["template"] or "", state, when, each["note"] or "")
+        table.add_row(*cells(each["schedule_id"], each["template"] or "", state, when, each["note"] or ""))
     return table

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,6 +12,7 @@ from rich.text import Text
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.report import StepReport, TaskReport
 from tasker_temporal.core.rows import Row
+from tasker_temporal.graph.labels import plain
 
 STYLES: Mapping[str, str] = {
     State.COMPLETE: "green",
@@ -30,6 +31,15 @@ SHOWN = 40
 URGENCY = (State.ERROR, State.IN_PROGRESS, State.COMPLETE, State.PENDING)
 
 NARROW = (0, 2, 0, 0)
+
+
+def cell(value: str | Text) -> Text:
+    """What stands in a table as it is: not as markup, and with nothing in it that would move a terminal's cursor."""
+    return value if isinstance(value, Text) else Text(plain(value))
+
+
+def cells(*values: str | Text) -> Iterator[Text]:
+    return map(cell, values)
 
 
 def styled(state: str | None) -> Text:
@@ -70,7 +80,7 @@ def step_table(report: TaskReport, most: int | None = None) -> Table:
     for name in names:
         step = report.steps[name]
         began = f"{step.started_at:%H:%M:%S}" if step.started_at else ""
-        table.add_row(name, styled(step.state), str(step.attempt or ""), began, _took(step), _note(step))
+        table.add_row(*cells(name, styled(step.state), str(step.attempt or ""), began, _took(step), _note(step)))
     if hidden := len(report.steps) - len(names):
         table.add_row(Text(f"and {hidden} more", style="dim"))
     return table
@@ -116,7 +126,8 @@ def audit_table(rows: Sequence[Row]) -> Table:
     table.add_column("because", overflow="fold")
     for row in rows:
         after = datetime.fromisoformat(row.at) - datetime.fromisoformat(rows[0].at)
-        table.add_row(str(row.sort_key), _span(after), row.step or row.entity, moved(row), row.event, because(row))
+        told = (str(row.sort_key), _span(after), row.step or row.entity, moved(row), row.event, because(row))
+        table.add_row(*cells(*told))
     return table
 
 
@@ -146,7 +157,7 @@ def list_table(tasks: Iterable[Mapping[str, Any]], *, head: bool = True) -> Tabl
     for task in tasks:
         began, ended = (moment(task[name]) for name in ("started_at", "ended_at"))
         told = (", ".join(task[name]) for name in ("waiting_for", "failed_steps"))
-        table.add_row(task["task_id"], task["template"], styled(task["state"]), began, ended, *told)
+        table.add_row(*cells(task["task_id"], task["template"], styled(task["state"]), began, ended, *told))
     return table
 
 

@@ -14,6 +14,7 @@ from tasker_temporal.cli.app import find_app, needed_app
 from tasker_temporal.cli.process import WrongUse
 from tasker_temporal.core.template import Template
 from tasker_temporal.declare import TaskTemplate
+from tasker_temporal.errors import YamlError
 from tasker_temporal.yaml.document import Document
 from tasker_temporal.yaml.reading import read_document
 from tasker_temporal.yaml.source import is_path
@@ -62,7 +63,8 @@ def find_template(what: str | None, app: str | None) -> Found:
 
 def in_yaml(path: Path) -> Found:
     if not path.is_file():
-        raise WrongUse(f"there is no file {str(path)!r}")
+        what = f"{str(path)!r} is no file" if path.exists() else f"there is no file {str(path)!r}"
+        raise WrongUse(what)
     document, template = read_document(path)
     document.source.check("" if template is None else template.name)
     assert template is not None
@@ -73,16 +75,25 @@ def old_templates(against: str, folder: Path | None) -> list[Template]:
     """The templates that `--against` names.
 
     Raises:
-        WrongUse: it names none.
-        YamlError: the file is not sound.
+        WrongUse: it names none, or a file that is not sound.
     """
     if is_path(against):
-        return [in_yaml(Path(against)).template]
+        return [_in_old_yaml(Path(against))]
     if against.endswith(".json"):
         return [_in_json(Path(against))]
     if ":" in against:
         return _imported(against, folder or Path.cwd())
     raise WrongUse(f"--against {against!r}: expected FILE.yaml, FILE.json of `tasker export`, or MODULE:ATTRIBUTE")
+
+
+def _in_old_yaml(path: Path) -> Template:
+    """What is wrong in the old file is no finding about the new one."""
+    try:
+        return in_yaml(path).template
+    except YamlError as error:
+        more = f" (1 of {len(error.problems)} mistakes)" if len(error.problems) > 1 else ""
+        first = error.problems[0]._replace(source="")
+        raise WrongUse(f"--against {str(path)!r} is not sound: {first}{more}") from error
 
 
 def _in_json(path: Path) -> Template:

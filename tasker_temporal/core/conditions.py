@@ -78,6 +78,8 @@ def mistakes(expression: str, variables: Mapping[str, Kind]) -> list[str]:
         variables: All that it may name, by dotted path: `context` and `result.charge` as far as nothing is known of
             their fields, else `context.total`.
     """
+    if not expression.strip():
+        return ["it is empty: expected an expression that is true or false"]
     if len(expression) > LENGTH_LIMIT:
         return [f"it has {len(expression)} characters: at most {LENGTH_LIMIT} are evaluated"]
     keyed = [f"{root}.{name}" for root, name in _BY_KEY.findall(expression)]

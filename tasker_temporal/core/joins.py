@@ -10,7 +10,7 @@ What the trigger `on` says stands beside it: the step runs when both say yes, an
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Literal
 
@@ -45,6 +45,7 @@ def join(task: Task, step: Step) -> None:
     elif known == "yes":
         step.viable = True
         task.journal.append(queue_of(task, step), step.name)
+        take_place(task, step)
     elif known == "never":
         task.journal.append(task.never, step.name)
 
@@ -52,6 +53,15 @@ def join(task: Task, step: Step) -> None:
 def queue_of(task: Task, step: Step) -> deque[str]:
     """Where the discovery finds it once it may start."""
     return task.viable if step.template.runs else task.gates
+
+
+def take_place(task: Task, step: Step) -> None:
+    """One at a time they start in declared order, and not in that of the queue.
+
+    A number is copied whole, but a step has one bit of it: 12 KB in a task of 100,000 steps. And it needs no undoing.
+    """
+    if task.mode == "sequential_only" and step.template.runs:
+        task.places |= 1 << task.template.place(step.name)
 
 
 def count_down(task: Task, over: Step) -> None:
@@ -147,6 +157,8 @@ def clear_fronts(task: Task) -> None:
     for queue in (task.viable, task.gates):
         while queue and not task.steps[queue[0]].viable:
             task.journal.popleft(queue)
+    while task.places and not _first_in_order(task).viable:
+        task.places &= task.places - 1
     while task.never and not is_doomed(task.steps[task.never[0]]):
         task.journal.popleft(task.never)
     while task.unjudged and not is_unjudged(task.steps[task.unjudged[0]]):
@@ -213,9 +225,23 @@ def _within_window(task: Task) -> tuple[str, ...]:
 
 def _in_order(task: Task) -> Iterable[str]:
     """The longest viable first, or, one at a time, in declared order."""
-    if task.mode != "sequential_only" or task.in_flight >= task.window:
-        return task.viable
-    return sorted((name for name in task.viable if task.steps[name].viable), key=task.template.place)
+    return _by_place(task) if task.mode == "sequential_only" else task.viable
+
+
+def _by_place(task: Task) -> Iterator[str]:
+    rest = task.places
+    while rest:
+        yield task.template.steps[_lowest(rest)].name
+        rest &= rest - 1
+
+
+def _first_in_order(task: Task) -> Step:
+    return task.steps[task.template.steps[_lowest(task.places)].name]
+
+
+def _lowest(places: int) -> int:
+    """The number of the lowest bit."""
+    return (places & -places).bit_length() - 1
 
 
 def unjudged(task: Task) -> str | None:

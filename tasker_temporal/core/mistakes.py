@@ -8,6 +8,7 @@ from graphlib import CycleError, TopologicalSorter
 from tasker_temporal.core.approval import approval_mistakes
 from tasker_temporal.core.task_types import TYPES, type_mistakes
 from tasker_temporal.core.template import Template
+from tasker_temporal.core.values import queue_problem
 
 TEMPLATE_NAME = re.compile(r"[A-Za-z_][\w-]*(\.[A-Za-z_][\w-]*)*")
 STEP_NAME = re.compile(r"[A-Za-z_][\w-]*")
@@ -60,6 +61,14 @@ def _name_mistakes(template: Template) -> list[str]:
         if step.name in names:
             found.append(f"step {step.name!r} is declared twice: expected one step of each name")
         names.add(step.name)
+    queues = {"the template": template.task_queue}
+    queues |= {f"step {step.name!r}": step.task_queue for step in template.steps}
+    queues |= {f"sink {sink.name!r}": sink.task_queue for sink in template.sinks}
+    found += [
+        f"{who}: its task_queue: {problem}: expected another name"
+        for who, queue in queues.items()
+        if queue is not None and (problem := queue_problem(queue)) is not None
+    ]
     sinks = [sink.name for sink in template.sinks]
     found += [
         f"sink {name!r}: expected an identifier as its name, and one sink of each name"

@@ -5,24 +5,54 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
-from tasker_temporal.core.template import Frozen
+from tasker_temporal.core.values import Frozen, QueueName
+
+ACTOR_LIMIT, REASON_LIMIT = 200, 2000
+"""Characters."""
+
+LINES = "\n\r\t"
+"""The control characters that a reason may have."""
+
+
+def _legible(text: str, also: str = "") -> str:
+    """Audits are printed on terminals and written to databases, which other characters would disturb."""
+    if not text.strip():
+        raise ValueError("it is blank")
+    odd = next((c for c in text if _is_control(c) and c not in also), None)
+    if odd is not None:
+        raise ValueError(f"it has the control character {odd!r}")
+    return text
+
+
+def _is_control(character: str) -> bool:
+    return character < " " or "\x7f" <= character <= "\x9f" or "\ud800" <= character <= "\udfff"
+
+
+def clipped(text: str, limit: int) -> str:
+    """A text that nobody can be asked to mend, as a request may have it."""
+    legible = "".join("?" if _is_control(c) and c not in LINES else c for c in text)
+    return legible if len(legible) <= limit else f"{legible[: limit - 3]}..."
+
+
+Actor = Annotated[str, Field(min_length=1, max_length=ACTOR_LIMIT), AfterValidator(_legible)]
+Reason = Annotated[str, Field(min_length=1, max_length=REASON_LIMIT), AfterValidator(lambda t: _legible(t, LINES))]
 
 
 class Identity(Frozen):
     """Who somebody is, as whoever vouches for it says."""
 
-    actor: str = Field(min_length=1, max_length=200)
+    actor: Actor
     groups: tuple[str, ...] = ()
 
 
 class Ask(Frozen):
     """What every request carries."""
 
-    actor: str = Field(min_length=1, max_length=200)
+    actor: Actor
     """Who asks."""
-    reason: str = Field(min_length=1, max_length=2000)
+    reason: Reason
     """Why."""
     request_id: str | None = Field(default=None, min_length=1, max_length=200)
     """The same id twice has one effect and one answer."""
@@ -149,7 +179,7 @@ class ChangeStep(StepAsk):
     request: Literal["change_step"] = "change_step"
     attempts: int | None = Field(default=None, ge=1)
     timeout: timedelta | None = Field(default=None, gt=timedelta(0))
-    task_queue: str | None = Field(default=None, min_length=1)
+    task_queue: QueueName | None = None
     config: dict[str, Any] | None = None
 
 
@@ -157,8 +187,8 @@ class SendEvent(Ask):
     """Tell the task of something that happened outside. The same `id` of the same event is taken once."""
 
     request: Literal["send_event"] = "send_event"
-    actor: str = Field(default="outside", min_length=1, max_length=200)
-    reason: str = Field(default="it happened", min_length=1, max_length=2000)
+    actor: Actor = "outside"
+    reason: Reason = "it happened"
     name: str = Field(min_length=1, max_length=200)
     payload: Any = None
     id: str | None = Field(default=None, min_length=1, max_length=100)

@@ -6,7 +6,7 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from tasker_temporal.core.values import Frozen
+from tasker_temporal.core.values import Frozen, QueueName
 
 Mode = Literal["concurrent", "sequential_only", "high_priority"]
 """All that can run runs; one step at a time, in declared order; or before other tasks."""
@@ -22,7 +22,7 @@ class Course(Frozen):
     """Temporal's priority key: 1 goes first, 3 is the server's own."""
     fairness_key: str | None = Field(default=None, min_length=1, max_length=64)
     """Tasks of one key share its part of the queue."""
-    task_queue: str | None = Field(default=None, min_length=1)
+    task_queue: QueueName | None = None
     """Where the handlers run of the steps that say nothing else."""
     task_type: Literal["default", "critical", "batch"] | None = None
     """How the task ends, if not as its template's own type says."""

@@ -16,7 +16,7 @@ from typing import Any, Final
 from tasker_temporal.core.answers import reconsider
 from tasker_temporal.core.conditions import reads
 from tasker_temporal.core.guards import results_read
-from tasker_temporal.core.joins import count, is_doomed, is_unjudged, occupy, queue_of, unwound
+from tasker_temporal.core.joins import count, is_doomed, is_unjudged, occupy, queue_of, take_place, unwound
 from tasker_temporal.core.machine import DONE, OVER, State
 from tasker_temporal.core.messages import AUTOMATIC, DROPPED, JSON, Ballot, Content, Failure, Kept, Timer, Vote
 from tasker_temporal.core.outbox import Outbox
@@ -246,6 +246,7 @@ def _queue(task: Task, viable: Any) -> None:
     for name in viable:
         task.steps[name].viable = True
         queue_of(task, task.steps[name]).append(name)
+        take_place(task, task.steps[name])
     task.never.extend(step.name for step in task.steps.values() if is_doomed(step))
     task.unjudged.extend(step.name for step in task.steps.values() if is_unjudged(step))
     task.wound.extend(step.name for step in task.steps.values() if unwound(task, step))

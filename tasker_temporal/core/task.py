@@ -135,6 +135,8 @@ class Task:
         since: When it came into its present state.
         viable: The steps that may start, the longest viable first, among them some that may not any more.
         gates: The same, of the steps that have no handler to run.
+        places: In the mode `sequential_only`, where the viable steps stand in declared order, as the bits of a number,
+            among them some that may not start any more. The lowest is the next.
         never: The steps that will never run, until they are skipped.
         unjudged: The steps for which all is there, and whose condition is to be evaluated.
         wound: The steps whose triggers began to count time, or ceased to.
@@ -174,6 +176,7 @@ class Task:
         self.counts = NO_STEPS.copy()
         self.viable: deque[str] = deque()
         self.gates: deque[str] = deque()
+        self.places = 0
         self.never: deque[str] = deque()
         self.unjudged: deque[str] = deque()
         self.wound: deque[str] = deque()

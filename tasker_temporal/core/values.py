@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 
 class Frozen(BaseModel):
     """A value: built once, compared by content, and refused if it has a field that nobody knows."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_timedelta="float", allow_inf_nan=False)
+
+
+QUEUE_LIMIT: Final = 1000
+"""Bytes of a task queue's name."""
+
+
+def queue_problem(name: str) -> str | None:
+    """What is wrong with a task queue's name. The server refuses it again and again, and the task stands still."""
+    if (size := len(name.encode(errors="replace"))) > QUEUE_LIMIT:
+        return f"it has {size} bytes: at most {QUEUE_LIMIT} are a name"
+    return "it begins with '/_sys/', as only Temporal's own queues do" if name.startswith("/_sys/") else None
+
+
+def _queue_name(name: str) -> str:
+    if (problem := queue_problem(name)) is not None:
+        raise ValueError(problem)
+    return name
+
+
+QueueName = Annotated[str, Field(min_length=1), AfterValidator(_queue_name)]

@@ -19,6 +19,7 @@ from tasker_temporal.core.messages import (
 )
 from tasker_temporal.core.requests import Approve, MoveTask, SendEvent
 from tasker_temporal.core.task import Task
+from tasker_temporal.errors import RequestRefused
 from tasker_temporal.planning.ledger import (
     ATTRIBUTES,
     ENDED,
@@ -70,8 +71,12 @@ class PlanningDriver(MemoryDriver):
         super()._perform(command)
 
     def _feed_next(self) -> None:
-        before = len(self.fed)
-        super()._feed_next()
+        before, now = len(self.fed), self.now
+        try:
+            super()._feed_next()
+        except RequestRefused:
+            self._outside.came_late(self.fed.pop().message)
+            self.now = now
         for fed in self.fed[before:]:
             self._note(fed.message, fed.now)
         for request, after in self._outside.due(self.engine.task):

@@ -37,6 +37,11 @@ class Outside:
                 yield from self._for_step(step)
         yield from self._for_task(task)
 
+    def came_late(self, message: object) -> None:
+        """It was asked for when the task had ended, or did not wait for it any more."""
+        what = f"event {message.name}" if isinstance(message, SendEvent) else f"{type(message).__name__}"
+        self._assumed.append(f"{what} came too late, and was refused")
+
     def _for_step(self, step: StepTemplate) -> Iterator[tuple[Ask, timedelta]]:
         told = self._expected.get(step.name, Expected())
         if step.approval is not None:

@@ -5,6 +5,7 @@ The task is played by the same core that runs it, on a clock that jumps, with st
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -37,7 +38,7 @@ def plan(template: Any, context: Any = None, expected: Mapping[str, Expected] = 
 
     Args:
         template: A `TaskTemplate`, or the `Template` that it compiles to.
-        context: What the task is about, as JSON has it.
+        context: What the task is about, as JSON has it; None if that is not told.
         expected: By step, how long it takes and what it returns: one second, and 100 bytes, unless told.
 
     Raises:
@@ -59,7 +60,8 @@ class _Play:
     def __init__(self, template: Template, context: Content, expected: Mapping[str, Expected]) -> None:
         self._declared, self._expected = template, expected
         self._assumed: list[str] = []
-        self._conditions = tuple(self._condition(step, context) for step in template.steps if step.when)
+        told = None if json.loads(context.data) is None else context
+        self._conditions = tuple(self._condition(step, told) for step in template.steps if step.when)
         unknown = {known.step for known in self._conditions if known.holds is None and not known.error}
         self._template = eased(template, unknown)
         self._ledger = Ledger()
@@ -87,12 +89,13 @@ class _Play:
         self._assumed.append(f"{step.name} chooses {step.branches[0]}")
         return replace(told, result=step.branches[0])
 
-    def _condition(self, step: StepTemplate, context: Content) -> Condition:
+    def _condition(self, step: StepTemplate, context: Content | None) -> Condition:
         """What the condition says, if all that it reads is told."""
         results = {name: told.content for name, told in self._expected.items() if told.result is not None}
         read = {name for name in step.needs if reads(step.when, f"result.{name}")}
-        if reads(step.when, "event") or reads(step.when, "failure") or not read <= results.keys():
-            unknown = sorted(read - results.keys()) or ["event or failure"]
+        nowhere = ("event", "failure") if context is not None else ("context", "event", "failure")
+        unknown = [*sorted(read - results.keys()), *(root for root in nowhere if reads(step.when, root))]
+        if unknown:
             self._assumed.append(f"the condition of {step.name} is true, as nothing is told of {', '.join(unknown)}")
             return Condition(step.name, step.when, None)
         sources: dict[str, Content | None] = {f"result.{name}": results[name] for name in read}

@@ -144,6 +144,9 @@ class Document:
             if field is None:
                 continue
             told = f"{word!r} of {what}" if model is not Template else f"{word!r}"
+            if field in shape.NEVER_EMPTY and isinstance(value, Scalar) and value.value in (None, ""):
+                self._refuse("TT-Y011", node.keys[word], f"{told} is empty: expected a value, or no key {word!r}")
+                continue
             read = self._read(value, model.model_fields[field].annotation, (*loc, field), told)
             if read is not NOT_GIVEN:
                 found[field] = read
@@ -167,8 +170,13 @@ class Document:
             expected = f"expected a mapping with one of {', '.join(known)}"
             return self._refuse("TT-Y011", node.place, f"{what} is {_said(node)}: {expected}")
         told = [word for word in node.items if word in known]
+        if not node.items:
+            return self._refuse("TT-Y011", node.place, f"{what} is empty: expected one of {', '.join(known)}")
+        if len(told) > 1:
+            expected = "expected one of them, or both in all_of or any_of"
+            return self._refuse("TT-Y010", node.keys[told[1]], f"{what} says {told[0]!r} and {told[1]!r}: {expected}")
         if not told:
-            wrong = next(iter(node.items), "")
+            wrong = next(iter(node.items))
             hint = meant(wrong, known) or f": expected one of {', '.join(known)}"
             return self._refuse("TT-Y010", node.place, f"{what} has an unknown key {wrong!r}{hint}")
         return self._model(node, known[told[0]], loc, what)

@@ -24,6 +24,7 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
     StreamEndEvent,
 )
+from ruamel.yaml.reader import ReaderError
 
 TEXT_LIMIT: Final = 4 * 1024 * 1024
 """Bytes of one file: the server takes templates of 2 MB, which are shorter than their YAML."""
@@ -101,6 +102,10 @@ def _events(text: str) -> Iterator[Event]:
         place = Place() if mark is None else Place(mark.line + 1, mark.column + 1)
         told = " ".join(part for part in (error.context, error.problem) if part)
         raise Unreadable("TT-Y002", place, f"it is not YAML: {told}") from error
+    except ReaderError as error:
+        before = text[: error.position].splitlines() or [""]
+        told = f"it is not YAML: the character #x{ord(text[error.position]):04x} is not allowed"
+        raise Unreadable("TT-Y002", Place(len(before), len(before[-1]) + 1), told) from error
     except (YAMLError, ValueError) as error:
         raise Unreadable("TT-Y002", Place(), f"it is not YAML: {' '.join(str(error).split())}") from error
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -12,6 +14,7 @@ from tasker_temporal.compile import sink_mistakes
 from tasker_temporal.core.mistakes import mistakes
 from tasker_temporal.core.soundness import unsound
 from tasker_temporal.core.template import Template
+from tasker_temporal.durations import duration_text
 from tasker_temporal.yaml.document import NOT_GIVEN, Document, Loc
 from tasker_temporal.yaml.source import meant, open_source
 
@@ -56,7 +59,7 @@ def _validated(document: Document) -> Template | None:
         try:
             return Template.model_validate(plain)
         except ValidationError as error:
-            for problem in reversed(error.errors(include_input=False, include_url=False)):
+            for problem in reversed(error.errors(include_url=False)):
                 if number == 0 and not document.was_refused(problem["loc"]):
                     _tell_invalid(document, problem)
                 plain = _without(plain, problem["loc"])
@@ -68,11 +71,42 @@ def _tell_invalid(document: Document, problem: Any) -> None:
     if problem["type"] == "missing":
         document.source.tell("TT-Y014", place, f"the key {problem['loc'][-1]!r} is missing: {_of(words[:-1])} needs it")
     else:
-        document.source.tell("TT-Y012", place, f"{_of(words)}: {problem['msg']}")
+        document.source.tell("TT-Y012", place, f"{_of(words)} {_said_of(problem)}")
+
+
+EXPECTED: Final[Mapping[str, str]] = {
+    "greater_than": "more than {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "less than {lt}",
+    "less_than_equal": "at most {le}",
+    "too_short": "at least {min_length} of them",
+    "literal_error": "{expected}",
+}
+"""What pydantic expected, by the kind of what it found wrong."""
+
+
+def _said_of(problem: Any) -> str:
+    if problem["type"] not in EXPECTED:
+        return f"does not fit: {problem['msg']}"
+    context, value = problem["ctx"], problem["input"]
+    expected = EXPECTED[problem["type"]].format(**context)
+    known = re.findall("'([^']*)'", context.get("expected", ""))
+    return f"is {_shown(value)}: expected {expected}{meant(value, known) if isinstance(value, str) else ''}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, timedelta):
+        return duration_text(value)
+    return "empty" if isinstance(value, (list, tuple)) else repr(value)
 
 
 def _of(words: list[str]) -> str:
-    return ".".join(words) or "the template"
+    """What stands at the end of the way, as `'attempts' of 'retry' of step 'a'`."""
+    told = [f"item {int(word) + 1}" if word.isdigit() else repr(word) for word in words]
+    if words[:1] == ["steps"]:
+        told[:2] = [f"step {name}" for name in told[1:2]]
+    once = [word for place, word in enumerate(told) if word not in told[place - 1 : place]]
+    return " of ".join(reversed(once)) or "the template"
 
 
 def _words(plain: Any, loc: Loc) -> list[str]:
@@ -132,7 +166,9 @@ def tell_mistake(document: Document, mistake: str, code: str = "TT-Y021") -> Non
     code = next((found for phrase, found in PHRASES if phrase in mistake), code)
     if not mistake.startswith("step '") or not quoted:
         texts = sorted(quoted, key=len, reverse=True) if code in KEYS else quoted  # A condition is longer than names.
-        document.source.tell(code, document.find_anywhere(texts) or document.place(("name",)), mistake)
+        field = mistake.removeprefix("its ").partition(" ")[0]
+        there = document.place((field if field in document.plain else "name",))
+        document.source.tell(code, document.find_anywhere(texts) or there, mistake)
         return
     steps = [step["name"] for step in document.plain.get("steps", ())]
     found = [(text, place) for text in quoted[1:] if (place := document.find(quoted[0], text)) is not None]

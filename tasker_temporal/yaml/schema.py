@@ -75,12 +75,21 @@ def _model(model: type[BaseModel], raw: Mapping[str, Any]) -> dict[str, Any]:
 def _property(model: type[BaseModel], field: str, raw: Mapping[str, Any], said: str) -> dict[str, Any]:
     info = model.model_fields[field]
     made = _of(info.annotation, raw)
+    if field in shape.NEVER_EMPTY:
+        made = _filled(made)
     default = info.get_default(call_default_factory=True)
     if isinstance(default, timedelta):
         made["default"] = duration_text(default)
     elif default not in (None, (), {}, "") and isinstance(default, (str, int, float, bool)):
         made["default"] = default
     return {"description": said, **made} if said else made
+
+
+def _filled(made: dict[str, Any]) -> dict[str, Any]:
+    """Without null, and without a text that says nothing."""
+    if "anyOf" in made:
+        return {**made, "anyOf": [kind for kind in made["anyOf"] if kind != {"type": "null"}]}
+    return {**made, "minLength": 1}
 
 
 def _of(hint: Any, raw: Mapping[str, Any]) -> dict[str, Any]:

@@ -20,6 +20,9 @@ from tasker_temporal.core.template import Argument, StepTemplate
 WORDS: Final[Mapping[type[BaseModel], Mapping[str, str]]] = {StepTemplate: {"arguments": "takes"}}
 """The words that differ from the fields' names, because Python says it otherwise, in the handler's signature."""
 
+NEVER_EMPTY: Final = frozenset({"on", "when", "match"})
+"""Without them a step runs at once, so whoever left one empty has forgotten something."""
+
 HANDLER: Final = "handler"
 """The one key of a step that is not part of the template: who runs it; the step's own name unless said."""
 

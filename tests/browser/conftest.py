@@ -15,6 +15,14 @@ from tasker_temporal.dev import DevServer
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 
 
+STILL = """addEventListener("DOMContentLoaded", () => {
+    const style = document.createElement("style");
+    style.textContent = "*, *::before, *::after {transition: none !important; animation: none !important}";
+    document.head.append(style);
+})"""
+"""Nothing moves: whoever clicks has to wait for nothing to have moved."""
+
+
 def find_browser() -> str | None:
     """A Chromium that is installed; TASKER_CHROMIUM says where another one is."""
     return os.environ.get("TASKER_CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
@@ -39,7 +47,8 @@ async def browser() -> AsyncIterator[Browser]:
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def page(browser: Browser) -> AsyncIterator[Page]:
-    context = await browser.new_context(viewport={"width": 1400, "height": 1000})
+    context = await browser.new_context(viewport={"width": 1400, "height": 1000}, reduced_motion="reduce")
+    await context.add_init_script(STILL)
     opened = await context.new_page()
     opened.set_default_timeout(60_000)
     yield opened

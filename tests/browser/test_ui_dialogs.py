@@ -1,4 +1,4 @@
-"""People step in from Temporal's own UI: by its dialogs for updates and signals, in a real browser."""
+"""Every request by the dialogs of Temporal's own UI, as an update and as the signal `transition`, in a real browser."""
 
 from __future__ import annotations
 
@@ -7,21 +7,50 @@ import json
 import os
 import re
 import uuid
-from collections.abc import AsyncIterator
-from typing import Any
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, NamedTuple
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Locator, Page, expect
+from temporalio.client import Client
 
-from tasker_temporal import PermanentError, Retry, Row, State, TaskerPlugin, TaskHandle, TaskTemplate, start_task
+from tasker_temporal import (
+    Move,
+    PermanentError,
+    RequestRefused,
+    Retry,
+    Row,
+    State,
+    TaskerPlugin,
+    TaskHandle,
+    TaskTemplate,
+    TaskType,
+    received,
+    start_task,
+)
 from tasker_temporal.dev import DevServer
+from tasker_temporal.requests import KINDS
 from tests.patience import PATIENCE
 from tests.server.conftest import replayed, worker
+from tests.shell.kit import Gate
 
-BY = {"actor": "ann", "reason": "seen in the browser"}
+AUDITED = TaskType(
+    name="audited",
+    states=("under_audit",),
+    rows=(
+        Move(source="in_progress", to="under_audit"),
+        Move(source="under_audit", to="complete", by="request"),
+        Move(source="under_audit", to="error", by="request"),
+    ),
+)
 
-shop = TaskTemplate("browser.shop", on_error="hold")
+shop = TaskTemplate[Any]("browser.shop", on_error="hold", type=AUDITED)
+
+
+@shop.step
+async def quote() -> int:
+    return 7
 
 
 @shop.step(retry=Retry(attempts=1))
@@ -30,80 +59,170 @@ async def charge() -> int:
 
 
 @shop.step(after=[charge])
-async def ship() -> None: ...
+async def wrap() -> None: ...
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def task(with_ui: DevServer) -> AsyncIterator[TaskHandle]:
-    """A task that is held."""
-    client = await with_ui.client(plugins=[TaskerPlugin(shop)])
-    async with worker(client) as serving:
-        task = await start_task(client, shop, None, id=f"shop-{uuid.uuid4()}", task_queue=serving.task_queue)
-        assert (await task.settled()).state is State.ERROR
-        yield task
-        await replayed(task, shop)
+@shop.step(after=[charge])
+async def thank() -> None: ...
 
 
-async def send(page: Page, server: DevServer, task: TaskHandle, kind: str, name: str, request: Any) -> Locator:
-    """Fill in the UI's dialog for an `update` or a `signal`, submit it, and return it."""
-    await page.goto(f"{server.ui_url}/namespaces/default/workflows/{task.id}")
-    await page.get_by_role("button", name="More Actions").click()
-    await page.get_by_test_id(f"{kind}-button").filter(visible=True).click()
-    dialog = page.get_by_role("dialog").filter(has=page.get_by_test_id("confirm-modal-button")).filter(visible=True)
-    await dialog.get_by_test_id(f"{kind}-select-button").click()
-    # Its text is the name, and then what the request does.
-    await page.get_by_role("option", name=re.compile(rf"^\s*{name}\b")).filter(visible=True).click()
-    await dialog.get_by_role("textbox", name="Data").fill(json.dumps(request))
-    if folder := os.environ.get("TASKER_SCREENSHOTS"):
-        await page.screenshot(path=f"{folder}/{kind}.png")
-    # The editor lays the JSON out anew when it loses the focus, and a click would miss the button that moves away.
-    await dialog.get_by_test_id("confirm-modal-button").press("Enter")
-    return dialog
+review = shop.approval("review", approvers=["ann", "bob"], quorum=2)
+shop.wait_for("payment", received(shop.event("paid")))
+
+busy = TaskTemplate[Any]("browser.busy")
+gate = Gate()
+busy.add_step("wait", gate.passage)
 
 
-async def row(task: TaskHandle, event: str) -> Row:
-    """The row, as soon as it is there."""
+class Asked(NamedTuple):
+    """A request, and the first row that follows."""
+
+    name: str
+    event: str
+    more: Mapping[str, Any] = {}
+    after: tuple[str, State] | None = None
+    """Not before this step is in this state."""
+
+
+COURSE = (
+    Asked("change_step", "step.changed", {"step": "wrap", "attempts": 7}),
+    Asked("send_event", "external.received", {"name": "paid", "payload": {"cents": 12}}),
+    Asked("approve", "approval.voted", {"step": "review"}),
+    Asked("withdraw", "approval.withdrawn", {"step": "review"}),
+    Asked("pause", "task.paused"),
+    Asked("resume", "task.resumed"),
+    Asked("retry_step", "step.retry_requested", {"step": "charge", "fresh": True}, ("charge", State.ERROR)),
+    Asked("retry_from", "step.redo_requested", {"step": "quote"}, ("quote", State.COMPLETE)),
+    Asked("skip", "step.skipped", {"step": "wrap"}),
+    Asked("resolve_step", "step.resolved_manually", {"step": "thank"}),
+    Asked("complete_step", "step.completed_manually", {"step": "charge", "result": 3}, ("charge", State.ERROR)),
+    Asked("reject", "approval.voted", {"step": "review"}, ("quote", State.COMPLETE)),
+    Asked("retry", "task.retry_requested", {}, ("review", State.ERROR)),
+    Asked("move", "task.failed", {"to": "error"}, ("review", State.COMPLETE)),
+    Asked("resolve", "task.resolved_manually"),
+)
+"""What is asked of one task, in order. Between the last two but one, others approve."""
+
+CANCEL = Asked("cancel", "task.cancel_requested")
+
+
+class Dialogs:
+    """The UI's page of one task, and its dialogs for requests of one kind."""
+
+    def __init__(self, page: Page, server: DevServer, task: TaskHandle, kind: str) -> None:
+        self.page, self.task, self.kind = page, task, kind
+        self._url = f"{server.ui_url}/namespaces/default/workflows/{task.id}"
+
+    async def open(self) -> None:
+        await self.page.goto(self._url, wait_until="commit")
+
+    def reason(self, name: str) -> str:
+        return f"{name}, by the dialog for the {self.kind}"
+
+    async def send(self, name: str, more: Mapping[str, Any]) -> Locator:
+        """Fill in the dialog, submit it, and return it."""
+        request = {**more, "actor": "ann", "reason": self.reason(name)}
+        chosen, plain = (name, request) if self.kind == "update" else ("transition", {"request": name, **request})
+        await self.page.get_by_role("button", name="More Actions").click()
+        await self.page.get_by_test_id(f"{self.kind}-button").filter(visible=True).click()
+        confirm = self.page.get_by_test_id("confirm-modal-button")
+        dialog = self.page.get_by_role("dialog").filter(has=confirm).filter(visible=True)
+        await dialog.get_by_test_id(f"{self.kind}-select-button").click()
+        # Its text is the name, and then what the request does.
+        await self.page.get_by_role("option", name=re.compile(rf"^\s*{chosen}\b")).filter(visible=True).click()
+        await dialog.get_by_role("textbox", name="Data").fill(json.dumps(plain))
+        if folder := os.environ.get("TASKER_SCREENSHOTS"):
+            await self.page.screenshot(path=f"{folder}/{self.kind}-{name}.png")
+        # The editor lays the JSON out anew when it loses the focus, and a click would miss the button that moves away.
+        await dialog.get_by_test_id("confirm-modal-button").press("Enter")
+        return dialog
+
+    async def make(self, asked: Asked) -> None:
+        """Make the request as soon as it is legal, and see that it was taken."""
+        await legal(self.task, asked)
+        dialog = await self.send(asked.name, asked.more)
+        found = await row(self.task, self.reason(asked.name))
+        assert (found.event, found.actor, found.cause) == (asked.event, "ann", None), asked.name
+        if self.kind == "signal":
+            await self.open()  # The UI's second dialog for a signal on one page stays open, and takes no more input.
+        else:
+            await expect(dialog).to_be_hidden(timeout=60_000)
+
+
+async def legal(task: TaskHandle, asked: Asked) -> None:
+    """Wait until the request would be taken."""
+    request = {"request": asked.name, "actor": "ann", "reason": "?", **asked.more}
+    async with asyncio.timeout(PATIENCE):
+        while True:
+            try:
+                await task.plan(request)
+                if asked.after is None or (await task.report()).steps[asked.after[0]].state is asked.after[1]:
+                    return
+            except RequestRefused:
+                pass
+            await asyncio.sleep(0.05)
+
+
+async def row(task: TaskHandle, reason: str) -> Row:
+    """The first row of that reason, as soon as it is there."""
     async with asyncio.timeout(PATIENCE):
         while True:
             for row in await task.audit():
-                if row.event == event:
+                if row.reason == reason:
                     return row
             await asyncio.sleep(0.05)
 
 
-async def test_the_dialog_for_updates_makes_a_request(page: Page, with_ui: DevServer, task: TaskHandle) -> None:
-    await send(page, with_ui, task, "update", "skip", {"step": "charge", **BY})
-    skipped = await row(task, "step.skipped")
-    assert (skipped.step, skipped.actor, skipped.reason) == ("charge", BY["actor"], BY["reason"])
-    assert (await task.result()).steps["charge"].state is State.SKIPPED
+@pytest_asyncio.fixture(loop_scope="session")
+async def serving(with_ui: DevServer) -> AsyncIterator[tuple[Client, str]]:
+    """A client, and the queue of its worker."""
+    client = await with_ui.client(plugins=[TaskerPlugin(shop, busy)])
+    async with worker(client) as running:
+        yield client, running.task_queue
 
 
-async def test_the_dialog_for_updates_shows_why_a_request_is_refused(
-    page: Page, with_ui: DevServer, task: TaskHandle
+def test_there_is_a_dialog_for_each_request_and_no_other() -> None:
+    assert sorted(asked.name for asked in (*COURSE, CANCEL)) == sorted(KINDS)
+
+
+@pytest.mark.parametrize("kind", ["update", pytest.param("signal", marks=pytest.mark.long)])
+@pytest.mark.timeout(300)
+async def test_each_request_is_made_by_the_dialogs_of_the_ui(
+    page: Page, with_ui: DevServer, serving: tuple[Client, str], kind: str
 ) -> None:
-    dialog = await send(page, with_ui, task, "update", "pause", BY)
-    rule = "the task is error: 'pause' is legal for one that is in_progress (legal now: cancel, retry, resolve)"
-    await expect(dialog).to_contain_text(rule, timeout=60_000)
-    assert "ann" not in {row.actor for row in await task.audit()}
-    await task.resolve(**BY)
-    await task.result()
-
-
-@pytest.mark.parametrize(
-    ("request_", "event"),
-    [
-        ({"request": "resolve", **BY}, "task.resolved_manually"),
-        ({"request": "pause", **BY}, "workflow.request_refused"),
-    ],
-    ids=["taken", "refused"],
-)
-async def test_the_dialog_for_signals_makes_a_request(
-    page: Page, with_ui: DevServer, task: TaskHandle, request_: dict[str, str], event: str
-) -> None:
-    await send(page, with_ui, task, "signal", "transition", request_)
-    found = await row(task, event)
-    assert (found.actor, found.reason) == (BY["actor"], BY["reason"])
-    if event == "workflow.request_refused":
-        assert found.metadata["rule"] == "the task is error: 'pause' is legal for one that is in_progress"
-        await task.resolve(**BY)
+    client, queue = serving
+    task = await start_task(client, shop, None, id=f"shop-{uuid.uuid4()}", task_queue=queue, actor="sam")
+    dialogs = Dialogs(page, with_ui, task, kind)
+    await dialogs.open()
+    for asked in COURSE:
+        if asked.name == "move":
+            for voter in ("ann", "bob"):
+                await task.approve(review, actor=voter, reason="fine")
+        await dialogs.make(asked)
     assert (await task.result()).state is State.RESOLVED_MANUALLY
+    await replayed(task, shop)
+    other = await start_task(client, busy, None, id=f"busy-{uuid.uuid4()}", task_queue=queue)
+    dialogs = Dialogs(page, with_ui, other, kind)
+    await dialogs.open()
+    await dialogs.make(CANCEL)
+
+
+async def test_a_request_by_a_signal_is_taken_or_noted_and_an_update_says_why_it_is_refused(
+    page: Page, with_ui: DevServer, serving: tuple[Client, str]
+) -> None:
+    client, queue = serving
+    task = await start_task(client, busy, None, id=f"busy-{uuid.uuid4()}", task_queue=queue)
+    rule = "the task is in_progress: 'resume' is legal for one that is paused"
+    await legal(task, CANCEL)
+    dialogs = Dialogs(page, with_ui, task, "update")
+    await dialogs.open()
+    dialog = await dialogs.send("resume", {})
+    await expect(dialog).to_contain_text(f"{rule} (legal now: cancel, pause)", timeout=60_000)
+    assert "ann" not in {row.actor for row in await task.audit()}
+    dialogs = Dialogs(page, with_ui, task, "signal")
+    await dialogs.open()
+    await dialogs.send("resume", {})
+    refused = await row(task, dialogs.reason("resume"))
+    assert (refused.event, refused.kind, refused.metadata["rule"]) == ("workflow.request_refused", "refused", rule)
+    await dialogs.open()
+    await dialogs.make(CANCEL)

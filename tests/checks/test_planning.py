@@ -232,6 +232,26 @@ def test_a_condition_that_cannot_be_evaluated_says_why() -> None:
     assert made.state == "error"
 
 
+def test_without_a_context_the_conditions_on_it_are_taken_to_be_true() -> None:
+    made = plan(read_template(FLOW))
+    assert made.conditions[0] == Condition("gift", "context.total > 100", None)
+    assert "the condition of gift is true, as nothing is told of context" in made.assumptions
+    assert made.state == "complete"
+
+
+def test_an_event_that_comes_after_the_end_is_told_and_the_plan_stands() -> None:
+    flow = """\
+name: plans.late
+events: {paid: }
+steps:
+  pay: {awaits: event, on: {received: paid}, deadline: 5m}
+  check: {retry: {attempts: 1}}
+"""
+    made = plan(read_template(flow), {}, {"pay": Expected(takes=timedelta(hours=1))})
+    assert (made.state, made.takes) == ("error", 300)
+    assert "event paid came too late, and was refused" in made.assumptions
+
+
 def test_what_is_not_counted_is_said() -> None:
     order = (ROOT / "examples/order_fulfillment/order.yaml").read_text()
     made = plan(read_template(f"{order}sinks: {{ledger: }}\nlimits: {{drain_events: 10}}\n"))

@@ -72,7 +72,7 @@ class Running:
 
     async def complaint(self, text: str) -> str:
         """Wait until it has said `text` on standard error, and return all that it has said there."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE):
             while text not in (said := self._complained()):
                 await asyncio.sleep(0.02)
         return said

@@ -91,12 +91,20 @@ async def test_the_app_is_checked_template_by_template(folder: Path) -> None:
         ),
         (("check", "order.yaml", "--against", "x"), "expected FILE.yaml, FILE.json of `tasker export`, or MODULE:ATTR"),
         (("check", "order.yaml", "--against", "none:app"), "there is no module 'none'"),
+        (("check", "."), "'.' is no YAML file, and nothing names an app"),
+        (("check", "folder.yaml"), "'folder.yaml' is no file"),
+        (
+            ("check", "order.yaml", "--against", "broken.yaml"),
+            "--against 'broken.yaml' is not sound: broken.yaml:1:1",
+        ),
         (("plan", "--app", "shop:app"), "name one of shop.order, shop.other"),
         (("plan", "order.yaml", "--durations", "order.yaml"), "is no JSON"),
         (("export", "shop.sell"), "'shop.sell' is no YAML file, and nothing names an app"),
     ],
 )
 async def test_wrong_use_is_one_line_and_ends_with_2(folder: Path, arguments: tuple[str, ...], said: str) -> None:
+    (folder / "folder.yaml").mkdir()
+    put(folder / "broken.yaml", "nam: shop.order\nsteps: {a: {tiemout: 5s}}\n")
     ended = await tasker(*arguments, folder=folder)
     assert (ended.code, ended.out) == (2, "")
     assert said in ended.err

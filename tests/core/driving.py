@@ -370,6 +370,7 @@ def essence(task: Task) -> dict[str, Any]:
         del plain[gone]
     for queue in ("viable", "gates"):
         plain[queue] = [name for name in getattr(task, queue) if task.steps[name].viable]
+    plain["places"] = [name for name in plain["viable"] if task.places >> task.template.place(name) & 1]
     plain["unjudged"] = {name for name in task.unjudged if is_unjudged(task.steps[name])}
     plain["wound"] = {name for name in task.wound if task.is_open and unwound(task, task.steps[name])}
     if task.state not in (State.IN_PROGRESS, State.PAUSED):

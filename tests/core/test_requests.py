@@ -9,7 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from tasker_temporal.core.intake.legality import legal_requests
 from tasker_temporal.core.messages import Answer, Refused, StopStep
-from tasker_temporal.core.requests import CancelTask, Request, SkipStep
+from tasker_temporal.core.requests import REASON_LIMIT, CancelTask, ChangeStep, Request, SkipStep, clipped
 from tasker_temporal.errors import RequestRefused
 from tests.core.driving import ONCE, STEADY, Drive, dump, limits, seconds, started, step, template
 
@@ -300,3 +300,34 @@ def test_a_plan_that_would_be_refused_is_refused() -> None:
     with pytest.raises(RequestRefused, match="'skip' is legal for one that is pending or error"):
         drive.engine.plan(skip("a"), drive.now)
     assert dump(drive.task) == before
+
+
+@pytest.mark.parametrize("field", ["actor", "reason"])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("", "at least 1 character"), (" \n", "it is blank"), ("a\x1b[31m", "control"), ("a\x00", "control")],
+)
+def test_who_asks_and_why_can_be_read_by_people(field: str, text: str, said: str) -> None:
+    with pytest.raises(ValidationError, match=said):
+        CancelTask.model_validate({"actor": "ann", "reason": "r", field: text})
+
+
+def test_a_reason_may_have_several_lines_and_every_script() -> None:
+    reason = "first\n\tsecond \N{FAMILY}\u200d\N{GIRL} \u3000"
+    assert CancelTask(actor="Zo\N{LATIN SMALL LETTER E WITH DIAERESIS}", reason=reason).reason == reason
+    with pytest.raises(ValidationError, match="control"):
+        CancelTask(actor="ann\nbob", reason="r")
+
+
+def test_what_nobody_can_be_asked_to_mend_is_clipped_and_legible() -> None:
+    told = clipped("a\x00\n" + "x" * 3000, REASON_LIMIT)
+    assert (told[:4], told[-4:], len(told)) == ("a?\nx", "x...", REASON_LIMIT)
+    assert clipped("ann", 200) == "ann"
+    CancelTask(actor="ann", reason=told)
+
+
+@pytest.mark.parametrize("queue", ["", "q" * 1001, "/_sys/mine"])
+def test_a_queue_that_the_server_would_refuse_again_and_again_is_refused(queue: str) -> None:
+    with pytest.raises(ValidationError, match="task_queue"):
+        ChangeStep(step="a", task_queue=queue, actor="ann", reason="r")
+    assert ChangeStep(step="a", task_queue="q" * 1000, actor="ann", reason="r").task_queue == "q" * 1000

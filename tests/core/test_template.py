@@ -136,3 +136,14 @@ def test_a_notifier_is_no_step_and_that_of_a_task_is_none_of_a_step() -> None:
     assert flow.notifier_type("a") == "tests.flow.a:notify"
     assert flow.notifier_type(None) == "tests.flow:notify"
     assert flow.activity_type("a") == "tests.flow.a"
+
+
+def test_a_task_queue_that_the_server_would_refuse_again_and_again_is_a_mistake() -> None:
+    own = "/_sys/mine"
+    wrong = flow(step("a", task_queue="q" * 1001), task_queue=own, sinks=[{"name": "s", "task_queue": own}])
+    said = "its task_queue: it begins with '/_sys/', as only Temporal's own queues do: expected another name"
+    assert mistakes(wrong) == [
+        f"the template: {said}",
+        "step 'a': its task_queue: it has 1001 bytes: at most 1000 are a name: expected another name",
+        f"sink 's': {said}",
+    ]

@@ -876,15 +876,6 @@ def test_a_result_that_a_condition_reads_is_kept_for_the_next_run() -> None:
 # Modes and routes.
 
 
-def test_one_step_at_a_time_runs_in_declared_order() -> None:
-    drive = started(step("c", after=["b"]), step("a"), step("b"), mode="sequential_only")
-    drive.finish()
-    assert drive.ran() == ["a", "b", "c"]
-    late = started(step("first", after=["gate"]), step("gate"), step("x"), step("y"), mode="sequential_only")
-    late.finish()
-    assert late.ran() == ["gate", "first", "x", "y"]
-
-
 def test_no_more_than_max_concurrency_run() -> None:
     drive = started(*(step(name) for name in "abc"), max_concurrency=2)
     assert list(drive.running) == ["a", "b"]

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
+from temporalio.client import WorkflowUpdateFailedError
 
 from tasker_temporal import (
     RequestRefused,
     State,
+    TaskHandle,
 )
 from tasker_temporal.dev import DevServer
+from tasker_temporal.errors import UnknownTask
 from tests.patience import PATIENCE
 from tests.server.conftest import Connect, replayed, worker
 from tests.shell.kit import Gate
@@ -132,6 +135,45 @@ async def test_a_result_of_the_wrong_type_is_refused_and_named(client: Connect) 
         await until(task, "workflow.request_refused")
         refused = [row for row in await task.audit() if row.kind == "refused"]
         assert "the result of step 'charge' is not valid" in refused[0].metadata["rule"]
+        await task.resolve(**BY)
+        await task.result()
+        await replayed(task, template)
+
+
+async def test_what_is_no_request_is_refused_before_it_is_sent(client: Connect) -> None:
+    template = shop(World())
+    nobody = TaskHandle(await client(template), "nobody")
+    for wrong, said in (
+        ({"actor": "", "reason": "r"}, "actor: String should have at least 1 character"),
+        ({"actor": "ann", "reason": " "}, "reason: it is blank"),
+        ({"actor": "ann", "reason": "r", "request_id": ""}, "request_id: String should have at least 1"),
+        ({"actor": "ann", "reason": "r", "request_id": 7}, "request_id: Input should be a valid string"),
+        ({"actor": "a\ud800", "reason": "r"}, "actor: "),
+    ):
+        with pytest.raises(RequestRefused, match=said):
+            await nobody.retry(**cast(Any, wrong))
+    for nothing in (None, 5, "retry", {}, {"request": "nothing", **BY}):
+        with pytest.raises(RequestRefused):
+            await nobody.plan(cast(Any, nothing))
+    with pytest.raises(UnknownTask):
+        await nobody.retry(**BY)
+
+
+async def test_a_request_that_would_end_the_run_by_its_size_is_refused(client: Connect, server: DevServer) -> None:
+    """The server ends a run whose worker answers with more than 4 MiB, as it would if dependents take such a result."""
+    world = World()
+    template = shop(world, on_error="hold")
+    connected = await client(template)
+    async with worker(connected) as serving:
+        task = await started(connected, template, serving.task_queue)
+        await settled(task)
+        large = {"step": "charge", "result": "x" * 1_500_000, **BY}
+        with pytest.raises(RequestRefused, match=r"the request takes 15\d{5} bytes: at most 1000000 are taken"):
+            await task.complete_step("charge", large["result"], **BY)
+        with pytest.raises(WorkflowUpdateFailedError) as refused:
+            await task.workflow.execute_update("complete_step", large)
+        assert "at most 1000000 are taken" in str(refused.value.cause)
+        assert "ann" not in {row.actor for row in await task.audit()}
         await task.resolve(**BY)
         await task.result()
         await replayed(task, template)

@@ -158,6 +158,18 @@ async def test_a_hold_ends_and_the_task_can_be_reopened(client: Connect) -> None
         await replayed(task, template)
 
 
+async def test_a_task_that_is_too_large_for_a_new_run_says_so(client: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
+    template = shop(World())
+    connected = await client(template)
+    async with worker(connected) as serving:
+        task = await started(connected, template, serving.task_queue)
+        await failed(task)
+        monkeypatch.setattr(reopening, "PAYLOAD_LIMIT", 100)
+        with pytest.raises(RequestRefused, match=r"take \d+ bytes: at most 100 can be handed to a new run"):
+            await task.retry(**BY)
+        assert (await task.report()).state is State.ERROR
+
+
 async def test_who_read_the_run_before_cannot_fork_the_chain(client: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bob has read the first failed run. Before he starts the next one, Ann has, and it has failed too."""
     template = shop(World())

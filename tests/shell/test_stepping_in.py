@@ -109,6 +109,10 @@ async def by_native_cancel(desk: Desk) -> None:
     await desk.task.workflow.cancel(reason=BY["reason"])
 
 
+async def by_native_cancel_that_says_too_much(desk: Desk) -> None:
+    await desk.task.workflow.cancel(reason="x\0" + "y" * 3000)
+
+
 async def by_command(desk: Desk) -> None:
     await desk.command("cancel")
 
@@ -120,6 +124,7 @@ async def by_command(desk: Desk) -> None:
         (by_update, "ann", BY["reason"]),
         (by_signal, "ann", BY["reason"]),
         (by_native_cancel, r"\d+@.+", BY["reason"]),
+        (by_native_cancel_that_says_too_much, r"\d+@.+", r"x\?y{1995}\.\.\."),
         (by_command, r"temporal-cli:.+@.+", ".+"),
     ],
 )

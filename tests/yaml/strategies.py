@@ -123,7 +123,7 @@ approvals = st.builds(
 )
 sinks = st.builds(
     Sink,
-    events=st.lists(st.sampled_from(["*", "task.*", "step.failed", "step.*"]), max_size=2).map(tuple),
+    events=st.lists(st.sampled_from(["*", "task.*", "step.failed", "step.*"]), min_size=1, max_size=2).map(tuple),
     batch=st.integers(1, 5000),
     within=st.none() | spans,
     grace=spans,
