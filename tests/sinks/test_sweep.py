@@ -290,7 +290,8 @@ async def test_a_run_that_was_started_with_what_is_not_the_librarys_is_told_of(s
         )
         with pytest.raises(WorkflowFailureError) as caught:
             await run.result()
-        assert str(caught.value.cause).endswith("Input should be a valid dictionary or instance of StartInput")
+        assert "is the library's own, and this is none: the whole: Input should be" in str(caught.value.cause)
+        assert "4111" not in str(caught.value.cause)
         await swept(client, running.task_queue)
         await kept.until(ABORTED)
     [event] = kept.events
