@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterator, Mapping, Sequence
+from types import UnionType
+from typing import Any, Literal, Protocol, Union, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
@@ -159,11 +160,36 @@ def _stranger_mistakes(step: Declared) -> list[str]:
     others = [value for value in named if _is_step(value) and value.template is not step.template]
     if on is None and step.options.get("on") is not None:
         found.append(f"its on={step.options['on']!r}: expected a trigger, as on=completed(step)")
+    found += on.mistakes if on is not None else ()
     return [*found, *(f"it names {other!r}: expected a step of the same template" for other in others)]
 
 
 def _type_mistakes(step: Declared) -> list[str]:
-    return [mistake for binding in step.signature.bindings if (mistake := _type_mistake(step, binding)) is not None]
+    told = (_type_mistake(step, binding) for binding in step.signature.bindings)
+    found = [mistake for mistake in told if mistake is not None]
+    return [*_branch_mistakes(step, step.options.get("branches", ())), *found]
+
+
+def _branch_mistakes(step: Declared, branches: Sequence[str]) -> Iterator[str]:
+    """What its handler says that it returns cannot be one of the branches."""
+    for hint in _returned(step.signature.result) if branches else ():
+        if get_origin(hint) is Literal and (strange := [each for each in get_args(hint) if each not in branches]):
+            yield f"it is a decision that returns {strange[0]!r}: expected one of its branches {list(branches)}"
+        elif isinstance(hint, type) and hint not in UNTOLD and not issubclass(hint, str):
+            yield f"it is a decision that returns {type_name(hint)}: expected one of its branches, or a list of them"
+
+
+UNTOLD = (MISSING, Any, object, list, tuple)
+"""Types that do not say what is returned."""
+
+
+def _returned(hint: Any) -> Iterator[Any]:
+    """The types in a union, and of the items of a list."""
+    if get_origin(hint) in (Union, UnionType, list, tuple, Sequence):
+        for part in get_args(hint):
+            yield from _returned(part)
+    elif hint is not Ellipsis:
+        yield hint
 
 
 def _type_mistake(step: Declared, binding: Binding) -> str | None:

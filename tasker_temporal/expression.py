@@ -18,6 +18,8 @@ class On:
     trigger: Trigger
     steps: tuple[Any, ...] = ()
     events: tuple[Any, ...] = ()
+    mistakes: tuple[str, ...] = ()
+    """What is wrong with it. It is told with the step that has it."""
 
 
 @dataclass(frozen=True)

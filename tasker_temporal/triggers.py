@@ -9,9 +9,11 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any, TypeVar, cast, overload
 
+from pydantic import ValidationError
+
 from tasker_temporal.core import triggers as core
 from tasker_temporal.declare import DeclaredStep
-from tasker_temporal.expression import DeclaredEvent, On, OnEvent, event_name
+from tasker_temporal.expression import DeclaredEvent, On, OnEvent
 from tasker_temporal.failed_step import FailedStep
 from tasker_temporal.signature import EventOf, FailureOf
 
@@ -21,27 +23,27 @@ AnyStep = DeclaredStep[..., Any, Any]
 
 def completed(step: AnyStep) -> On:
     """The step is complete, or was resolved by hand. Never once it was skipped, cancelled, or its failure handled."""
-    return On(core.Completed(completed=_name(step)), (step,))
+    return _on(core.Completed, (step,), completed=_name(step))
 
 
 def failed(step: AnyStep) -> On:
     """The step has failed for good. What runs because of it handles the failure: the task may still complete."""
-    return On(core.Failed(failed=_name(step)), (step,))
+    return _on(core.Failed, (step,), failed=_name(step))
 
 
 def ended(step: AnyStep) -> On:
     """The step is over, however; a failure for good included. It forgives nothing."""
-    return On(core.Ended(ended=_name(step)), (step,))
+    return _on(core.Ended, (step,), ended=_name(step))
 
 
 def skipped(step: AnyStep) -> On:
     """The step was skipped."""
-    return On(core.Skipped(skipped=_name(step)), (step,))
+    return _on(core.Skipped, (step,), skipped=_name(step))
 
 
 def chosen(decision: AnyStep, branch: str) -> On:
     """The decision has chosen this branch, alone or among others."""
-    return On(core.Chosen(chosen=_name(decision), branch=branch), (decision,))
+    return _on(core.Chosen, (decision,), chosen=_name(decision), branch=branch)
 
 
 @overload
@@ -50,27 +52,28 @@ def received(event: DeclaredEvent[T], *, match: str = "") -> OnEvent[T]: ...
 def received(event: str, *, match: str = "") -> OnEvent[Any]: ...
 def received(event: DeclaredEvent[Any] | str, *, match: str = "") -> OnEvent[Any]:
     """The event has come. `match` is an expression over `event` and `context` that its payload has to fulfil."""
-    return OnEvent(core.Received(received=event_name(event), match=match), events=(event,))
+    made = _on(core.Received, received=_name(event), match=match)
+    return OnEvent(made.trigger, events=(event,), mistakes=made.mistakes)
 
 
 def elapsed(time: timedelta) -> On:
     """So much time is over, counted from when all holds that has to hold beside it; else from the task's start."""
-    return On(core.Elapsed(elapsed=time))
+    return _on(core.Elapsed, elapsed=time)
 
 
 def all_of(*parts: On) -> On:
     """Each of them."""
-    return _group(core.AllOf(all_of=_plain(parts)), parts)
+    return _group(core.AllOf, parts, all_of=_plain(parts))
 
 
 def any_of(*parts: On) -> On:
     """One of them."""
-    return _group(core.AnyOf(any_of=_plain(parts)), parts)
+    return _group(core.AnyOf, parts, any_of=_plain(parts))
 
 
 def at_least(count: int, *parts: On) -> On:
     """So many of them."""
-    return _group(core.AtLeast(at_least=count, of=_plain(parts)), parts)
+    return _group(core.AtLeast, parts, at_least=count, of=_plain(parts))
 
 
 def failure_of(step: AnyStep) -> FailedStep:
@@ -87,14 +90,34 @@ def event_of(event: Any) -> Any:
     return EventOf(event)
 
 
-def _name(step: Any) -> str:
-    return str(getattr(step, "name", step))
+def _name(named: Any) -> str:
+    return str(getattr(named, "name", named))
 
 
-def _plain(parts: Iterable[On]) -> tuple[core.Trigger, ...]:
-    return tuple(part.trigger for part in parts)
+def _plain(parts: Iterable[Any]) -> tuple[core.Trigger, ...]:
+    return tuple(part.trigger for part in parts if isinstance(part, On))
 
 
-def _group(trigger: core.Group, parts: tuple[On, ...]) -> On:
-    steps = tuple(step for part in parts for step in part.steps)
-    return On(trigger, steps, tuple(event for part in parts for event in part.events))
+def _on(kind: type[core.Leaf | core.Group], steps: tuple[Any, ...] = (), **fields: Any) -> On:
+    """What does not validate is made all the same, so that it is told with all else that is wrong with the step."""
+    try:
+        return On(kind(**fields), steps)
+    except ValidationError as error:
+        said = error.errors(include_input=False, include_url=False)
+        told = (f"its trigger {next(iter(fields))}(...): {problem['loc'][0]}: {problem['msg']}" for problem in said)
+        return On(kind.model_construct(**fields), steps, mistakes=tuple(told))
+
+
+def _group(kind: type[core.Group], parts: tuple[Any, ...], **fields: Any) -> On:
+    made, known = _on(kind, **fields), [part for part in parts if isinstance(part, On)]
+    strange = [
+        f"its trigger {next(iter(fields))}(...) is made of {part!r}: expected triggers, as completed(step)"
+        for part in parts
+        if not isinstance(part, On)
+    ]
+    return On(
+        made.trigger,
+        tuple(step for part in known for step in part.steps),
+        tuple(event for part in known for event in part.events),
+        (*strange, *(() if strange else made.mistakes), *(mistake for part in known for mistake in part.mistakes)),
+    )

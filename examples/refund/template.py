@@ -6,6 +6,7 @@ from pydantic import BaseModel, Field
 
 from tasker_temporal import (
     FailedStep,
+    PermanentError,
     TaskTemplate,
     any_of,
     completed,
@@ -52,6 +53,8 @@ PURCHASES = {"order-1": 12_000, "order-2": 900, "order-3": 60_000}
 @refund.step
 def find_purchase(asked: Refund) -> Purchase:
     """Support: is there such an order, and was so much paid?"""
+    if asked.order not in PURCHASES:
+        raise PermanentError(f"there is no order {asked.order}")
     return Purchase(order=asked.order, paid_cents=PURCHASES[asked.order], card=f"card of {asked.order}")
 
 

@@ -51,7 +51,8 @@ def _trigger_mistakes(template: Template, step: StepTemplate) -> Iterator[str]:
     events = [event.name for event in template.events]
     for leaf in leaves(step.on):
         if isinstance(leaf, Received) and leaf.received not in events:
-            yield f"it waits for the event {leaf.received!r}, which is not declared: expected one of {events}"
+            known = f"one of {events}" if events else "it among the template's events"
+            yield f"it waits for the event {leaf.received!r}, which is not declared: expected {known}"
         if isinstance(leaf, Chosen):
             yield from _branch_mistakes(template, leaf)
     yield from _group_mistakes(step.on)
@@ -59,7 +60,9 @@ def _trigger_mistakes(template: Template, step: StepTemplate) -> Iterator[str]:
 
 def _branch_mistakes(template: Template, leaf: Chosen) -> Iterator[str]:
     branches = next((step.branches for step in template.steps if step.name == leaf.chosen), ())
-    if leaf.branch not in branches:
+    if not branches:
+        yield f"step {leaf.chosen!r} has no branch {leaf.branch!r}, as it is no decision: expected one with branches"
+    elif leaf.branch not in branches:
         yield f"step {leaf.chosen!r} has no branch {leaf.branch!r}: expected one of {list(branches)}"
 
 

@@ -19,6 +19,7 @@ from tasker_temporal.custom_events import CustomEvent
 from tasker_temporal.declare.approvals import ApprovalOptions, DeclaredApproval
 from tasker_temporal.declare.steps import DecisionDecorator, DeclaredStep, StepDecorator, StepOptions, is_list
 from tasker_temporal.declare.waits import DeclaredWait, no_handler
+from tasker_temporal.errors import TemplateError
 from tasker_temporal.expression import DeclaredEvent, OnEvent
 
 if TYPE_CHECKING:
@@ -145,9 +146,16 @@ class TaskTemplate(Generic[C]):
     def decision(
         self, /, *, branches: Iterable[str], name: str | None = None, **options: Unpack[StepOptions]
     ) -> DecisionDecorator:
-        """Declare a step whose handler returns which of `branches` to take: one, or a list of them."""
+        """Declare a step whose handler returns which of `branches` to take: one, or a list of them.
+
+        Raises:
+            TemplateError: there are no branches.
+        """
         # StepOptions has no place for it: only a decision has branches.
         chosen: Any = {**options, "branches": tuple(branches)}
+        if not chosen["branches"]:
+            told = f"decision {name!r}" if name is not None else "a decision"
+            raise TemplateError(self.name, [f"{told} has no branches: expected one at least"])
         return cast(DecisionDecorator, self.step(name=name, **chosen))
 
     def wait_for(
@@ -252,7 +260,7 @@ class TaskTemplate(Generic[C]):
             category: `telemetry` if it is for those who measure: then telemetry counts each.
 
         Raises:
-            EventError: the name is in use, or none that a template may use.
+            EventError: the name is in use, or none that a template may use, or the type has no JSON Schema.
         """
         event = CustomEvent(name, model, description, version, category)
         EventRegistry([event.definition, *(known.definition for known in self.custom_events)])

@@ -166,7 +166,9 @@ def tell_mistake(document: Document, mistake: str, code: str = "TT-Y021") -> Non
     code = next((found for phrase, found in PHRASES if phrase in mistake), code)
     if not mistake.startswith("step '") or not quoted:
         texts = sorted(quoted, key=len, reverse=True) if code in KEYS else quoted  # A condition is longer than names.
-        document.source.tell(code, document.find_anywhere(texts) or document.place(("name",)), mistake)
+        field = mistake.removeprefix("its ").partition(" ")[0]
+        there = document.place((field if field in document.plain else "name",))
+        document.source.tell(code, document.find_anywhere(texts) or there, mistake)
         return
     steps = [step["name"] for step in document.plain.get("steps", ())]
     found = [(text, place) for text in quoted[1:] if (place := document.find(quoted[0], text)) is not None]

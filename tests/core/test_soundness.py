@@ -35,11 +35,11 @@ def asking(on: Any, *arguments: Argument, **options: Any) -> dict[str, Any]:
         (told(asking({"received": "paid"}), events=[{"name": "paid"}]), None),
         (
             told(asking({"received": "paid"})),
-            "step 't': it waits for the event 'paid', which is not declared: expected one of []",
+            "step 't': it waits for the event 'paid', which is not declared: expected it among the template's events",
         ),
         (
             told(asking({"any_of": [{"chosen": "a", "branch": "x"}]})),
-            "step 't': step 'a' has no branch 'x': expected one of []",
+            "step 't': step 'a' has no branch 'x', as it is no decision: expected one with branches",
         ),
         (told(step("d", branches=("x",)), asking({"chosen": "d", "branch": "x"})), None),
         (

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import pytest
 from pydantic import BaseModel
@@ -126,6 +126,57 @@ def mistakes_of(template: TaskTemplate[Any]) -> tuple[str, ...]:
     return tuple(raised.value.mistakes)
 
 
+def test_a_trigger_that_cannot_be_is_told_with_its_step_and_not_where_it_is_made() -> None:
+    template = TaskTemplate("tests.wrong")
+    a, not_a_time, not_a_branch = template.add_step("a", charge), cast(Any, "soon"), cast(Any, 5)
+    template.add_step("b", charge, on=at_least(0, completed(a)))
+    template.add_step("c", charge, on=all_of())
+    template.add_step("d", charge, on=all_of(completed(a), any_of(elapsed(timedelta(seconds=-1)), completed(a))))
+    template.add_step("e", charge, on=elapsed(not_a_time))
+    template.add_step("f", charge, on=any_of(cast(Any, a)))
+    template.add_step("g", charge, on=chosen(a, not_a_branch))
+    assert mistakes_of(template)[:6] == (
+        "step 'b': its trigger at_least(...): at_least: Input should be greater than or equal to 1",
+        "step 'c': its trigger all_of(...): all_of: Tuple should have at least 1 item after validation, not 0",
+        "step 'd': its trigger elapsed(...): elapsed: Input should be greater than 0 seconds",
+        "step 'e': its trigger elapsed(...): elapsed: Input should be a valid timedelta, invalid digit in duration",
+        "step 'f': its trigger any_of(...) is made of <step tests.wrong.a>: expected triggers, as completed(step)",
+        "step 'g': its trigger chosen(...): branch: Input should be a valid string",
+    )
+
+
+def test_a_decision_returns_what_its_branches_are() -> None:
+    template = TaskTemplate("tests.decisions")
+    branches = ["x", "y"]
+
+    @template.decision(branches=branches)
+    def one() -> Literal["x", "y"]:
+        return "x"
+
+    @template.decision(branches=branches)
+    def some() -> list[Literal["x"]] | str:
+        return ["x"]
+
+    @template.decision(branches=branches)
+    def untold() -> Any:
+        return "x"
+
+    @template.decision(branches=branches)
+    def other() -> Literal["x", "z"]:
+        return "x"
+
+    @template.decision(branches=branches)  # type: ignore[arg-type]
+    def number() -> list[int]:
+        return [1]
+
+    assert mistakes_of(template) == (
+        "step 'other': it is a decision that returns 'z': expected one of its branches ['x', 'y']",
+        "step 'number': it is a decision that returns int: expected one of its branches, or a list of them",
+    )
+    with pytest.raises(TemplateError, match="decision 'none' has no branches: expected one at least"):
+        template.decision(branches=[], name="none")
+
+
 def test_every_mistake_about_triggers_is_told_with_its_step() -> None:
     template = TaskTemplate("tests.wrong", mode="sequential_only", max_concurrency=2)
     other = TaskTemplate("tests.other").add_step("far", charge)
@@ -159,7 +210,7 @@ def test_every_mistake_about_triggers_is_told_with_its_step() -> None:
         "its max_concurrency 2: sequential_only runs one step at a time",
         "step 'b': it waits for the event 'unknown', which is not declared: expected one of "
         "['bad name', 'twice', 'twice']",
-        "step 'c': step 'a' has no branch 'x': expected one of []",
+        "step 'c': step 'a' has no branch 'x', as it is no decision: expected one with branches",
         "step 'd': its trigger asks for at least 3 of 2: it could never be true",
         "step 'g': its parameter 'why': it takes the failure of a step that its trigger does not name: "
         "expected on=failed('a')",

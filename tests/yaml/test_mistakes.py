@@ -148,6 +148,7 @@ WRONG: list[tuple[str, str, int, int, str]] = [
         31,
         "'mode' of item 1 of 'routes'",
     ),
+    ("TT-Y021", "name: shop.a\nmode: sequential_only\nmax_concurrency: 5\n", 3, 18, "runs one step at a time"),
     ("TT-Y021", "name: 9 lives\n", 1, 7, "expected dotted identifiers"),
     ("TT-Y021", "name: shop.a\nsteps:\n  a: {after: b}\n  b: {after: a}\n", 3, 3, "step 'a' waits for itself"),
     ("TT-Y021", "name: shop.a\nsteps:\n  9 lives:\n", 3, 3, "expected an identifier"),

@@ -22,7 +22,7 @@ Handler = Callable[..., Any]
 
 
 class Declaring:
-    """Declares in Python what a template as data says. Each step returns a `dict`, so that all types fit."""
+    """Declares in Python what a template as data says. Its handlers return `dict`, so that all types fit."""
 
     def __init__(self, data: Template, *, marked: bool) -> None:
         self._marked = marked
@@ -71,8 +71,9 @@ class Declaring:
             inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, annotation=h) for name, h in hints.items()
         ]
         handler.__name__ = step.name
-        handler.__annotations__ = {**hints, "return": dict}
-        handler.__signature__ = inspect.Signature(parameters, return_annotation=dict)  # type: ignore[attr-defined]
+        returned = Any if step.branches else dict
+        handler.__annotations__ = {**hints, "return": returned}
+        handler.__signature__ = inspect.Signature(parameters, return_annotation=returned)  # type: ignore[attr-defined]
         return handler
 
     def _hints(self, step: StepTemplate, *, marked: bool) -> Iterator[tuple[str, Any]]:
