@@ -310,12 +310,12 @@ UNDECODABLE: dict[str, list[Any]] = {
 }
 
 
-@pytest.mark.parametrize("name", ["transition", "stranger"])
+@pytest.mark.parametrize("name", ["transition", "send_event", "stranger"])
 async def test_a_signal_of_any_shape_is_noted_as_a_row(desk: Desk, name: str) -> None:
     for arguments in MESSAGES.values():
         await desk.task.workflow.signal(name, args=arguments)
     rows = await desk.rows("workflow.request_refused")
-    assert [row.metadata.get("name") for row in rows] == [None if name == "transition" else name] * len(MESSAGES)
+    assert [row.metadata.get("name") for row in rows] == [name if name == "stranger" else None] * len(MESSAGES)
     assert {row.kind for row in rows} == {"refused"}
 
 
