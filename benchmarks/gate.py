@@ -4,10 +4,11 @@ The ways take turns in many short rounds, and each round is a comparison of its 
 disturbs both sides of it. There are two crews, each a server and a worker for every way, and they take turns too,
 because two processes of the same code differ by a few percent for as long as they live.
 
-What is judged is the median of all comparisons. How far chance moves it is said by the interval in which it lies with
-96 % certainty, whatever the comparisons are distributed like. A comparison needs no further rounds once its interval is
-within its bound; the others go on until the time is up. Then a bound is broken if the whole interval lies above it. So
-a busy machine makes the gate see less, and not fail; no round is ever left out.
+What is judged is the median of all comparisons, of which none is ever left out. How far chance moves it is said by the
+interval in which it lies with 99 % certainty, however the comparisons are distributed. A shape needs no further rounds
+once its interval is within its bound; the others go on until the time is up. Then a bound is broken if the whole
+interval lies above it. So on a busy machine the gate finds only larger losses; it does not fail by chance. Where not
+even the fewest rounds can be made in the time that it has at most, it says that nothing was judged.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from math import comb
+from itertools import accumulate, takewhile
+from math import comb, inf
 from statistics import median
 from time import monotonic
 from typing import Final, NamedTuple
@@ -29,15 +31,19 @@ from benchmarks.ways import WAYS
 MOST: Final[Mapping[str, float]] = {"unsandboxed": 1.10, "sandboxed": 1.0}
 """The library's worker may use so many times what the worker of the other way uses, in every shape."""
 
-TASKS: Final[Mapping[str, int]] = {"linear-5": 10, "random-50": 1, "fan-100": 1}
+TASKS: Final[Mapping[str, int]] = {"linear-5": 12, "random-50": 2, "fan-100": 1}
 """The shapes, and how many of their tasks make a round."""
 
 CREWS, CONCURRENCY = 2, 30
 
-FEWEST, SECONDS = 6, 45.0
-"""Rounds that are always made, and for how long others follow."""
+FEWEST = 8
+"""Rounds. Fewer say nothing with such certainty."""
 
-DOUBT: Final = 0.04
+SECONDS, MOST_SECONDS = 40.0, 120.0
+"""For how long rounds are added to these, and for how long these are waited for."""
+
+DOUBT: Final = 0.01
+"""That the median lies outside its interval."""
 
 SETTLING: Final = 0.02
 """Seconds after the end of a task until its worker has forgotten it."""
@@ -53,11 +59,11 @@ class Interval(NamedTuple):
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Interval:
-        """As many values as chance allows are left out at each end: that holds for any distribution."""
-        ordered, left_out, tail = sorted(values), 0, 0.5 ** len(values)
-        while 2 * (tail := tail + comb(len(values), left_out + 1) * 0.5 ** len(values)) <= DOUBT:
-            left_out += 1
-        return cls(ordered[left_out], ordered[-1 - left_out])
+        """From one value to another as far from the other end: a fair coin's throws say how far that may be."""
+        ordered, count = sorted(values), len(values)
+        tails = accumulate(comb(count, heads) / 2**count for heads in range(count))
+        places = sum(1 for _ in takewhile(lambda tail: 2 * tail <= DOUBT, tails))
+        return cls(ordered[places - 1], ordered[-places]) if places else cls(0.0, inf)
 
 
 @dataclass
@@ -83,10 +89,10 @@ class Race:
 
     def __str__(self) -> str:
         low, high = Interval.of(self.ratios)
-        verdict = "too much" if self.is_lost else "kept"
+        verdict = "too much" if self.is_lost else "kept" if len(self.ratios) >= FEWEST else "not judged, too few rounds"
         return (
             f"{self.shape.name}: x{median(self.ratios):.2f} of {WAYS[self.way].title} "
-            f"(with 96 % certainty {low:.2f} to {high:.2f}, {len(self.ratios)} rounds), "
+            f"(with 99 % certainty {low:.2f} to {high:.2f}, {len(self.ratios)} rounds), "
             f"at most {self.most:g}: {verdict}"
         )
 
@@ -126,8 +132,10 @@ async def _warm_up(crew: Crew) -> None:
 
 async def _run(races: Sequence[Race], crews: Sequence[Crew]) -> None:
     """Round by round, and crew by crew, until nothing is open any more or the time is up."""
-    end, number = monotonic() + SECONDS, 0
-    while number < FEWEST or (monotonic() < end and not all(race.is_over for race in races)):
+    start, number = monotonic(), 0
+    while not all(race.is_over for race in races):
+        if monotonic() - start > (SECONDS if number >= FEWEST else MOST_SECONDS):
+            break
         crew = crews[number % len(crews)]
         for shape in TASKS:
             await _round([race for race in races if race.shape.name == shape and not race.is_over], crew)

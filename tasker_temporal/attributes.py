@@ -81,7 +81,8 @@ class Attributes:
         if is_first and task.before[0]:
             names: Iterable[str | None] = task.steps
         else:
-            names = dict.fromkeys(row.step for row in (rows if self._knows(task) else filter(_is_news, rows)))
+            knows = self._knows(task)
+            names = dict.fromkeys([row.step for row in rows if knows or _is_news(row)])
         for name in names:
             if name is not None:
                 self._look_at(task, task.steps[name])

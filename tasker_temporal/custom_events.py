@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Generic, Literal, TypeVar
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import PydanticUserError, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from tasker_temporal.core.registry import EventDefinition
-from tasker_temporal.errors import EventRefused
+from tasker_temporal.errors import EventError, EventRefused
 
 T = TypeVar("T")
 
@@ -41,9 +41,14 @@ class CustomEvent(Generic[T]):
         """Its line in the registry.
 
         Raises:
-            EventError: its name is none that a template may use.
+            EventError: its name is none that a template may use, or its type has no JSON Schema.
         """
-        schema = self._adapter.json_schema(mode="serialization")
+        try:
+            schema = self._adapter.json_schema(mode="serialization")
+        except PydanticUserError as error:
+            raise EventError(
+                f"event {self.name!r}: {self.model!r} has no JSON Schema: expected a pydantic model, or a type of JSON"
+            ) from error
         make = EventDefinition.telemetry if self.category == "telemetry" else EventDefinition.custom
         return make(self.name, self.description, self.version, schema)
 

@@ -11,6 +11,7 @@ from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
+from pydantic import ValidationError
 from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
@@ -34,6 +35,7 @@ from tasker_temporal.local_activities import (
     PREPARE,
     RECORD,
 )
+from tasker_temporal.local_activities import said as said_of
 from tasker_temporal.record import CHUNK, INLINE_LIMIT, outcome, written
 from tasker_temporal.wire import (
     MEMO_ACTOR,
@@ -83,10 +85,11 @@ class Life:
     def _read(self, start: Any) -> StartInput | None:
         """What cannot be read ends the run as failed: a workflow task that fails would be tried again for ever."""
         try:
-            plain = None if start is None else read_raw(_as_raw(start))
-            return None if plain is None else StartInput.model_validate(plain)
-        except ValueError as error:
-            message = f"the workflow's second argument is the library's own, and this is none: {error}"
+            said = b"" if start is None else _as_raw(start).payload.data
+            return None if said in (b"", b"null") else StartInput.model_validate_json(said)
+        except ValidationError as error:
+            # What it is stays out of the failure: it may hold anything.
+            message = f"the workflow's second argument is the library's own, and this is none: {said_of(error)}"
             self.driver.broken = ApplicationError(message, type="StartInvalid", non_retryable=True)
             return None
 

@@ -49,7 +49,7 @@ def outcome(task: Task, record: str | None) -> dict[str, Any]:
     """What a run returns, or fails with: for people, and the record unless it is in markers."""
     shown = report(task, steps=False).model_dump(mode="json", exclude_defaults=True)
     if len(task.steps) <= STEPS_SHOWN:
-        shown["steps"] = {name: step.state for name, step in task.steps.items()}
+        shown["steps"] = {name: str(step.state) for name, step in task.steps.items()}
     failures = [(name, step.failure) for name, step in task.steps.items() if step.state is State.ERROR and step.failure]
     if failures:
         shown["errors"] = {name: f"{failure.type}: {failure.message}" for name, failure in failures[:STEPS_SHOWN]}

@@ -21,6 +21,7 @@ from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.messages import RunReopened
 from tasker_temporal.core.rows import Row
 from tasker_temporal.core.task import Task
+from tasker_temporal.core.template import PAYLOAD_LIMIT
 from tasker_temporal.errors import RequestRefused
 from tasker_temporal.reader import Reader, Run
 from tasker_temporal.wire import StartInput, content_of, successor
@@ -57,9 +58,13 @@ async def reopen(client: Client, task_id: str, plain: Mapping[str, Any]) -> None
     start = StartInput.later(
         task.template, record.snapshot, latest.run_id, reopened=reopened, request=plain, trace=trace
     )
+    argument = start.raw()
+    if (size := argument.payload.ByteSize()) > PAYLOAD_LIMIT:
+        rule = f"the task and the request take {size} bytes: at most {PAYLOAD_LIMIT} can be handed to a new run"
+        raise RequestRefused(rule)
     if (await reader.latest()).run_id != latest.run_id:
         raise RequestRefused(TOO_LATE)
-    run_id = await _started(client, task_id, latest, [context, start.raw()])
+    run_id = await _started(client, task_id, latest, [context, argument])
     if (await reader.request(run_id) or {}).get("request_id") != plain["request_id"]:
         raise RequestRefused(TOO_LATE)
 

@@ -8,8 +8,9 @@ way to another thread and back. What takes longer goes there all the same.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import Context
 from time import thread_time
 from typing import Any, Final
 from weakref import WeakValueDictionary
@@ -86,6 +87,9 @@ class TaskRunner(WorkflowRunner):
     def prepare_workflow(self, defn: Any) -> None:
         self._runner.prepare_workflow(defn)
 
+    def set_worker_level_failure_exception_types(self, types: Sequence[type[BaseException]]) -> None:
+        self._runner.set_worker_level_failure_exception_types(types)
+
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         instance = self._runner.create_instance(det)
         if not issubclass(det.defn.cls, TaskWorkflow):
@@ -118,7 +122,10 @@ class Activations(ThreadPoolExecutor):
 
 
 def _on_this_loop(activate: Callable[..., Any], act: WorkflowActivation) -> asyncio.Future[Any]:
-    """As the SDK does it for debuggers: not within its own task, because a workflow's tasks cannot begin within one."""
+    """As the SDK does it for debuggers: not within its own task, because a workflow's tasks cannot begin within one.
+
+    And as it would be in a thread: nothing is seen of the context variables that stand around the worker.
+    """
     loop = asyncio.get_running_loop()
     done = loop.create_future()
 
@@ -131,5 +138,5 @@ def _on_this_loop(activate: Callable[..., Any], act: WorkflowActivation) -> asyn
             # A workflow is a loop of its own, and leaves none behind.
             asyncio._set_running_loop(loop)
 
-    loop.call_soon(run)
+    loop.call_soon(run, context=Context())
     return done

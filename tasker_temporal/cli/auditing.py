@@ -34,7 +34,8 @@ async def audit_archive(task: str, source: str, verify: bool, export: Path | Non
         hint = "; only sinks that get all events have every row" if "is missing" in str(error) else ""
         raise RecordError(f"{error}{hint}", sort_key=error.sort_key) from error
     if found.ended is not None:
-        click.echo(f"The run was ended from outside, by {found.ended.actor}: {found.ended.reason}", err=True)
+        how = "broke down" if found.ended.actor == "tasker" else f"was ended from outside, by {found.ended.actor}"
+        click.echo(f"The run {how}: {found.ended.reason}", err=True)
     return _show(archive, verify, export, as_json)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +45,7 @@ async def show_event(name: str, as_json: bool, app: str | None) -> int:
     """Print all that is known of one event. Returns the exit code."""
     found = listed(_registry(app))
     if name not in found:
-        near = [known for known in found if name in known] or [known for known in found if known[:4] == name[:4]]
+        near = [known for known in found if name in known] or get_close_matches(name, found, cutoff=0.5)
         hint = f"perhaps {' or '.join(near[:3])}" if near else "`tasker events list` has them"
         raise WrongUse(f"there is no event {name!r}: {hint}")
     event = found[name]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 from collections.abc import Iterator, Mapping, Set
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Final
 
 from tasker_temporal.core.answers import reconsider
@@ -43,7 +44,7 @@ def snapshot(task: Task) -> dict[str, Any]:
         "id": task.id,
         "key": task.key.hex(),
         "template": task.template.plain,
-        "state": task.state,
+        "state": None if task.state is None else str(task.state),
         "before": [task.sort_key, task.head],
         "started_at": _time(task.started_at),
         "ended_at": _time(task.ended_at),
@@ -73,7 +74,7 @@ def _step(task: Task, step: Step, kept: Set[str]) -> dict[str, Any]:
     }
     plain |= {name: _time(at) for name in _TIMES if (at := getattr(step, name)) is not None}
     if step.state is not State.PENDING:
-        plain["state"] = step.state
+        plain["state"] = None if step.state is None else str(step.state)
     if step.since != _since(step, task):
         plain["since"] = _time(step.since)
     if step.failure is not None:
@@ -251,7 +252,9 @@ def _queue(task: Task, viable: Any) -> None:
     task.wound.extend(step.name for step in task.steps.values() if unwound(task, step))
 
 
+@lru_cache(maxsize=256)
 def _time(at: datetime | None) -> str | None:
+    """Kept, because most steps begin when another ends."""
     return None if at is None else at.isoformat()
 
 

@@ -222,9 +222,17 @@ class Template(Frozen):
                 found.setdefault(event, []).append(step.name)
         return {name: tuple(receiving) for name, receiving in found.items()}
 
+    @cached_property
+    def _followers(self) -> dict[str, tuple[str, ...]]:
+        listeners = self.listeners
+        return {
+            step: tuple(dict.fromkeys((*waiting, *listeners.get(step, ()))))
+            for step, waiting in self.dependents.items()
+        }
+
     def followers(self, step: str) -> tuple[str, ...]:
         """The steps that this one decides about, in whatever way, each once."""
-        return tuple(dict.fromkeys((*self.dependents[step], *self.listeners.get(step, ()))))
+        return self._followers[step]
 
     @cached_property
     def _places(self) -> dict[str, int]:

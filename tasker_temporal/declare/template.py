@@ -260,7 +260,7 @@ class TaskTemplate(Generic[C]):
             category: `telemetry` if it is for those who measure: then telemetry counts each.
 
         Raises:
-            EventError: the name is in use, or none that a template may use.
+            EventError: the name is in use, or none that a template may use, or the type has no JSON Schema.
         """
         event = CustomEvent(name, model, description, version, category)
         EventRegistry([event.definition, *(known.definition for known in self.custom_events)])

@@ -165,7 +165,7 @@ class Webhook:
             answer = self._answer(connection, request, clock)
         except BaseException as error:
             connection.close()
-            if clock.is_over:
+            if clock.is_over or isinstance(error, TimeoutError):
                 raise TimeoutError(f"{self._name} did not answer within {self._timeout:g} s") from error
             raise
         finally:

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from opentelemetry import trace
 from opentelemetry._logs import LoggerProvider, SeverityNumber
-from opentelemetry.context import Context, get_current
+from opentelemetry.context import _SUPPRESS_INSTRUMENTATION_KEY, Context, get_current, get_value
 from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 
 from tasker_temporal.telemetry.logs import about
@@ -34,7 +34,8 @@ SEVERITIES: Final = (
 )
 
 THEIR_OWN: Final = ("opentelemetry", "grpc")
-"""Loggers of the exporter itself: what it says of a failed export would be exported."""
+"""Loggers of the exporter itself: what it says of a failed export would be exported. So would be what the libraries say
+that it calls, but those run in a context that OpenTelemetry has marked."""
 
 
 class ExportingHandler(logging.Handler):
@@ -45,7 +46,7 @@ class ExportingHandler(logging.Handler):
         self._provider = provider
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.name.split(".")[0] in THEIR_OWN:
+        if record.name.split(".")[0] in THEIR_OWN or get_value(_SUPPRESS_INSTRUMENTATION_KEY):
             return
         try:
             said = about(record)

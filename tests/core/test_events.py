@@ -302,3 +302,9 @@ def test_a_custom_event_has_a_line_like_any_other() -> None:
     priced = EventDefinition.custom("order.priced", "The order has its price.", 2, {"type": "integer"})
     assert (priced.category, priced.version, priced.content) == (Category.CUSTOM, 2, {"type": "integer"})
     assert "order.priced" in EventRegistry([priced])
+
+
+def test_an_event_for_those_who_measure_is_a_custom_one_of_its_own_category() -> None:
+    custom = EventDefinition.custom("order.priced", "The order has its price.", 2, {"type": "integer"})
+    measured = EventDefinition.telemetry("order.priced", "The order has its price.", 2, {"type": "integer"})
+    assert measured == custom._replace(category=Category.TELEMETRY)

@@ -120,3 +120,10 @@ def test_an_event_for_those_who_measure_is_in_a_category_of_its_own() -> None:
     assert event.definition.content == {"type": "integer"}
     with pytest.raises(EventError, match="the namespace 'telemetry' is the library's own"):
         template.custom_event("telemetry.looked_at", int, category="telemetry")
+
+
+def test_an_event_whose_type_has_no_schema_is_refused_in_a_sentence() -> None:
+    class Odd: ...
+
+    with pytest.raises(EventError, match=r"event 'order\.odd': <class .*Odd'> has no JSON Schema: expected a pydantic"):
+        TaskTemplate[object]("shop.order").custom_event("order.odd", Odd)

@@ -6,6 +6,7 @@ import asyncio
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from time import thread_time
 from typing import Any, Self
 
@@ -112,17 +113,21 @@ async def test_a_worker_that_has_ended_leaves_no_threads(server: DevServer) -> N
         executor.submit(print)
 
 
+AROUND: ContextVar[str] = ContextVar("AROUND", default="nothing")
+
+
 class Inner(WorkflowInstance):
     """An instance of the SDK's, that takes so many seconds of CPU time, and then perhaps fails."""
 
     def __init__(self, seconds: float = 0.0, error: BaseException | None = None) -> None:
-        self.seconds, self.error = seconds, error
+        self.seconds, self.error, self.seen = seconds, error, ""
 
     def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
         end = thread_time() + self.seconds
         while thread_time() < end:
             pass
         asyncio._set_running_loop(None)
+        self.seen = AROUND.get()
         if self.error is not None:
             raise self.error
         return WorkflowActivationCompletion(run_id=act.run_id)
@@ -157,6 +162,14 @@ async def test_what_becomes_of_an_activation_is_handed_on_and_the_loop_goes_on(e
     assert asyncio.get_running_loop() is ended.get_loop()
     assert ended.exception() is error
     assert error is not None or ended.result().run_id == "run-1"
+
+
+async def test_a_run_sees_nothing_of_what_stands_around_its_worker() -> None:
+    AROUND.set("a worker")
+    runner, inner = TaskRunner(None, DataConverter.default), Inner()  # type: ignore[arg-type]
+    instance = runner.runs["run-1"] = TaskInstance(inner, heeded=False)
+    await Activations(runner, None).submit(instance.activate, ACT)
+    assert inner.seen == "nothing"
 
 
 # For whom the payloads are.

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from temporalio import workflow
+from temporalio.api.common.v1 import Payload
 from temporalio.client import (
     Client,
     Interceptor,
@@ -172,13 +173,23 @@ async def test_a_task_that_timed_out_is_told_of_too(server: DevServer) -> None:
     assert kept.events[-1].task_id == task.id
 
 
-@pytest.mark.parametrize("bare", [False, True], ids=["by the client", "bare"])
-async def test_a_task_that_no_worker_ever_took_is_told_of_too(server: DevServer, bare: bool) -> None:
+NO_JSON = RawValue(Payload(metadata={"encoding": b"json/plain"}, data=b"\xff{"))
+
+LATER = {"template_name": "sinks.later", "version": "9.0.0", "digest": "of a later release", "template": "eJw="}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [None, [], ["a context"], ["a context", NO_JSON], ["a context", LATER]],
+    ids=["by the client", "bare", "from the UI", "oddly", "by a later release"],
+)
+async def test_a_task_that_no_worker_ever_took_is_told_of_too(server: DevServer, arguments: list[Any] | None) -> None:
     kept = Kept()
     stuck = Stuck(server, Sink(name="all"), all=kept)
     client, queue = await stuck.client(), f"later-{uuid.uuid4()}"
-    if bare:
-        await client.start_workflow(stuck.template.name, id=f"bare-{uuid.uuid4()}", task_queue=queue)
+    if arguments is not None:
+        id = f"bare-{uuid.uuid4()}"
+        await client.start_workflow(stuck.template.name, args=arguments, id=id, task_queue=queue)
     else:
         await start_task(client, stuck.template, {"customer": "ann"}, task_queue=queue)
     (found,) = [run async for run in _listed(client, stuck.template)]
@@ -284,12 +295,14 @@ async def test_a_run_that_was_started_with_what_is_not_the_librarys_is_told_of(s
     async with worker(client) as running:
         run = await client.start_workflow(
             stuck.template.name,
-            args=["a context", {"card": "4111"}],
+            args=["a context", "4111"],
             id=f"odd-{uuid.uuid4()}",
             task_queue=running.task_queue,
         )
-        with pytest.raises(WorkflowFailureError):
+        with pytest.raises(WorkflowFailureError) as caught:
             await run.result()
+        assert "is the library's own, and this is none: the whole: Input should be" in str(caught.value.cause)
+        assert "4111" not in str(caught.value.cause)
         await swept(client, running.task_queue)
         await kept.until(ABORTED)
     [event] = kept.events
@@ -365,7 +378,7 @@ async def test_of_a_history_that_does_not_replay_is_told_what_was_sent_and_then_
         await kept.until(TERMINATED)
     told = rows_in(kept.events)
     assert told == rows[: len(told)]
-    the_end(kept.events)
+    the_end(once(kept.events))
     assert len(told) >= 4, "also the batch that was on its way"
 
 
