@@ -221,8 +221,10 @@ class Reader:
         return found
 
     async def context(self) -> RawValue:
-        """The task's context as the payload that it was started with."""
+        """The task's context as the payload that it was started with; that of None if it was with nothing."""
         started = (await self._started(await self._latest())).workflow_execution_started_event_attributes
+        if not started.input.payloads:
+            return RawValue(self._client.data_converter.payload_converter.to_payload(None))
         decoded: list[RawValue] = await self._client.data_converter.decode(started.input.payloads[:1], [RawValue])
         return decoded[0]
 

@@ -170,6 +170,25 @@ async def test_a_task_that_is_too_large_for_a_new_run_says_so(client: Connect, m
         assert (await task.report()).state is State.ERROR
 
 
+async def test_a_task_that_was_started_with_nothing_is_reopened_too(client: Connect) -> None:
+    """As Temporal's command starts it without an input."""
+    world = World()
+    template = shop(world)
+    connected = await client(template)
+    async with worker(connected) as serving:
+        id = f"bare-{uuid.uuid4()}"
+        await connected.start_workflow(template.name, id=id, task_queue=serving.task_queue)
+        task = TaskHandle(connected, id)
+        await failed(task)
+        [first, *_] = await task.plan({"request": "retry", **BY})
+        assert first.event == "task.retry_requested"
+        world.down = False
+        await task.retry(**BY)
+        assert (await task.result()).state is State.COMPLETE
+        await task.audit()
+        await replayed(task, template)
+
+
 async def test_who_read_the_run_before_cannot_fork_the_chain(client: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     """Bob has read the first failed run. Before he starts the next one, Ann has, and it has failed too."""
     template = shop(World())
