@@ -38,7 +38,7 @@ from tasker_temporal.sinks.deliver import deliver_activity
 from tasker_temporal.sinks.delivery import Delivery
 from tasker_temporal.sinks.handlers import SinkHandlers
 from tasker_temporal.sinks.sweep import Sweep, sweep_activity
-from tasker_temporal.tolerance import TolerantRunner
+from tasker_temporal.undecodable import TolerantRunner
 from tasker_temporal.workflow import TaskWorkflow, workflow_class
 
 if TYPE_CHECKING:
@@ -153,7 +153,7 @@ class TaskerPlugin(SimplePlugin):
 
     def configure_replayer(self, config: ReplayerConfig) -> ReplayerConfig:
         configured = super().configure_replayer(config)
-        configured["unsandboxed_workflow_runner"] = TolerantRunner(configured.get("unsandboxed_workflow_runner"))
+        configured["unsandboxed_workflow_runner"] = TolerantRunner(configured["unsandboxed_workflow_runner"])
         return configured
 
     def _listening(self, config: WorkerConfig, telemetry: Telemetry) -> Interceptor:
