@@ -7,7 +7,8 @@ because two processes of the same code differ by a few percent for as long as th
 What is judged is the median of all comparisons, of which none is ever left out. How far chance moves it is said by the
 interval in which it lies with 99 % certainty, however the comparisons are distributed. A shape needs no further rounds
 once its interval is within its bound; the others go on until the time is up. Then a bound is broken if the whole
-interval lies above it. So on a busy machine the gate finds only larger losses; it does not fail by chance.
+interval lies above it. So on a busy machine the gate finds only larger losses; it does not fail by chance. Where not
+even the fewest rounds can be made in the time that it has at most, it says that nothing was judged.
 """
 
 from __future__ import annotations
@@ -35,8 +36,11 @@ TASKS: Final[Mapping[str, int]] = {"linear-5": 12, "random-50": 2, "fan-100": 1}
 
 CREWS, CONCURRENCY = 2, 30
 
-FEWEST, SECONDS = 8, 40.0
-"""Rounds that are always made, as fewer say nothing with such certainty, and for how long others may follow."""
+FEWEST = 8
+"""Rounds. Fewer say nothing with such certainty."""
+
+SECONDS, MOST_SECONDS = 40.0, 120.0
+"""For how long rounds are added to these, and for how long these are waited for."""
 
 DOUBT: Final = 0.01
 """That the median lies outside its interval."""
@@ -85,7 +89,7 @@ class Race:
 
     def __str__(self) -> str:
         low, high = Interval.of(self.ratios)
-        verdict = "too much" if self.is_lost else "kept"
+        verdict = "too much" if self.is_lost else "kept" if len(self.ratios) >= FEWEST else "not judged, too few rounds"
         return (
             f"{self.shape.name}: x{median(self.ratios):.2f} of {WAYS[self.way].title} "
             f"(with 99 % certainty {low:.2f} to {high:.2f}, {len(self.ratios)} rounds), "
@@ -128,8 +132,10 @@ async def _warm_up(crew: Crew) -> None:
 
 async def _run(races: Sequence[Race], crews: Sequence[Crew]) -> None:
     """Round by round, and crew by crew, until nothing is open any more or the time is up."""
-    end, number = monotonic() + SECONDS, 0
-    while number < FEWEST or (monotonic() < end and not all(race.is_over for race in races)):
+    start, number = monotonic(), 0
+    while not all(race.is_over for race in races):
+        if monotonic() - start > (SECONDS if number >= FEWEST else MOST_SECONDS):
+            break
         crew = crews[number % len(crews)]
         for shape in TASKS:
             await _round([race for race in races if race.shape.name == shape and not race.is_over], crew)

@@ -190,8 +190,15 @@ def doors(kind: str) -> str:
 
 
 def commands() -> str:
-    """Every subcommand of `tasker`, with its options."""
-    return "\n\n".join(_command(name, command) for name, command in sorted(tasker.commands.items()))
+    """Every subcommand of `tasker`, and of these, with its options."""
+    return "\n\n".join(_command(name, command) for name, command in _commands(tasker))
+
+
+def _commands(group: click.Group, path: str = "") -> Iterator[tuple[str, click.Command]]:
+    for name, command in sorted(group.commands.items()):
+        yield path + name, command
+        if isinstance(command, click.Group):
+            yield from _commands(command, f"{path}{name} ")
 
 
 def _command(name: str, command: click.Command) -> str:
@@ -246,6 +253,9 @@ def _type(hint: Any) -> str:
     """The annotation as people write it."""
     text = getattr(hint, "__forward_arg__", None) or inspect.formatannotation(hint)
     plain = re.sub(r"[\w.]*\.(?=\w)", "", text)
+    # How a time is written is no part of its type.
+    plain = re.sub(r"Annotated\[(\w+), PlainSerializer\(.*?'json'\)\]", r"\1", plain)
+    plain = re.sub(r"Optional\[(\w+)\]", r"\1 | None", plain)
     return f"<code>{plain}</code>".replace("[", "&#91;")
 
 

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
 from typing import Any, Literal
 
-from tasker_temporal.core.values import Frozen
+from tasker_temporal.core.values import Frozen, Instant
 
 
 class ApprovalNotice(Frozen):
@@ -22,7 +21,7 @@ class ApprovalNotice(Frozen):
     approvers: tuple[str, ...]
     """Who may vote now."""
     quorum: int
-    until: datetime | None = None
+    until: Instant | None = None
     """When the deadline passes, in UTC."""
     decision: Literal["approved", "rejected", "overdue"] | None = None
     voters: tuple[str, ...] = ()

@@ -29,7 +29,7 @@ from tasker_temporal.reopening import planned, reopen
 from tasker_temporal.wire import content_of, raw, read_raw
 
 PATIENCE = timedelta(seconds=10)
-"""How long a request waits for its answer."""
+"""How long a request or a question waits for its answer, unless it says otherwise."""
 
 LOOK_AFTER = 0.5
 """Seconds without an answer after which a question looks whether there is a worker at all."""
@@ -115,7 +115,9 @@ class Door:
             raise RequestRefused(found["refused"], found["legal"])
         return [Row.of(plain) for plain in found["rows"]]
 
-    async def query(self, name: str, *arguments: Any, run_id: str | None = None, patience: timedelta = PATIENCE) -> Any:
+    async def query(
+        self, name: str, *arguments: Any, run_id: str | None = None, patience: timedelta | None = None
+    ) -> Any:
         """Ask an open run.
 
         Raises:
@@ -131,7 +133,7 @@ class Door:
                 args=[raw(argument) for argument in arguments],
                 result_type=RawValue,
                 reject_condition=QueryRejectCondition.NOT_OPEN,
-                rpc_timeout=patience,
+                rpc_timeout=patience or PATIENCE,
             )
         )
         try:
@@ -158,12 +160,12 @@ class Door:
         if await pollers(self._client, queue) == []:
             raise NoAnswer(f"task {self._id!r} does not answer: no worker polls task queue {queue!r}")
 
-    def translated(self, error: RPCError, patience: timedelta = PATIENCE) -> Exception:
+    def translated(self, error: RPCError, patience: timedelta | None = None) -> Exception:
         """What the server said, in the library's words if it has any."""
         if error.status is RPCStatusCode.FAILED_PRECONDITION:
             return NoAnswer(f"task {self._id!r} does not answer, because its workflow task fails: {error.message}")
         if error.status in (RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED):
-            seconds = patience.total_seconds()
+            seconds = (patience or PATIENCE).total_seconds()
             return NoAnswer(f"task {self._id!r} did not answer within {seconds:g} s: probably no worker runs for it")
         if error.status != RPCStatusCode.NOT_FOUND:
             return error

@@ -29,7 +29,7 @@ from tasker_temporal.core.report import TaskReport
 from tasker_temporal.core.report import report as report_of
 from tasker_temporal.core.rows import Row
 from tasker_temporal.declare import DeclaredStep
-from tasker_temporal.door import PATIENCE, Door
+from tasker_temporal.door import Door
 from tasker_temporal.errors import NoAnswer, RecordError, TaskCancelled, TaskFailed, TaskLost
 from tasker_temporal.reader import Reader
 from tasker_temporal.record import read
@@ -92,8 +92,8 @@ class TaskHandle(Requests):
             return TaskCancelled(f"task {self.id!r} was cancelled", await self.report())
         return TaskLost(f"task {self.id!r} was ended from outside: {cause}")
 
-    async def report(self, *, patience: timedelta = PATIENCE) -> TaskReport:
-        """Where the task stands. If no worker answers within `patience`, its history is told again."""
+    async def report(self, *, patience: timedelta | None = None) -> TaskReport:
+        """Where the task stands. If no worker answers within `patience` (10 s), its history is told again."""
         try:
             return TaskReport.model_validate(await self._door.query("report", patience=patience))
         except WorkflowQueryRejectedError:

@@ -87,10 +87,9 @@ class Life:
         try:
             said = b"" if start is None else _as_raw(start).payload.data
             return None if said in (b"", b"null") else StartInput.model_validate_json(said)
-        except ValueError as error:
+        except ValidationError as error:
             # What it is stays out of the failure: it may hold anything.
-            why = said_of(error) if isinstance(error, ValidationError) else "it is no JSON"
-            message = f"the workflow's second argument is the library's own, and this is none: {why}"
+            message = f"the workflow's second argument is the library's own, and this is none: {said_of(error)}"
             self.driver.broken = ApplicationError(message, type="StartInvalid", non_retryable=True)
             return None
 

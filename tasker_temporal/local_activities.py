@@ -26,7 +26,7 @@ from tasker_temporal.declare import TaskTemplate
 from tasker_temporal.errors import ContextInvalid
 from tasker_temporal.identity import Claim, is_signed
 from tasker_temporal.signature import adapter
-from tasker_temporal.wire import Prepared, StartInput, raw, read_raw, successor
+from tasker_temporal.wire import Prepared, StartInput, raw, read_raw, successor, undecoded
 
 PREPARE: Final = "tasker.prepare"
 CHECK_RESULT: Final = "tasker.check_result"
@@ -70,7 +70,8 @@ def _problems(template: TaskTemplate[Any], payload: Payload) -> list[dict[str, A
     except ContextInvalid as error:
         return [dict(problem) for problem in error.problems]
     except Exception as error:
-        return [{"loc": [], "type": type(error).__name__, "msg": f"it cannot be decoded: {error}"}]
+        # The error's own text may repeat what it choked on.
+        return [{"loc": [], "type": type(error).__name__, "msg": undecoded(payload)}]
     return []
 
 

@@ -16,6 +16,7 @@ from temporalio.plugin import SimplePlugin
 from temporalio.worker import (
     HandleQueryInput,
     Interceptor,
+    ReplayerConfig,
     Worker,
     WorkerConfig,
     WorkflowInboundInterceptor,
@@ -37,6 +38,7 @@ from tasker_temporal.sinks.deliver import deliver_activity
 from tasker_temporal.sinks.delivery import Delivery
 from tasker_temporal.sinks.handlers import SinkHandlers
 from tasker_temporal.sinks.sweep import Sweep, sweep_activity
+from tasker_temporal.tolerance import TolerantRunner
 from tasker_temporal.workflow import TaskWorkflow, workflow_class
 
 if TYPE_CHECKING:
@@ -146,6 +148,11 @@ class TaskerPlugin(SimplePlugin):
             configured["max_eager_activity_reservations_per_workflow_task"] = EAGER_STEPS
         return configured
 
+    def configure_replayer(self, config: ReplayerConfig) -> ReplayerConfig:
+        configured = super().configure_replayer(config)
+        configured["unsandboxed_workflow_runner"] = TolerantRunner(configured.get("unsandboxed_workflow_runner"))
+        return configured
+
     def _listening(self, config: WorkerConfig, telemetry: Telemetry) -> Interceptor:
         templates = {name: template.compiled for name, template in self.templates.items()}
         handlers = {kind: (step.template.name, step.name) for kind, step in self._handlers.items()}
@@ -194,7 +201,8 @@ class TaskerPlugin(SimplePlugin):
 
 def _with_runner(config: WorkerConfig) -> None:
     """Tasks are run in the library's own way; an executor of the user's stays."""
-    runner = TaskRunner(config["unsandboxed_workflow_runner"], config["client"].data_converter)
+    tolerant = TolerantRunner(config["unsandboxed_workflow_runner"])
+    runner = TaskRunner(tolerant, config["client"].data_converter)
     config["unsandboxed_workflow_runner"] = runner
     if config.get("workflow_task_executor") is None:
         config["workflow_task_executor"] = Activations(runner, config.get("max_concurrent_workflow_tasks"))

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, get_args
 
 from pydantic import TypeAdapter, ValidationError
+from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
 from tasker_temporal.core.engine import Engine
@@ -14,6 +15,7 @@ from tasker_temporal.core.messages import Refused
 from tasker_temporal.core.requests import Ask, Request
 from tasker_temporal.core.rows import Row
 from tasker_temporal.errors import RequestRefused
+from tasker_temporal.wire import undecoded
 
 ROWS_SHOWN = 100
 """An answer lists at most so many of the rows that followed; the audit has them all."""
@@ -34,6 +36,8 @@ def parse(name: str | None, plain: Any) -> Ask:
     Raises:
         ApplicationError: of type `RequestInvalid`, naming every field that is wrong.
     """
+    if isinstance(plain, RawValue):
+        raise _invalid(f"{undecoded(plain.payload)}: expected a JSON object, as json/plain")
     if not isinstance(plain, Mapping):
         raise _invalid('a request is a JSON object, as {"actor": "ann", "reason": "customer called"}')
     if name is not None and plain.get("request", name) != name:

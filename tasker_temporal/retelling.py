@@ -79,14 +79,12 @@ async def _untaken(client: Client, id: str, started: HistoryEvent) -> Engine | N
     """The task before any worker has taken this run."""
     payloads = started.workflow_execution_started_event_attributes.input.payloads
     context, *more = await client.data_converter.decode(payloads, [RawValue] * len(payloads)) or [raw(None)]
-    plain = read_raw(more[0]) if more else None
-    if plain is None:
-        return None
     try:
-        start = StartInput.model_validate(plain)
-    except ValueError as error:
+        plain = read_raw(more[0]) if more else None
+        start = None if plain is None else StartInput.model_validate(plain)
+        return None if start is None else Engine(beginning(id, start, content_of(context.payload)))
+    except Exception as error:
         raise RetellingFailed(f"workflow {id!r} is no task of this library") from error
-    return Engine(beginning(id, start, content_of(context.payload)))
 
 
 def taken_up(events: Sequence[HistoryEvent]) -> Sequence[HistoryEvent]:

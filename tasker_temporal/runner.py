@@ -8,7 +8,7 @@ way to another thread and back. What takes longer goes there all the same.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import Context
 from time import thread_time
@@ -86,6 +86,9 @@ class TaskRunner(WorkflowRunner):
 
     def prepare_workflow(self, defn: Any) -> None:
         self._runner.prepare_workflow(defn)
+
+    def set_worker_level_failure_exception_types(self, types: Sequence[type[BaseException]]) -> None:
+        self._runner.set_worker_level_failure_exception_types(types)
 
     def create_instance(self, det: WorkflowInstanceDetails) -> WorkflowInstance:
         instance = self._runner.create_instance(det)

@@ -67,6 +67,12 @@ def read_raw(value: RawValue) -> Any:
     return json.loads(value.payload.data) if value.payload.data else None
 
 
+def undecoded(payload: Payload) -> str:
+    """Says that nobody could decode it, without repeating what it holds."""
+    encoding = payload.metadata.get("encoding", b"").decode(errors="replace")[:100]
+    return f"it cannot be decoded, its encoding is {encoding!r}"
+
+
 def pack(plain: Any) -> str:
     """In a window of 4 KiB, which is as good for rows, and spares the allocation of 256 KiB.
 

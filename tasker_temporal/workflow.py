@@ -1,6 +1,7 @@
 """The doors of a running task: queries, updates and signals, and the workflow class that each template gets.
 
-Handlers take one argument of any shape, because the SDK drops a signal silently if its argument does not decode.
+Handlers take one argument of any shape, because the SDK drops a signal silently if its argument does not decode. What
+no converter can decode comes as a `RawValue` (`runner`).
 """
 
 from __future__ import annotations
@@ -103,8 +104,8 @@ class TaskWorkflow:
         await self._take(None, [request, *extra] if extra else request, ("transition", request))
 
     @workflow.signal(name="send_event", description='An event: {"name": ..., "payload": ..., "id": ...}.')
-    async def take_event(self, event: Any = None) -> None:
-        await self._take("send_event", event, ("send_event", event))
+    async def take_event(self, event: Any = None, *extra: Any) -> None:
+        await self._take("send_event", [event, *extra] if extra else event, ("send_event", event))
 
     @workflow.signal(dynamic=True, description="An event of this name, with its payload; all else is only noted.")
     async def signalled(self, name: str, args: Sequence[RawValue]) -> None:

@@ -19,6 +19,7 @@ def test_few_rounds_say_nothing() -> None:
     assert Interval.of([2.0] * (FEWEST - 1)) == (0.0, inf)
     assert not race(*[2.0] * (FEWEST - 1)).is_lost
     assert not race(*[0.5] * (FEWEST - 1)).is_over
+    assert str(race(*[2.0] * (FEWEST - 1))).endswith("not judged, too few rounds")
 
 
 @pytest.mark.parametrize(

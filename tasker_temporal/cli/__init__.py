@@ -64,10 +64,12 @@ def tasker() -> None:
 
     The connection comes from the options, else from Temporal's own environment variables (TEMPORAL_ADDRESS, ...) and
     configuration file. Exit codes: 0 all is well, 1 the task failed or a record does not verify, 2 wrong use, or
-    nobody could be reached. NO_COLOR=1 turns colours off. Completion in bash (zsh, fish alike):
+    nobody could be reached. NO_COLOR=1 turns colours off. Completion, also of template names, in bash
+    or zsh (zsh_source), and in fish:
 
     \b
       eval "$(_TASKER_COMPLETE=bash_source tasker)"
+      _TASKER_COMPLETE=fish_source tasker | source
     """
 
 

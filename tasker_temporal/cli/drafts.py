@@ -12,7 +12,7 @@ FINDING = "code, severity, step, field, message, file, line, column"
 
 
 @click.command("check")
-@click.argument("what", metavar="[FILE.yaml|TEMPLATE]", required=False)
+@click.argument("what", metavar="[FILE.yaml|TEMPLATE]", required=False, shell_complete=options.complete_template)
 @click.option("--strict", is_flag=True, help="Warnings count, too.")
 @click.option(
     "--against",
@@ -25,7 +25,9 @@ FINDING = "code, severity, step, field, message, file, line, column"
     metavar="FOLDER",
     help="Where MODULE:ATTRIBUTE of --against is imported from, as another checkout.",
 )
-@options.as_json(f"a list of template, findings ({FINDING}), and with --against changes, needed, old and new digest")
+@options.as_json(
+    f"a list of template, findings ({FINDING}); with --against also changes, needed, old_digest, new_digest"
+)
 @options.app
 def check(
     what: str | None, strict: bool, against: str | None, against_folder: Path | None, as_json: bool, app: str | None
@@ -50,7 +52,7 @@ def check(
 
 
 @click.command("plan")
-@click.argument("what", metavar="[FILE.yaml|TEMPLATE]", required=False)
+@click.argument("what", metavar="[FILE.yaml|TEMPLATE]", required=False, shell_complete=options.complete_template)
 @click.option(
     "--context", metavar="JSON|@FILE|-|FILE.json", help="What the task is about; conditions are evaluated on it."
 )
@@ -60,7 +62,10 @@ def check(
     metavar="FILE.json",
     help='How long steps take: {"charge": "2s", "ship": {"takes": "1m", "result": {...}, "bytes": 900}}.',
 )
-@options.as_json("waves, steps, takes, critical_path, events, events_at_most, bytes, assumptions, ...")
+@options.as_json(
+    "template, version, digest, waves (at, steps), steps (name, state, begins, ends), state, takes, critical_path, "
+    "events, events_at_most, bytes, conditions (step, when, holds, error), assumptions"
+)
 @options.app
 def plan(what: str | None, context: str | None, durations: Path | None, as_json: bool, app: str | None) -> None:
     """Play a task of a template, and tell its order, its history and its critical path.
@@ -95,7 +100,7 @@ def schema(output: Path | None) -> None:
 
 
 @click.command("export")
-@click.argument("what", metavar="[FILE.yaml|TEMPLATE]", required=False)
+@click.argument("what", metavar="[FILE.yaml|TEMPLATE]", required=False, shell_complete=options.complete_template)
 @click.option(
     "--format",
     "form",

@@ -27,7 +27,7 @@ def events() -> None:
     metavar="NAME",
     help="Only task, step, workflow, approval, external, state_machine, telemetry or custom ones.",
 )
-@options.as_json("name, category, version, description, publisher, row, listeners, payload of each")
+@options.as_json("a list of name, category, version, description, publisher, row, listeners, payload")
 @options.app
 def show_list(category: str | None, as_json: bool, app: str | None) -> None:
     """List the events, with those of the app's templates.
@@ -78,7 +78,7 @@ def export(form: str, output: Path | None, app: str | None) -> None:
 
 @events.command("check")
 @click.option("--against", "file", type=options.A_FILE, required=True, help="A catalogue that `export` wrote before.")
-@options.as_json("breaking, changes: event, what, breaking")
+@options.as_json("breaking, changes (event, what, breaking)")
 @options.app
 def check(file: Path, as_json: bool, app: str | None) -> None:
     """Tell what has changed since; exit with 1 if it breaks those who read the events.

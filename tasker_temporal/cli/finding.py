@@ -40,7 +40,9 @@ def why(task: str, everything: bool, as_json: bool, connection: Connection) -> N
     help="Only those in this state: open, in_progress, pending_approval, paused, error, complete, resolved_manually, "
     "cancelled, terminated, timed_out, or one of a task type of the app.",
 )
-@click.option("--template", metavar="NAME", help="Only those of this template.")
+@click.option(
+    "--template", metavar="NAME", shell_complete=options.complete_template, help="Only those of this template."
+)
 @click.option(
     "--waiting-for",
     type=click.Choice(["approval", "move", "event", "hold", "pause", "backoff", "handler"]),
@@ -73,7 +75,9 @@ def list_(as_json: bool, connection: Connection, **wanted: Any) -> None:
 @click.command("approvals")
 @click.option("--approver", metavar="NAME", help="Only what this person may vote on, and has not yet.")
 @click.option("--group", "groups", multiple=True, metavar="NAME", help="A group that the person is in; repeatable.")
-@click.option("--template", metavar="NAME", help="Only of tasks of this template.")
+@click.option(
+    "--template", metavar="NAME", shell_complete=options.complete_template, help="Only of tasks of this template."
+)
 @click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="At most so many tasks.")
 @options.as_json(
     "a list of task_id, template, step, approval, since, until, approvers, quorum, approved_by, "

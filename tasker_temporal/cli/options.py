@@ -92,6 +92,20 @@ app = click.option(
 )
 
 
+def complete_template(context: click.Context, _: click.Parameter, incomplete: str) -> list[str]:
+    """The templates of the app, for a shell that completes. Whatever is wrong with it is told by the command itself."""
+    from contextlib import redirect_stderr, redirect_stdout, suppress
+    from io import StringIO
+
+    names: list[str] = []
+    with suppress(Exception, SystemExit), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+        from tasker_temporal.cli.app import find_app
+
+        plugin = find_app(context.params.get("app"), Path.cwd())
+        names = [] if plugin is None else [name for name in plugin.templates if name.startswith(incomplete)]
+    return names
+
+
 def as_json(what: str) -> Callable[[Command], Command]:
     """`--json`, with the shape of what it prints."""
     return click.option("--json", "as_json", is_flag=True, help=f"Print JSON: {what}")

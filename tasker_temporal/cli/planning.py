@@ -32,9 +32,8 @@ async def show_plan(
     except ValueError as error:
         raise WrongUse(f"file {str(durations)!r}: {error}") from error
     if as_json:
-        screen().json(
-            asdict(made) | {"waves": [w._asdict() for w in made.waves], "steps": [s._asdict() for s in made.steps]}
-        )
+        named = ("waves", "steps", "conditions")
+        screen().json(asdict(made) | {name: [each._asdict() for each in getattr(made, name)] for name in named})
     else:
         for line in _told(made):
             click.echo(line)

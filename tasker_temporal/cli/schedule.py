@@ -28,7 +28,13 @@ def schedule() -> None:
 
 @schedule.command("create")
 @click.argument("id")
-@click.option("--template", required=True, metavar="NAME", help="Of which template its tasks are.")
+@click.option(
+    "--template",
+    required=True,
+    metavar="NAME",
+    shell_complete=options.complete_template,
+    help="Of which template its tasks are.",
+)
 @click.option("--context", metavar="JSON|@FILE|-", help="What each of its tasks is about.")
 @click.option("--cron", "crons", multiple=True, metavar="EXPRESSION", help="When, in UTC: '0 3 * * *'; repeatable.")
 @click.option(

@@ -12,12 +12,17 @@ from tasker_temporal.cli.options import Connection, duration
 
 MACHINES = ["task", "step", "critical", "batch"]
 
-REPORT = "the report: task_id, template, version, state, counts, steps, ..."
+STEP = "state, attempt, execution, started_at, ended_at, next_attempt_at, last_error, by_hand, handled_by, waits_for"
+REPORT = (
+    "the report: task_id, template, version, state, started_at, ended_at, counts, completion_percentage, "
+    "execution_status, recommended_action, health_status, cancelling, problems, last_error, "
+    f"steps ({STEP})"
+)
 ROW = "sort_key, kind, entity, from, to, event, actor, reason, cause, metadata, at, digest"
 
 
 @click.command("start")
-@click.argument("template")
+@click.argument("template", shell_complete=options.complete_template)
 @click.option("--context", metavar="JSON|@FILE|-", help="What the task is about; - reads it from standard input.")
 @click.option("--id", metavar="ID", help="The task's id, which is the workflow's.")
 @click.option(
@@ -120,7 +125,9 @@ def result(task: str, step: str | None, as_json: bool, connection: Connection) -
     metavar="URL|FILE",
     help="Read TASK from where a sink keeps rows: postgresql://HOST/DB[#TABLE], or a file; no server is needed.",
 )
-@options.as_json(f"what --export writes, a first line and one for each row: {ROW}; with --verify rows, head, verified")
+@options.as_json(
+    f"what --export writes, a first line and one for each row: {ROW}; with --verify task_id, rows, head, verified"
+)
 @options.connects
 def audit(
     task: str | None,
@@ -156,7 +163,7 @@ def audit(
 
 
 @click.command("graph")
-@click.argument("name", metavar="FILE.yaml|TEMPLATE|TASK", required=False)
+@click.argument("name", metavar="FILE.yaml|TEMPLATE|TASK", required=False, shell_complete=options.complete_template)
 @click.option(
     "--format",
     "form",

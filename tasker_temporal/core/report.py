@@ -8,7 +8,6 @@ over needs no action unless it failed, and one that waits for people says so.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from pydantic import Field
@@ -17,6 +16,7 @@ from tasker_temporal.core.machine import DONE, State
 from tasker_temporal.core.messages import Failure
 from tasker_temporal.core.task import Step, Task
 from tasker_temporal.core.template import Frozen
+from tasker_temporal.core.values import Instant
 
 
 class ErrorReport(Frozen):
@@ -32,9 +32,9 @@ class StepReport(Frozen):
     state: State
     attempt: int = 0
     execution: int = 0
-    started_at: datetime | None = None
-    ended_at: datetime | None = None
-    next_attempt_at: datetime | None = None
+    started_at: Instant | None = None
+    ended_at: Instant | None = None
+    next_attempt_at: Instant | None = None
     last_error: ErrorReport | None = None
     by_hand: bool = False
     """Its result came from no handler: somebody gave it, or an event brought it."""
@@ -52,8 +52,8 @@ class TaskReport(Frozen):
     version: str
     state: State | str = Field(union_mode="left_to_right")
     """One of the library's own, or of the task's type."""
-    started_at: datetime | None
-    ended_at: datetime | None
+    started_at: Instant | None
+    ended_at: Instant | None
     counts: dict[str, int]
     completion_percentage: float
     execution_status: str

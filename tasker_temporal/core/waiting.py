@@ -19,6 +19,7 @@ from tasker_temporal.core.report import waits_for
 from tasker_temporal.core.task import APPROVAL, HOLD, Step, Task
 from tasker_temporal.core.template import Frozen
 from tasker_temporal.core.triggers import events_of, said
+from tasker_temporal.core.values import Instant
 
 NAMELESS: Final = (AUTOMATIC, "unknown")
 """Who starts a task if nobody says who."""
@@ -63,8 +64,8 @@ class Wait(Frozen):
     ]
     step: str | None
     what: str
-    since: datetime | None = None
-    until: datetime | None = None
+    since: Instant | None = None
+    until: Instant | None = None
     could: tuple[str, ...] = ()
     """The requests that would be legal."""
     task_queue: str | None = None

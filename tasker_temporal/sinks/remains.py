@@ -61,12 +61,13 @@ async def known_of(client: Client, history: WorkflowHistory, template: Template 
 
 
 async def _begun(client: Client, history: WorkflowHistory, template: Template | None) -> Task:
-    start = None
-    with suppress(ValueError):  # Its second argument is none of the library's.
+    context = await _context(client, history)
+    # Anything may be wrong with its second argument, if it is none of the library's, or one of a later release.
+    with suppress(Exception):
         start = await Reader(client, history.workflow_id).start_of(history.run_id)
-    if start is None or not (start.template or start.snapshot):
-        start = await _prepared(client, history, template)
-    return beginning(history.workflow_id, start, await _context(client, history))
+        if start is not None:
+            return beginning(history.workflow_id, start, context)
+    return beginning(history.workflow_id, await _prepared(client, history, template), context)
 
 
 async def _prepared(client: Client, history: WorkflowHistory, template: Template | None) -> StartInput:

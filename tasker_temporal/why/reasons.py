@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterable
-from datetime import datetime
 from typing import Final, Literal
 
 from tasker_temporal.core.template import Frozen
+from tasker_temporal.core.values import Instant
 
 Source = Literal["worker", "history", "events", "record", "server"]
 
@@ -48,8 +48,8 @@ class Reason(Frozen):
     step: str | None = None
     """None for the task itself."""
     sentence: str
-    since: datetime | None = None
-    until: datetime | None = None
+    since: Instant | None = None
+    until: Instant | None = None
     """When it ends by itself; None if it does not, or nobody knows."""
     action: str | None = None
     """The best that a person can do next, as a command line; None if it is best to wait."""

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 
 import tasker_temporal
 from tasker_temporal.cli import tasker as tasker_command
-from tests.cli.kit import ROOT, environment, tasker
+from tests.cli.kit import ROOT, environment, tasker, write
 
 VERBS = sorted(tasker_command.commands)
 
@@ -77,6 +79,43 @@ async def test_the_version_is_known_without_an_installation(tmp_path: Path) -> N
 async def test_a_shell_can_complete_the_command(tmp_path: Path) -> None:
     ended = await tasker(folder=tmp_path, _TASKER_COMPLETE="bash_complete", COMP_WORDS="tasker sta", COMP_CWORD="1")
     assert ended.out.split() == ["plain,start", "plain,status"]
+
+
+SHELL = """
+eval "$(_TASKER_COMPLETE=bash_source tasker)"
+complete -p tasker >/dev/null || exit 1
+ask() {
+  COMP_WORDS=("$@") COMP_CWORD=$(($# - 1)) COMPREPLY=()
+  _tasker_completion tasker "${@: -1}" ""
+  echo "${COMPREPLY[*]}"
+}
+ask tasker sched
+ask tasker start --wa
+ask tasker schedule tri
+ask tasker graph --machine st
+ask tasker start shop.g
+"""
+
+
+@pytest.mark.skipif(shutil.which("bash") is None, reason="there is no bash")
+async def test_bash_completes_verbs_options_choices_and_templates(tmp_path: Path) -> None:
+    assert (await tasker("new", "shop", folder=tmp_path)).code == 0
+    # The shell calls it by its name.
+    installed = write(tmp_path, {"tasker": f'#!/bin/sh\nexec "{sys.executable}" -m tasker_temporal "$@"\n'}) / "tasker"
+    installed.chmod(0o755)
+    seen = environment(tmp_path, PATH=f"{tmp_path}:{os.environ['PATH']}")
+    process = await asyncio.create_subprocess_exec(
+        "bash", "-c", SHELL, cwd=tmp_path / "shop", env=seen,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+    )  # fmt: skip
+    out, _ = await process.communicate()
+    assert out.decode().splitlines() == ["schedule", "--wait", "trigger", "step", "shop.greet"]
+
+
+@pytest.mark.parametrize(("shell", "holds"), [("zsh", "#compdef tasker"), ("fish", "complete --no-files --command ta")])
+async def test_other_shells_get_a_script_of_their_own(shell: str, holds: str, tmp_path: Path) -> None:
+    ended = await tasker(folder=tmp_path, _TASKER_COMPLETE=f"{shell}_source")
+    assert (ended.code, holds in ended.out) == (0, True), ended
 
 
 async def test_a_new_project_has_a_test_that_passes(tmp_path: Path) -> None:

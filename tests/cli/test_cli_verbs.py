@@ -8,11 +8,14 @@ import re
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
+from typing import Any
 
+import click
 import pytest
 import pytest_asyncio
 from temporalio.client import Client
 
+from tasker_temporal import cli
 from tasker_temporal.dev import DevServer
 from tests.cli.kit import Ended, Running, tasker, write
 
@@ -380,3 +383,55 @@ async def test_a_pyproject_that_names_no_app_is_told(tmp_path: Path) -> None:
     assert "is 3: expected a text, as" in one_line(await tasker("worker", folder=tmp_path))
     write(tmp_path, {"pyproject.toml": "[tool"})
     assert "pyproject.toml' is not TOML: " in one_line(await tasker("worker", folder=tmp_path))
+
+
+def documented(path: str) -> dict[str, set[str]]:
+    """The keys of what `--json` prints, as the help has them, each with the keys below it."""
+    found: click.Command = cli.tasker
+    for word in path.split():
+        found = getattr(found, "commands", {})[word]
+    [option] = [parameter for parameter in found.params if parameter.name == "as_json"]
+    assert isinstance(option, click.Option)
+    said = (option.help or "").removeprefix("Print JSON: ").partition(";")[0].rpartition(": ")[2]
+    keys = re.finditer(r"(\w+)(?: \(([^)]*)\))?(?:, |$)", said.removeprefix("a list of "))
+    return {key[1]: set((key[2] or "").split(", ")) - {""} for key in keys}
+
+
+def first(value: Any) -> Any:
+    """One of many, if it is many."""
+    if isinstance(value, dict):
+        value = list(value.values())
+    return value[0] if isinstance(value, list) and value else value
+
+
+async def test_what_json_prints_is_what_the_help_says(stall: Stall, book: str) -> None:
+    name = f"seldom-{uuid.uuid4()}"
+    given = ("--template", "stall.sell", "--context", BOOK, "--every", "365d", "--paused")
+    await stall("schedule", "create", name, *given)
+    asked = {
+        "start": ("stall.sell", "--context", BOOK),
+        "status": (book,),
+        "result": (book,),
+        "why": (book,),
+        "list": ("--template", "stall.sell"),
+        "graph": ("stall.sell",),
+        "watch": (book,),
+        "schedule list": (),
+        "schedule pause": (name,),
+        "setup": (),
+        "check": (),
+        "plan": ("stall.sell",),
+        "events list": (),
+        "events show": ("task.completed",),
+        "new": ("a-stall",),
+    }
+    ended = await stall.all(*((*verb.split(), *arguments, "--json") for verb, arguments in asked.items()))
+    for verb, each in zip(asked, ended, strict=True):
+        assert (each.code, each.err) in ((0, ""), (1, "")), (verb, each)
+        told = json.loads(each.out.splitlines()[0] if verb == "watch" else each.out)
+        told = told[0] if isinstance(told, list) else told
+        expected = documented(verb)
+        assert told.keys() == expected.keys(), verb
+        for key, below in expected.items():
+            assert not below or not told[key] or first(told[key]).keys() == below, (verb, key)
+        assert not re.search(r"\d\d:\d\d:\d\d(\.\d+)?Z", each.out), f"{verb} writes a time in a form of its own"

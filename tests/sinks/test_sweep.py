@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from temporalio import workflow
+from temporalio.api.common.v1 import Payload
 from temporalio.client import (
     Client,
     Interceptor,
@@ -172,13 +173,23 @@ async def test_a_task_that_timed_out_is_told_of_too(server: DevServer) -> None:
     assert kept.events[-1].task_id == task.id
 
 
-@pytest.mark.parametrize("bare", [False, True], ids=["by the client", "bare"])
-async def test_a_task_that_no_worker_ever_took_is_told_of_too(server: DevServer, bare: bool) -> None:
+NO_JSON = RawValue(Payload(metadata={"encoding": b"json/plain"}, data=b"\xff{"))
+
+LATER = {"template_name": "sinks.later", "version": "9.0.0", "digest": "of a later release", "template": "eJw="}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [None, [], ["a context"], ["a context", NO_JSON], ["a context", LATER]],
+    ids=["by the client", "bare", "from the UI", "oddly", "by a later release"],
+)
+async def test_a_task_that_no_worker_ever_took_is_told_of_too(server: DevServer, arguments: list[Any] | None) -> None:
     kept = Kept()
     stuck = Stuck(server, Sink(name="all"), all=kept)
     client, queue = await stuck.client(), f"later-{uuid.uuid4()}"
-    if bare:
-        await client.start_workflow(stuck.template.name, id=f"bare-{uuid.uuid4()}", task_queue=queue)
+    if arguments is not None:
+        id = f"bare-{uuid.uuid4()}"
+        await client.start_workflow(stuck.template.name, args=arguments, id=id, task_queue=queue)
     else:
         await start_task(client, stuck.template, {"customer": "ann"}, task_queue=queue)
     (found,) = [run async for run in _listed(client, stuck.template)]
@@ -290,7 +301,8 @@ async def test_a_run_that_was_started_with_what_is_not_the_librarys_is_told_of(s
         )
         with pytest.raises(WorkflowFailureError) as caught:
             await run.result()
-        assert str(caught.value.cause).endswith("Input should be a valid dictionary or instance of StartInput")
+        assert "is the library's own, and this is none: the whole: Input should be" in str(caught.value.cause)
+        assert "4111" not in str(caught.value.cause)
         await swept(client, running.task_queue)
         await kept.until(ABORTED)
     [event] = kept.events
