@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from types import UnionType
 from typing import Any, Literal, Protocol, Union, get_args, get_origin
@@ -156,7 +157,7 @@ def _stranger_mistakes(step: Declared) -> list[str]:
     on = _on(step)
     taken = (binding.step for binding in step.signature.bindings if binding.source in ("result", "failure"))
     named = [*_after(step), *(on.steps if on is not None else ()), *taken]
-    found = [f"it names {value!r}: expected a declared step, not its name" for value in named if not _is_step(value)]
+    found = [_no_step(value) for value in named if not _is_step(value)]
     others = [value for value in named if _is_step(value) and value.template is not step.template]
     if on is None and step.options.get("on") is not None:
         found.append(f"its on={step.options['on']!r}: expected a trigger, as on=completed(step)")
@@ -192,6 +193,11 @@ def _returned(hint: Any) -> Iterator[Any]:
         yield hint
 
 
+def _no_step(value: Any) -> str:
+    what = "not its name" if isinstance(value, str) else "as the decorator of a template makes one"
+    return f"it names {value!r}: expected a declared step, {what}"
+
+
 def _type_mistake(step: Declared, binding: Binding) -> str | None:
     if binding.source == "step_context" or (_is_result(binding) and not _is_step(binding.step)):
         return None
@@ -221,8 +227,20 @@ def _given(step: Declared, binding: Binding) -> Any:
     return step.template.context
 
 
+OPTIONS_OF: Mapping[str, Sequence[str]] = {kind.__name__: tuple(kind.model_fields) for kind in (StepTemplate, Template)}
+"""By the name under which pydantic tells of mistakes in them."""
+
+
 def _said(error: ValidationError) -> list[str]:
+    names = OPTIONS_OF.get(error.title, ())
     return [
-        f"its {'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
+        _unknown_option(str(problem["loc"][0]), names)
+        if problem["type"] == "extra_forbidden" and len(problem["loc"]) == 1
+        else f"its {'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
         for problem in error.errors(include_input=False, include_url=False)
     ]
+
+
+def _unknown_option(name: str, known: Sequence[str]) -> str:
+    near = difflib.get_close_matches(name, known, 1)
+    return f"it has no option {name!r}{f', perhaps {near[0]!r}' if near else ''}"

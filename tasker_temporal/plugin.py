@@ -38,7 +38,7 @@ from tasker_temporal.sinks.deliver import deliver_activity
 from tasker_temporal.sinks.delivery import Delivery
 from tasker_temporal.sinks.handlers import SinkHandlers
 from tasker_temporal.sinks.sweep import Sweep, sweep_activity
-from tasker_temporal.tolerance import TolerantRunner
+from tasker_temporal.undecodable import TolerantRunner
 from tasker_temporal.workflow import TaskWorkflow, workflow_class
 
 if TYPE_CHECKING:
@@ -105,6 +105,9 @@ class TaskerPlugin(SimplePlugin):
         for sink, handler in self.sinks.items():
             if not callable(handler):
                 raise TypeError(f"sink {sink!r}: expected a function that takes events, or a Webhook, not {handler!r}")
+        for template in templates:
+            if not isinstance(template, TaskTemplate):
+                raise TypeError(f"TaskerPlugin takes task templates, and was given {template!r}")
         self.templates: Mapping[str, TaskTemplate[Any]] = {template.name: template for template in templates}
         executor = ThreadPoolExecutor(sync_handlers, thread_name_prefix="tasker-step")
         self._handlers = handlers = _handlers(templates)
@@ -150,7 +153,7 @@ class TaskerPlugin(SimplePlugin):
 
     def configure_replayer(self, config: ReplayerConfig) -> ReplayerConfig:
         configured = super().configure_replayer(config)
-        configured["unsandboxed_workflow_runner"] = TolerantRunner(configured.get("unsandboxed_workflow_runner"))
+        configured["unsandboxed_workflow_runner"] = TolerantRunner(configured["unsandboxed_workflow_runner"])
         return configured
 
     def _listening(self, config: WorkerConfig, telemetry: Telemetry) -> Interceptor:

@@ -143,12 +143,20 @@ def _bind(parameter: inspect.Parameter, hint: Any, said: Marker | None) -> Bindi
         marker = parameter.default
     marker = said or marker
     if marker is None and parameter.default is not MISSING:
-        return None
+        return _forgotten_marker(parameter)
     if hint is MISSING:
         return f"its parameter {parameter.name!r} has no annotation: expected the type of what it takes"
     if marker is not None:
         return Binding(parameter.name, marker.source, plain, marker.step, getattr(marker, "event", None))
     return Binding(parameter.name, "step_context" if plain is StepContext else "context", plain)
+
+
+def _forgotten_marker(parameter: inspect.Parameter) -> str | None:
+    """A step as a default would be handed to the handler instead of its result."""
+    name = getattr(parameter.default, "name", None)
+    if name is None or not hasattr(parameter.default, "signature"):
+        return None
+    return f"its parameter {parameter.name!r} has step {name!r} itself as its default: expected result_of({name})"
 
 
 def _strip(hint: Any) -> tuple[Any, Marker | None]:

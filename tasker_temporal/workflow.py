@@ -1,7 +1,7 @@
 """The doors of a running task: queries, updates and signals, and the workflow class that each template gets.
 
 Handlers take one argument of any shape, because the SDK drops a signal silently if its argument does not decode. What
-no converter can decode comes as a `RawValue` (`runner`).
+no converter can decode comes as a `RawValue` (`undecodable`).
 """
 
 from __future__ import annotations

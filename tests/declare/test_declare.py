@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import pytest
 from pydantic import BaseModel
 
-from tasker_temporal import Limits, Retry, StepContext, TaskTemplate, TemplateError, result_of
+from tasker_temporal import Limits, Retry, StepContext, TaskerPlugin, TaskTemplate, TemplateError, result_of
 from tasker_temporal.core.template import Template
 
 
@@ -263,7 +263,8 @@ class TestMistakes:
         ("options", "said"),
         [
             ({"timeout": timedelta(0)}, "its timeout: Input should be greater than 0 seconds"),
-            ({"tiemout": 3}, "its tiemout: Extra inputs are not permitted"),
+            ({"tiemout": 3}, "it has no option 'tiemout', perhaps 'timeout'"),
+            ({"colour": 3}, "it has no option 'colour'"),
             ({"retry": 5}, "its retry: Input should be a valid dictionary or instance of Retry"),
         ],
     )
@@ -283,6 +284,36 @@ class TestMistakes:
         assert mistakes_of(TaskTemplate("tasker.mine")) == (
             "its name 'tasker.mine': the namespace 'tasker' is the library's own",
         )
+
+    def test_a_function_that_is_no_step_is_told_how_it_becomes_one(self) -> None:
+        template = shop()
+
+        def pack() -> int:
+            return 1
+
+        @template.step
+        def ship(parcels: int = result_of(pack)) -> None: ...  # type: ignore[arg-type]
+
+        (mistake,) = mistakes_of(template)
+        assert mistake.endswith("expected a declared step, as the decorator of a template makes one")
+
+    def test_a_step_as_a_default_is_a_forgotten_result_of(self) -> None:
+        template = shop()
+
+        @template.step
+        def pack() -> int:
+            return 1
+
+        @template.step
+        def ship(parcels: int = pack) -> None: ...  # type: ignore[assignment]
+
+        assert mistakes_of(template) == (
+            "step 'ship': its parameter 'parcels' has step 'pack' itself as its default: expected result_of(pack)",
+        )
+
+    def test_what_is_no_template_is_refused_by_the_plugin(self) -> None:
+        with pytest.raises(TypeError, match="TaskerPlugin takes task templates, and was given 'shop'"):
+            TaskerPlugin("shop")  # type: ignore[arg-type]
 
     def test_a_wrong_template_option_is_named(self) -> None:
         assert mistakes_of(TaskTemplate("a.b", on_failure="halt")) == (  # type: ignore[call-overload]

@@ -13,7 +13,7 @@ from typing import Any, Final
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 from temporalio.converter import PayloadConverter, SerializationContext, WithSerializationContext
-from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
+from temporalio.worker import WorkflowInstance, WorkflowInstanceDetails, WorkflowRunner
 
 from tasker_temporal.workflow import TaskWorkflow
 
@@ -54,8 +54,8 @@ class Tolerant(PayloadConverter, WithSerializationContext):
 class TolerantRunner(WorkflowRunner):
     """The configured runner of unsandboxed workflows, which all tasks are; other workflows notice nothing of it."""
 
-    def __init__(self, inner: WorkflowRunner | None = None) -> None:
-        self._inner = inner or UnsandboxedWorkflowRunner()
+    def __init__(self, inner: WorkflowRunner) -> None:
+        self._inner = inner
 
     def prepare_workflow(self, defn: Any) -> None:
         self._inner.prepare_workflow(defn)

@@ -17,7 +17,7 @@ from temporalio.converter import (
 )
 from temporalio.worker import UnsandboxedWorkflowRunner, WorkflowInstance, WorkflowInstanceDetails
 
-from tasker_temporal.tolerance import Tolerant, TolerantRunner
+from tasker_temporal.undecodable import Tolerant, TolerantRunner
 from tasker_temporal.workflow import workflow_class
 
 BROKEN = Payload(metadata={"encoding": b"json/plain"}, data=b"{nope")
@@ -49,7 +49,7 @@ def converter_of(kind: type) -> PayloadConverter:
 
 
 def test_only_tasks_get_what_cannot_be_decoded() -> None:
-    assert isinstance(converter_of(workflow_class("tolerance.task")), Tolerant)
+    assert isinstance(converter_of(workflow_class("runner.task")), Tolerant)
     assert type(converter_of(Theirs)) is PydanticPayloadConverter
 
 
