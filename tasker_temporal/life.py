@@ -146,6 +146,9 @@ class Life:
         start = self._start
         if start.untold:
             await local(FOLLOW, raw(start.untold))
+            if start.interpreter > 1:
+                # What it brought is in the history once this workflow task is over; until then the run cannot end.
+                await workflow.sleep(timedelta(milliseconds=1), summary="the run takes its place")
         if start.request is not None:
             await self._reopen(start.previous_run, start.request)
         elif start.previous_run:

@@ -148,7 +148,7 @@ CASES = [
     ),
     Case(
         name="deadline-while-backing-off",
-        template=graph("deadline_backing_off", PAIR, deadline=timedelta(seconds=0.4)),
+        template=graph("deadline_backing_off", PAIR, deadline=timedelta(seconds=5)),
         outcomes={"charge": [Fail("busy", retry_after=60)]},
         state=State.ERROR,
         steps={"charge": State.ERROR, "ship": State.PENDING},

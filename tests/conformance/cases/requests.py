@@ -11,7 +11,7 @@ from tests.conformance.case import Asked, Case, Law, Seen
 from tests.conformance.plays import Edges, graph, play, play_in_thread
 
 CANCEL = CancelTask(actor="ann", reason="customer called")
-HEEDFUL = timedelta(seconds=1)
+HEEDFUL = timedelta(seconds=3)
 """So short a heartbeat timeout lets a handler hear of a stop within a second."""
 
 PAIR: Edges = {"charge": [], "ship": ["charge"]}
