@@ -11,7 +11,7 @@ from tasker_temporal.core.requests import PauseTask, ResolveStep, ResumeTask
 from tasker_temporal.core.task import INTERPRETER
 from tasker_temporal.core.template import Argument, StepTemplate
 from tests.core.driving import Drive, seconds, step, template
-from tests.core.test_triggers import EVENTS, PAID
+from tests.core.expecting import EVENTS, PAID
 
 Play = Callable[[Drive], object]
 
