@@ -88,11 +88,15 @@ STOPPING = tuple(number for name in ("SIGTERM", "SIGINT", "SIGHUP") if (number :
 """What asks a process to end: a supervisor, Ctrl-C, and a terminal that is closed."""
 
 
+def _is_kept(number: signal.Signals) -> bool:
+    """`nohup` has a process ignore that its terminal is closed. A shell's `&` has it ignore Ctrl-C, which may be sent."""
+    return number.name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN
+
+
 def told_to_stop() -> asyncio.Event:
     """Is set by the first signal to stop; the second one does what it does in any program."""
     loop, told = asyncio.get_running_loop(), asyncio.Event()
-    # `nohup` has a process ignore that its terminal is closed.
-    heard = [number for number in STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
+    heard = [number for number in STOPPING if not _is_kept(number)]
 
     def tell() -> None:
         told.set()

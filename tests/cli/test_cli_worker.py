@@ -74,7 +74,7 @@ APPS = {
     "stall:sell": "Error: there is no module 'stall' in {folder}, nor is one installed",
     "stall.orders:sell": "Error: there is no module 'stall' in {folder}, nor is one installed",
     "shop:buy": "Error: module 'shop' has no attribute 'buy'; templates in it: sell, nap, adrift, plugin",
-    "shop:text": "Error: --app 'shop:text' is a str: expected a TaskTemplate, a list of them, or a TaskerPlugin",
+    "shop:text": "Error: --app 'shop:text' is of type str: expected a TaskTemplate, a list of them, or a TaskerPlugin",
     "shop:nothing": "Error: --app 'shop:nothing' is empty: expected a TaskTemplate, a list of them, or a TaskerPlugin",
     "shop:adrift": "Error: template 'shop.adrift' names no task queue: pass --task-queue, or give the template one",
     "broken:sell": "Error: module 'broken' does not import: ZeroDivisionError: division by zero "
