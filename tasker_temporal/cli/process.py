@@ -89,7 +89,7 @@ STOPPING = tuple(number for name in ("SIGTERM", "SIGINT", "SIGHUP") if (number :
 
 
 def _is_kept(number: signal.Signals) -> bool:
-    """`nohup` has a process ignore that its terminal is closed. Ctrl-C may be sent to what a shell runs beside itself."""
+    """`nohup` has a process ignore that its terminal is closed. What else a shell has it ignore is still heard."""
     return number.name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN
 
 
