@@ -20,7 +20,7 @@ demo: $(VENV)/.dev  ## Run a task on an embedded server, and watch it.
 	$(BIN)/tasker demo
 
 test: check  ## Run all checks and all tests, and hold the bound on the worker's CPU time.
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest -n 3 --dist loadfile
 	$(BIN)/python -m benchmarks.overhead --quick
 
 check: $(VENV)/.test  ## Format, lint, types, layers.
