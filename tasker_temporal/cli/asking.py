@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import uuid
 from collections.abc import Callable, Mapping
 from datetime import timedelta
@@ -17,7 +16,7 @@ from tasker_temporal.cli.looking import me
 from tasker_temporal.cli.many import Answers, Found, find, preview
 from tasker_temporal.cli.options import Connection
 from tasker_temporal.cli.process import CLEAN, FAILED, WrongUse
-from tasker_temporal.cli.screen import is_asked_by_a_person, screen
+from tasker_temporal.cli.screen import is_asked_by_a_person, is_confirmed, screen
 from tasker_temporal.cli.tables import audit_table
 from tasker_temporal.core.rows import Row
 from tasker_temporal.door import Door
@@ -84,7 +83,7 @@ async def ask_many(asked: Asked, query: str, yes: bool, at_once: int, connection
     """Make the request of all tasks that the query finds. Returns the exit code: 1 if not all of them took it."""
     async with connected(connection, about=f"query {query!r}") as client:
         found = await find(client, query)
-        if found and not (yes or asked.plan or _is_wanted(asked, query, found)):
+        if found and not (yes or asked.plan or await _is_wanted(asked, query, found)):
             click.echo("Nothing was done.", err=True)
             return FAILED
         answers = Answers(asked.request, asked.fields["request_id"], query, len(found), asked.plan)
@@ -96,17 +95,10 @@ async def ask_many(asked: Asked, query: str, yes: bool, at_once: int, connection
     return CLEAN if len(answers.done) == len(found) else FAILED
 
 
-def _is_wanted(asked: Asked, query: str, found: list[Found]) -> bool:
+async def _is_wanted(asked: Asked, query: str, found: list[Found]) -> bool:
     """Show a person what was found, and ask."""
     what = f"{asked.request} {len(found)} task{'s' * (len(found) != 1)}"
     if not is_asked_by_a_person():
         raise WrongUse(f"this would {what}, and nobody can be asked here: pass --yes to do it, or --plan to look first")
     preview(query, found)
-    # The loop's own handler of Ctrl-C would only be heard after the answer.
-    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        return click.confirm(f"{what.capitalize()} as {asked.fields['actor']}: {asked.fields['reason']}?", err=True)
-    except click.Abort as abort:
-        raise KeyboardInterrupt from abort
-    finally:
-        signal.signal(signal.SIGINT, handler)
+    return await is_confirmed(f"{what.capitalize()} as {asked.fields['actor']}: {asked.fields['reason']}?")

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import sys
+import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,3 +71,40 @@ def screen_of_errors() -> Screen:
 def is_asked_by_a_person() -> bool:
     """Somebody is there to answer a question."""
     return sys.stdin.isatty() and sys.stderr.isatty()
+
+
+SAID = {"y": True, "yes": True, "n": False, "no": False, "": False}
+
+
+async def is_confirmed(question: str) -> bool:
+    """Ask a person. The loop goes on meanwhile, so that Ctrl-C is heard at any moment."""
+    while True:
+        click.echo(f"{question} [y/N]: ", nl=False, err=True)
+        answer = (await _line()).strip().lower()
+        if answer in SAID:
+            return SAID[answer]
+
+
+async def _line() -> str:
+    """What is typed next. Nothing waits for the thread if nobody types, as it would for one of the loop's own."""
+    loop = asyncio.get_running_loop()
+    typed: asyncio.Future[str] = loop.create_future()
+
+    def tell(line: str) -> None:
+        if not typed.done():
+            typed.set_result(line)
+
+    def read() -> None:
+        line = _read()
+        with suppress(RuntimeError):  # The loop has been closed meanwhile.
+            loop.call_soon_threadsafe(tell, line)
+
+    threading.Thread(target=read, daemon=True).start()
+    return await typed
+
+
+def _read() -> str:
+    try:
+        return os.read(sys.stdin.fileno(), 4096).decode(errors="replace")
+    except OSError:  # The terminal is gone: nobody says yes.
+        return ""

@@ -7,11 +7,9 @@ import json
 import os
 import pty
 import re
-import select
 import sys
 import uuid
 from collections.abc import AsyncIterator, Iterable
-from contextlib import suppress
 from time import monotonic
 
 import pytest
@@ -191,31 +189,19 @@ async def on_terminal(desk: Desk, *arguments: str, answer: bytes) -> tuple[int, 
 
 
 def _converse(terminal: int, answer: bytes) -> str:
-    """Read until it ends; once it asks, answer, and once more as long as nothing comes of it.
-
-    Ctrl-C in the very moment between the question and the reading of the answer is not heard before the next key.
-    """
-    told, again = b"", 10.0
+    """Read until it ends; once it asks, answer."""
+    told = b""
     while True:
-        waiting, _, _ = select.select([terminal], [], [], again)
-        read = _read(terminal) if waiting else b""
-        if waiting and not read:
+        try:
+            read = os.read(terminal, 4096)
+        except OSError:  # What Linux says of a terminal that nobody holds any more.
+            read = b""
+        if not read:
             return told.decode()
         told += read
-        if b"[y/N]" in told and answer and (not waiting or b"[y/N]" in read):
-            _write(terminal, answer)
-
-
-def _read(terminal: int) -> bytes:
-    try:
-        return os.read(terminal, 4096)
-    except OSError:  # What Linux says of a terminal that nobody holds any more.
-        return b""
-
-
-def _write(terminal: int, answer: bytes) -> None:
-    with suppress(OSError):
-        os.write(terminal, answer)
+        if b"[y/N]" in told and answer:
+            os.write(terminal, answer)
+            answer = b""
 
 
 @pytest.mark.long
