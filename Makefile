@@ -8,7 +8,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt
-TYPED := tasker_temporal $(wildcard tests examples workers benchmarks)
+TYPED := tasker_temporal $(wildcard tests examples workers benchmarks docs)
 
 .PHONY: help demo test check format soak bench clean
 .DEFAULT_GOAL := help

@@ -28,6 +28,7 @@ from tasker_temporal.core.approval import Approval
 from tasker_temporal.core.catalogue import EVENTS
 from tasker_temporal.core.events import RowWritten
 from tasker_temporal.core.machine import STEP_TABLE, TASK_TABLE, State, Table
+from tasker_temporal.core.retry import Retry
 from tasker_temporal.core.routes import Route
 from tasker_temporal.core.subscribers import SUBSCRIPTIONS, Subscriber
 from tasker_temporal.core.task_types import TYPES, Move, TaskType
@@ -45,7 +46,7 @@ TABLES: Final[Mapping[str, Table]] = {"task": TASK_TABLE, "step": STEP_TABLE}
 MODELS: Final[Mapping[str, type[BaseModel]]] = {
     model.__name__: model
     for model in (
-        template.Retry,
+        Retry,
         template.Limits,
         template.Sink,
         TaskEvent,
