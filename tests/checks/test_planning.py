@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 from typing import Any
 
@@ -12,12 +11,13 @@ from temporalio.client import Client
 from temporalio.worker import Worker
 
 from examples.order_fulfillment.template import fulfill_order
-from tasker_temporal import StepContext, TaskerPlugin, TaskTemplate, received, result_of, start_task
+from tasker_temporal import State, StepContext, TaskerPlugin, TaskTemplate, received, result_of, start_task
 from tasker_temporal.dev import DevServer
 from tasker_temporal.handle import TaskHandle
 from tasker_temporal.planning import Condition, Expected, Plan, Wave, plan
 from tasker_temporal.yaml import read_template
 from tests.cli.kit import ROOT
+from tests.patience import until_step
 from tests.server.conftest import server
 
 __all__ = ["server"]
@@ -64,8 +64,7 @@ async def left(of: int = result_of(source)) -> int:
 async def right(context: StepContext, of: int = result_of(source)) -> int:
     """It ends when the task knows that the other one has."""
     task = TaskHandle(clients[0], context.task_id)
-    while (await task.report()).steps["left"].state != "complete":
-        await asyncio.sleep(0.01)
+    await until_step(task, "left", State.COMPLETE)
     return of
 
 
@@ -141,12 +140,10 @@ async def test_the_planned_history_is_the_real_one(shape: str, server: DevServer
     async with Worker(client, task_queue="plans"):
         task = await start_task(client, template, context)
         if template is waiting:
-            while (await task.report()).steps["payment"].state != "in_progress":
-                await asyncio.sleep(0.01)
+            await until_step(task, "payment", State.IN_PROGRESS)
             await task.send_event(captured, Captured(cents=5))
         if template is signed:
-            while (await task.report()).steps["sign"].state != "in_progress":
-                await asyncio.sleep(0.01)
+            await until_step(task, "sign", State.IN_PROGRESS)
             await task.approve(sign, actor="ann", reason="seen")
         await task.result()
     run = client.get_workflow_handle(task.id)

@@ -12,11 +12,12 @@ import pytest
 import pytest_asyncio
 from temporalio.client import Client
 
-from tasker_temporal import PermanentError, TaskHandle, TaskTemplate, start_task
+from tasker_temporal import PermanentError, State, TaskHandle, TaskTemplate, start_task
 from tasker_temporal.cli import listing
 from tasker_temporal.cli.listing import Wanted, pages, query_of
 from tasker_temporal.dev import DevServer
 from tests.cli.kit import Ended, tasker
+from tests.patience import until_step
 from tests.server.conftest import Connect, worker
 from tests.shell.kit import Gate
 
@@ -77,8 +78,7 @@ async def desk(server: DevServer, client: Connect, tmp_path_factory: pytest.Temp
             await desk.tasks[what].settled()
         await desk.tasks["resolved"].resolve(**BY)
         await desk.tasks["cancelled"].cancel(**BY)
-        while (await desk.tasks["signing"].report()).steps["sign"].state != "in_progress":
-            pass
+        await until_step(desk.tasks["signing"], "sign", State.IN_PROGRESS)
         await desk.tasks["signing"].approve("sign", actor="bob", reason="it is fine")
         await desk.until(5)
         yield desk

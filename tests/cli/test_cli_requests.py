@@ -21,7 +21,7 @@ from tasker_temporal.dev import DevServer
 from tasker_temporal.requests import KINDS
 from tests.cli.desk import ASKED, Desk
 from tests.cli.kit import Ended
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, until_step
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -104,9 +104,7 @@ async def test_what_was_given_on_the_command_line_reaches_the_task(desk: Desk) -
 async def test_a_running_task_is_paused_done_again_and_resumed(desk: Desk) -> None:
     desk.switch("guarded", True)
     [task] = await desk.start()
-    async with asyncio.timeout(PATIENCE):
-        while (await task.report()).steps["ship"].state is not State.COMPLETE:
-            await asyncio.sleep(0.05)
+    await until_step(task, "ship", State.COMPLETE)
     for made in (("pause", task.id), ("retry-from", task.id, "charge"), ("resume", task.id)):
         ended = await desk(*made, *ASKED)
         assert (ended.code, ended.err) == (0, f"To follow it: tasker watch {task.id}\n")

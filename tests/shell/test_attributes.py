@@ -18,6 +18,7 @@ from tasker_temporal import (
     PermanentError,
     Retry,
     RetryableError,
+    State,
     TaskCancelled,
     TaskerPlugin,
     TaskFailed,
@@ -33,6 +34,7 @@ from tasker_temporal.errors import SearchAttributesMissing
 from tasker_temporal.namespace import Listing, add, missing
 from tasker_temporal.reader import Reader
 from tasker_temporal.triggers import failed
+from tests.patience import until_step
 from tests.server.conftest import Connect, histories, replayed, worker
 from tests.shell.kit import Gate, history, kinds, lasting, until
 
@@ -347,8 +349,7 @@ async def test_a_worker_of_the_other_mind_goes_on_and_replays(server: DevServer,
         await gate.reached.wait()
         await task.pause(**BY)
         gate.open()
-        while (await task.report()).steps["only"].state != "complete":
-            pass
+        await until_step(task, "only", State.COMPLETE)
     async with worker(other, task_queue=running.task_queue):
         await TaskHandle(other, task.id).resume(**BY)
         await TaskHandle(other, task.id).result()

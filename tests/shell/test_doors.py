@@ -16,7 +16,7 @@ from tasker_temporal import (
 )
 from tasker_temporal.dev import DevServer
 from tasker_temporal.errors import UnknownTask
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, until_step
 from tests.server.conftest import Connect, replayed, worker
 from tests.shell.kit import Gate
 from tests.shell.shop import (
@@ -83,9 +83,7 @@ async def test_a_running_task_is_paused_changed_resumed_and_done_again(
         task = await started(connected, template, serving.task_queue)
         assert world.gate is not None
         await world.gate.reached.wait()
-        async with asyncio.timeout(PATIENCE):
-            while (await task.report()).steps["ship"].state is not State.COMPLETE:
-                await asyncio.sleep(0.05)
+        await until_step(task, "ship", State.COMPLETE)
         await ask(task, "pause", BY)
         await until(task, "task.paused")
         await ask(task, "change_step", {"step": "charge", "attempts": 5, **BY})
@@ -94,9 +92,7 @@ async def test_a_running_task_is_paused_changed_resumed_and_done_again(
         assert (await task.report()).steps["charge"].state is State.PENDING
         assert [line["kind"] for line in await task.waiting()][:2] == ["pause", "pause"]
         await ask(task, "resume", BY)
-        async with asyncio.timeout(PATIENCE):
-            while (await task.report()).steps["ship"].execution < 2:
-                await asyncio.sleep(0.05)
+        await until_step(task, "ship", State.COMPLETE, execution=2)
         world.gate.open()
         assert (await task.result()).state is State.COMPLETE
         assert world.calls == ("quote", "charge", "ship", "charge", "ship")
