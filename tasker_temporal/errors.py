@@ -4,6 +4,7 @@ Every exception of the package, divided by what the catcher does next:
 * TaskerError
   - TemplateError            mend the declaration: it is not a graph of steps with fitting types
     · YamlError              mend the YAML file: each problem has its line and a code
+  - OptionError              mend the call: a value that it was given, as in `Retry(attempts=0)`
   - ContextInvalid           mend the context: it does not validate against the template's model
   - UnknownTemplate          register the template, or name one that is
   - UnknownSink              say how the sink is reached: `TaskerPlugin(sinks=...)`
@@ -83,6 +84,14 @@ class YamlError(TemplateError):
     def __init__(self, template: str, file: str, problems: Sequence[YamlProblem]) -> None:
         super().__init__(template or file, [str(problem) for problem in problems])
         self.file, self.problems = file, tuple(problems)
+
+
+class OptionError(TaskerError, ValueError, TypeError):
+    """What was written in a call cannot be. `mistakes` are sentences about what `call` was to make or do."""
+
+    def __init__(self, call: str, mistakes: Sequence[str]) -> None:
+        super().__init__(f"{call}: {'; '.join(mistakes)}")
+        self.call, self.mistakes = call, tuple(mistakes)
 
 
 class ContextInvalid(TaskerError):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
-from tasker_temporal.core.values import Frozen, QueueName
+from tasker_temporal.core.values import Declaration, Frozen, QueueName
 
 ACTOR_LIMIT, REASON_LIMIT = 200, 2000
 """Characters."""
@@ -40,7 +40,7 @@ Actor = Annotated[str, Field(min_length=1, max_length=ACTOR_LIMIT), AfterValidat
 Reason = Annotated[str, Field(min_length=1, max_length=REASON_LIMIT), AfterValidator(lambda t: _legible(t, LINES))]
 
 
-class Identity(Frozen):
+class Identity(Declaration):
     """Who somebody is, as whoever vouches for it says."""
 
     actor: Actor

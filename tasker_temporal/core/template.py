@@ -20,6 +20,7 @@ from tasker_temporal.core.retry import Retry
 from tasker_temporal.core.routes import Mode, Route
 from tasker_temporal.core.task_types import DEFAULT, TaskType
 from tasker_temporal.core.triggers import EventTemplate, Trigger, events_of, steps_of
+from tasker_temporal.core.values import Declaration
 from tasker_temporal.core.values import Frozen as Frozen
 
 PAYLOAD_LIMIT = 2 * 1024 * 1024 - 32 * 1024
@@ -122,7 +123,7 @@ class StepTemplate(Frozen):
         return self.retry.attempts if self.retryable else 1
 
 
-class Sink(Frozen):
+class Sink(Declaration):
     """Somebody outside who is told what happens to the task: in order, numbered, at least once."""
 
     name: str
@@ -144,7 +145,7 @@ class Sink(Frozen):
     """It gets what a template's own events say, which is in no row. Not so an archive in which nothing personal is."""
 
 
-class Limits(Frozen):
+class Limits(Declaration):
     """How much of one task may be under way at a time."""
 
     in_flight: int = Field(default=64, ge=1)

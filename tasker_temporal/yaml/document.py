@@ -11,10 +11,11 @@ from pydantic import BaseModel
 
 from tasker_temporal.core.approval import Approval
 from tasker_temporal.core.template import Argument, StepTemplate, Template
+from tasker_temporal.core.wording import meant
 from tasker_temporal.durations import parse_duration
 from tasker_temporal.yaml import shape
 from tasker_temporal.yaml.nodes import Mapping, Node, Place, Scalar, Sequence, Unreadable, compose
-from tasker_temporal.yaml.source import Source, meant
+from tasker_temporal.yaml.source import Source
 
 Loc = tuple[str | int, ...]
 

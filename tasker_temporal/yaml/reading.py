@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any, Final
 
 from pydantic import ValidationError
 
 from tasker_temporal.compile import sink_mistakes
+from tasker_temporal.core import wording
 from tasker_temporal.core.mistakes import mistakes
 from tasker_temporal.core.soundness import unsound
 from tasker_temporal.core.template import Template
-from tasker_temporal.durations import duration_text
+from tasker_temporal.core.wording import meant
 from tasker_temporal.yaml.document import NOT_GIVEN, Document, Loc
-from tasker_temporal.yaml.source import meant, open_source
+from tasker_temporal.yaml.source import open_source
 
 
 def read_document(path_or_text: str | os.PathLike[str]) -> tuple[Document, Template | None]:
@@ -59,7 +58,7 @@ def _validated(document: Document) -> Template | None:
         try:
             return Template.model_validate(plain)
         except ValidationError as error:
-            for problem in reversed(error.errors(include_url=False)):
+            for problem in reversed(wording.problems(error)):
                 if number == 0 and not document.was_refused(problem["loc"]):
                     _tell_invalid(document, problem)
                 plain = _without(plain, problem["loc"])
@@ -71,33 +70,7 @@ def _tell_invalid(document: Document, problem: Any) -> None:
     if problem["type"] == "missing":
         document.source.tell("TT-Y014", place, f"the key {problem['loc'][-1]!r} is missing: {_of(words[:-1])} needs it")
     else:
-        document.source.tell("TT-Y012", place, f"{_of(words)} {_said_of(problem)}")
-
-
-EXPECTED: Final[Mapping[str, str]] = {
-    "greater_than": "more than {gt}",
-    "greater_than_equal": "at least {ge}",
-    "less_than": "less than {lt}",
-    "less_than_equal": "at most {le}",
-    "too_short": "at least {min_length} of them",
-    "literal_error": "{expected}",
-}
-"""What pydantic expected, by the kind of what it found wrong."""
-
-
-def _said_of(problem: Any) -> str:
-    if problem["type"] not in EXPECTED:
-        return f"does not fit: {problem['msg']}"
-    context, value = problem["ctx"], problem["input"]
-    expected = EXPECTED[problem["type"]].format(**context)
-    known = re.findall("'([^']*)'", context.get("expected", ""))
-    return f"is {_shown(value)}: expected {expected}{meant(value, known) if isinstance(value, str) else ''}"
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, timedelta):
-        return duration_text(value)
-    return "empty" if isinstance(value, (list, tuple)) else repr(value)
+        document.source.tell("TT-Y012", place, f"{_of(words)} {wording.predicate(problem)}")
 
 
 def _of(words: list[str]) -> str:
