@@ -162,7 +162,7 @@ def _row_mistakes(kind: TaskType) -> list[str]:
     for row in kind.rows:
         said = f"its row {row.source!r} to {row.to!r}"
         if row.source not in places:
-            found.append(f"{said}: expected it to begin at one of {sorted(places)}")
+            found.append(f"{said}: expected it to begin at one of {sorted(map(str, places))}")
         if row.to not in {*kind.waits, S.COMPLETE, S.ERROR}:
             found.append(f"{said}: expected it to lead to a declared state, 'pending_approval', 'complete' or 'error'")
         if row.source == S.IN_PROGRESS and row.by == "request":

@@ -62,10 +62,11 @@ def told(error: ValidationError, model: type[BaseModel], said: Mapping[str, Any]
 def problems(error: ValidationError) -> list[Any]:
     """What pydantic tells, each mistake once: not of a list that it is too short because its items are wrong, nor of
     each type that a value could have had."""
-    found = error.errors(include_url=False)
+    found: list[dict[str, Any]] = [
+        {**problem, "loc": _way(problem["loc"])} for problem in error.errors(include_url=False)
+    ]
     deeper = {problem["loc"][:place] for problem in found for place in range(len(problem["loc"]))}
-    apart = [problem for problem in found if problem["loc"] not in deeper]
-    return list({_way(problem["loc"]): problem for problem in apart}.values())
+    return list({problem["loc"]: problem for problem in found if problem["loc"] not in deeper}.values())
 
 
 def predicate(problem: Any, *, is_secret: bool = False) -> str:
@@ -135,7 +136,7 @@ def _is_listed(model: type[BaseModel], name: str) -> bool:
 
 
 def _sentence(problem: Any, model: type[BaseModel]) -> str:
-    way = _way(problem["loc"])
+    way = tuple(part for part in problem["loc"] if part != "[key]")
     whose = f"its {_path(way[:-1])}" if way[:-1] else "it"
     if problem["type"] == "missing":
         return f"{whose} lacks the option {way[-1]!r}"
@@ -151,9 +152,10 @@ def _sentence(problem: Any, model: type[BaseModel]) -> str:
 
 def _way(loc: Sequence[str | int]) -> tuple[str | int, ...]:
     """The fields and places that lead to a value, without the names of the types that it could have had."""
-    return tuple(part for part in loc if isinstance(part, int) or (re.fullmatch(r"\w+", part) and part not in TYPES))
+    return tuple(part for part in loc if isinstance(part, int) or (FIELD.fullmatch(part) and part not in TYPES))
 
 
+FIELD: Final = re.compile(r"\w+|\[key\]")
 TYPES: Final = ("str", "int", "float", "bool")
 
 
