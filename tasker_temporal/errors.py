@@ -18,6 +18,7 @@ Every exception of the package, divided by what the catcher does next:
   - EventError               mend the publisher: an event nobody registered, or a payload of the wrong shape
   - ConditionError           mend the condition, or its data: it has no answer
   - ConditionsUnavailable    install `cel-expr-python`, or use a system that it has a wheel for
+  - NewerRelease             upgrade: what is read was written by a newer release of this library
   - RecordError              the written record is missing or does not verify
   - SignatureError           do not trust the webhook: who sent it does not know the secret, or sent it long ago
   - TaskEnded                the task is over, and not well
@@ -184,6 +185,13 @@ class ConditionsUnavailable(TaskerError):
             "conditions need the package cel-expr-python, which has wheels for macOS, Windows and Linux with glibc, "
             f"and none for Alpine's musl: {problem}"
         )
+
+
+class NewerRelease(TaskerError):
+    """What is read was written by a newer release. It may say what this one does not know, and must not pass over."""
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(f"{what} was written by a newer release of tasker_temporal: {why}; upgrade this one")
 
 
 class RecordError(TaskerError):

@@ -204,7 +204,7 @@ class Reader:
         """What the run was started with, beside its context; None if it was without the library's client."""
         payloads = (await self._started(run_id)).workflow_execution_started_event_attributes.input.payloads
         plain = await self._decode(payloads[1]) if len(payloads) > 1 else None
-        return StartInput.model_validate(plain) if plain else None
+        return StartInput.read(plain) if plain else None
 
     async def written(self, first: int, last: int) -> list[Row]:
         """The rows from number `first` to `last` in the records of closed runs, as far as they are kept."""
@@ -254,7 +254,7 @@ class Reader:
     async def _beginning(self, run_id: str) -> Beginning:
         payloads = (await self._started(run_id)).workflow_execution_started_event_attributes.input.payloads
         if len(payloads) > 1 and (plain := await self._decode(payloads[1])):
-            start = StartInput.model_validate(plain)
+            start = StartInput.read(plain)
             decoded: list[RawValue] = await self._client.data_converter.decode(payloads[:1], [RawValue])
             context = content_of(decoded[0].payload)
             return Beginning(self._id, start, salted(bytes.fromhex(start.key), context.data))
@@ -265,7 +265,7 @@ class Reader:
         """What a worker found for a run that was started without the library's client."""
         async for name, plain in self._local_results(run_id):
             if name == PREPARE:
-                return Prepared.model_validate(plain)
+                return Prepared.read(plain)
         raise RecordError(f"task {self._id!r} was never prepared: no worker has taken it yet")
 
     async def _results(self, run_id: str, activity_id: str) -> AsyncIterator[Payload]:
