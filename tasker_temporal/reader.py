@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from pydantic import ValidationError
 from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
@@ -204,7 +205,14 @@ class Reader:
         """What the run was started with, beside its context; None if it was without the library's client."""
         payloads = (await self._started(run_id)).workflow_execution_started_event_attributes.input.payloads
         plain = await self._decode(payloads[1]) if len(payloads) > 1 else None
-        return StartInput.read(plain) if plain else None
+        return self._read_start(plain) if plain else None
+
+    def _read_start(self, plain: Any) -> StartInput:
+        try:
+            return StartInput.read(plain)
+        except ValidationError as error:
+            message = f"task {self._id!r} was started with arguments that are not the library's: it has no audit"
+            raise RecordError(message) from error
 
     async def written(self, first: int, last: int) -> list[Row]:
         """The rows from number `first` to `last` in the records of closed runs, as far as they are kept."""
@@ -254,7 +262,7 @@ class Reader:
     async def _beginning(self, run_id: str) -> Beginning:
         payloads = (await self._started(run_id)).workflow_execution_started_event_attributes.input.payloads
         if len(payloads) > 1 and (plain := await self._decode(payloads[1])):
-            start = StartInput.read(plain)
+            start = self._read_start(plain)
             decoded: list[RawValue] = await self._client.data_converter.decode(payloads[:1], [RawValue])
             context = content_of(decoded[0].payload)
             return Beginning(self._id, start, salted(bytes.fromhex(start.key), context.data))

@@ -145,7 +145,7 @@ async def _goes_on(client: Client, run: WorkflowExecution) -> bool:
 async def _trace(client: Client, run: Run, history: WorkflowHistory) -> Mapping[str, str]:
     try:
         return await Reader(client, history.workflow_id).trace(run)
-    except ValueError:
+    except (RecordError, ValueError):
         return {}
 
 
