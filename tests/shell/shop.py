@@ -116,10 +116,3 @@ def by_signal(server: DevServer) -> Ask:
         )
 
     return ask
-
-
-async def until(task: TaskHandle, event: str) -> None:
-    """Wait until the audit has a row of that event."""
-    async with asyncio.timeout(PATIENCE):
-        while event not in [row.event for row in await task.audit()]:
-            await asyncio.sleep(0.05)

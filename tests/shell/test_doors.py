@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -16,7 +15,7 @@ from tasker_temporal import (
 )
 from tasker_temporal.dev import DevServer
 from tasker_temporal.errors import UnknownTask
-from tests.patience import PATIENCE, until_step
+from tests.patience import until_row, until_state, until_step
 from tests.server.conftest import Connect, replayed, worker
 from tests.shell.kit import Gate
 from tests.shell.shop import (
@@ -29,7 +28,6 @@ from tests.shell.shop import (
     settled,
     shop,
     started,
-    until,
 )
 
 WAYS = pytest.mark.parametrize("way", [by_method, by_update, by_signal])
@@ -59,10 +57,8 @@ async def test_a_held_task_is_put_right(
         await settled(task)
         world.down = False
         await way(server)(task, name, {**more, **BY})
-        async with asyncio.timeout(PATIENCE):
-            while (await task.report()).state is not state:
-                await asyncio.sleep(0.05)
-            audit = await task.audit()
+        await until_state(task, state)
+        audit = await task.audit()
         [asked] = [row for row in audit if row.actor == "ann" and row.event != "task.cancelled"]
         assert asked.reason == "the gateway is back"
         if name == "complete_step":
@@ -85,10 +81,10 @@ async def test_a_running_task_is_paused_changed_resumed_and_done_again(
         await world.gate.reached.wait()
         await until_step(task, "ship", State.COMPLETE)
         await ask(task, "pause", BY)
-        await until(task, "task.paused")
+        await until_row(task, "task.paused")
         await ask(task, "change_step", {"step": "charge", "attempts": 5, **BY})
         await ask(task, "retry_from", {"step": "charge", **BY})
-        await until(task, "step.redo_requested")
+        await until_row(task, "step.redo_requested")
         assert (await task.report()).steps["charge"].state is State.PENDING
         assert [line["kind"] for line in await task.waiting()][:2] == ["pause", "pause"]
         await ask(task, "resume", BY)
@@ -128,7 +124,7 @@ async def test_a_result_of_the_wrong_type_is_refused_and_named(client: Connect) 
             await task.complete_step("charge", {"amount": "much"}, **BY)
         assert "ann" not in {row.actor for row in await task.audit()}
         await task.workflow.signal("transition", {"request": "complete_step", "step": "charge", "result": "much", **BY})
-        await until(task, "workflow.request_refused")
+        await until_row(task, "workflow.request_refused")
         refused = [row for row in await task.audit() if row.kind == "refused"]
         assert "the result of step 'charge' is not valid" in refused[0].metadata["rule"]
         await task.resolve(**BY)

@@ -26,6 +26,7 @@ from tasker_temporal import (
 )
 from tasker_temporal.reader import Reader, Run
 from tasker_temporal.wire import read_raw
+from tests.patience import until_row
 from tests.server.conftest import Connect, replayed, worker
 from tests.shell.kit import Gate, history, kinds
 from tests.shell.shop import (
@@ -35,7 +36,6 @@ from tests.shell.shop import (
     failed,
     shop,
     started,
-    until,
 )
 
 
@@ -459,7 +459,7 @@ async def test_a_step_whose_handler_is_gone_is_waited_for_and_named_until_a_work
     changed = await client(later)
     async with worker(changed, task_queue=serving.task_queue):
         await task.retry(**BY)
-        await until(task, "step.handler_missing")
+        await until_row(task, "step.handler_missing")
         [line] = [line for line in await task.waiting() if line["step"] == "charge"]
         assert line["kind"] == "handler"
         assert f"{template.name}.charge" in line["what"]

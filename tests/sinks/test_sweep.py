@@ -37,8 +37,9 @@ from tasker_temporal.sinks.ends import ABORTED, TERMINATED, TIMED_OUT
 from tasker_temporal.sinks.sweep import SWEEP, sweep_activity
 from tasker_temporal.wire import raw, read_raw
 from tests.cli.kit import tasker
+from tests.patience import until_history, until_visible, until_waiting
 from tests.server.conftest import worker
-from tests.shell.kit import Gate, until
+from tests.shell.kit import Gate
 from tests.sinks.kit import Kept, connect, once, rows_in
 
 
@@ -111,8 +112,8 @@ async def test_what_a_sink_had_acknowledged_is_not_sent_again(server: DevServer)
     client = await stuck.client()
     async with worker(client) as running:
         task = await start_task(client, stuck.template, None, task_queue=running.task_queue)
-        await until(task, "ACTIVITY_TASK_COMPLETED", 2)
-        await until(task, "WORKFLOW_TASK_COMPLETED", 3)
+        await until_history(task, "ACTIVITY_TASK_COMPLETED", 2)
+        await until_history(task, "WORKFLOW_TASK_COMPLETED", 3)
         assert kept.batches == [6]
         rows = await task.audit()
         await task.workflow.terminate()
@@ -186,26 +187,16 @@ LATER = {"template_name": "sinks.later", "version": "9.0.0", "digest": "of a lat
 async def test_a_task_that_no_worker_ever_took_is_told_of_too(server: DevServer, arguments: list[Any] | None) -> None:
     kept = Kept()
     stuck = Stuck(server, Sink(name="all"), all=kept)
-    client, queue = await stuck.client(), f"later-{uuid.uuid4()}"
+    client, queue, id = await stuck.client(), f"later-{uuid.uuid4()}", f"untaken-{uuid.uuid4()}"
     if arguments is not None:
-        id = f"bare-{uuid.uuid4()}"
         await client.start_workflow(stuck.template.name, args=arguments, id=id, task_queue=queue)
     else:
-        await start_task(client, stuck.template, {"customer": "ann"}, task_queue=queue)
-    (found,) = [run async for run in _listed(client, stuck.template)]
-    await TaskHandle(client, found).workflow.terminate(reason="never mind")
+        await start_task(client, stuck.template, {"customer": "ann"}, id=id, task_queue=queue)
+    await TaskHandle(client, id).workflow.terminate(reason="never mind")
     async with worker(client, task_queue=queue):
         await swept(client, queue)
         await kept.until(TERMINATED)
     assert [event.number for event in kept.events] == [1]
-
-
-async def _listed(client: Client, template: TaskTemplate[object]) -> Any:
-    found = False
-    while not found:
-        async for run in client.list_workflows(f"WorkflowType = '{template.name}'"):
-            found = True
-            yield run.id
 
 
 async def test_a_reset_is_no_end(server: DevServer) -> None:
@@ -229,10 +220,7 @@ async def test_a_reset_is_no_end(server: DevServer) -> None:
                 workflow_task_finish_event_id=4,
             )
         )
-        listed: list[str] = []
-        while run_id not in listed:
-            query = f"WorkflowType = '{stuck.template.name}' AND ExecutionStatus = 'Terminated'"
-            listed = [run.run_id async for run in client.list_workflows(query)]
+        await until_visible(client, f"RunId = '{run_id}' AND ExecutionStatus = 'Terminated'")
         answer = await client.execute_workflow(
             SWEEP, id=f"sweep-{uuid.uuid4()}", task_queue=running.task_queue, result_type=RawValue
         )
@@ -369,8 +357,7 @@ async def test_of_a_history_that_does_not_replay_is_told_what_was_sent_and_then_
             task = await start_task(client, stuck.template, None, task_queue=running.task_queue)
         await stuck.gate.reached.wait()
         await refuses.wait()
-        while not [line for line in await task.waiting() if line["kind"] == "sink"]:
-            pass
+        await until_waiting(task, "sink")
         rows = await task.audit()
         await task.workflow.terminate()
         task_over.set()
