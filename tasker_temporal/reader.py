@@ -20,17 +20,9 @@ from tasker_temporal.core.rows import Row, genesis, salted, verify
 from tasker_temporal.core.template import Template
 from tasker_temporal.errors import RecordError
 from tasker_temporal.local_activities import PREPARE, RECORD
+from tasker_temporal.payloads import content_of, payload_of, read_raw
 from tasker_temporal.record import Record, read
-from tasker_temporal.wire import (
-    TRACE_HEADER,
-    Prepared,
-    StartInput,
-    carried,
-    content_of,
-    payload_of,
-    read_raw,
-    unpacked_template,
-)
+from tasker_temporal.wire import TRACE_HEADER, Prepared, StartInput, carried, unpacked_template
 
 Pages = Callable[[str], AsyncIterator[dict[str, Any]]]
 """Asks the open run of that id for its rows."""

@@ -23,8 +23,9 @@ from tasker_temporal.core.rows import Row
 from tasker_temporal.core.task import Task
 from tasker_temporal.core.template import PAYLOAD_LIMIT
 from tasker_temporal.errors import RequestRefused
+from tasker_temporal.payloads import content_of
 from tasker_temporal.reader import Reader, Run
-from tasker_temporal.wire import StartInput, content_of, successor
+from tasker_temporal.wire import StartInput, successor
 
 TOO_LATE = "somebody reopened the task at the same moment: look again"
 

@@ -32,10 +32,10 @@ from tasker_temporal import Limits, TaskerPlugin, TaskHandle, TaskTemplate, resu
 from tasker_temporal.core import outbox
 from tasker_temporal.dev import DevServer
 from tasker_temporal.errors import TaskLost
+from tasker_temporal.payloads import raw, read_raw
 from tasker_temporal.sinks import EndedOutside, Sink, SinkHandler, TaskEvent, resend
 from tasker_temporal.sinks.ends import ABORTED, TERMINATED, TIMED_OUT
 from tasker_temporal.sinks.sweep import SWEEP, sweep_activity
-from tasker_temporal.wire import raw, read_raw
 from tests.cli.kit import tasker
 from tests.patience import until_history, until_visible, until_waiting
 from tests.server.conftest import worker
