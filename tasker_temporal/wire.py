@@ -17,7 +17,7 @@ from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 
 from tasker_temporal.core.announcements import Entry, entry_of
-from tasker_temporal.core.answers import argument_of
+from tasker_temporal.core.arguments import argument_of
 from tasker_temporal.core.messages import AUTOMATIC, Notify
 from tasker_temporal.core.outbox import Outbox
 from tasker_temporal.core.routes import Course
