@@ -24,8 +24,9 @@ from tasker_temporal import (
     result_of,
     start_task,
 )
+from tasker_temporal.histories import Run
 from tasker_temporal.payloads import read_raw
-from tasker_temporal.reader import Reader, Run
+from tasker_temporal.reader import Reader
 from tests.patience import until_row
 from tests.server.conftest import Connect, replayed, worker
 from tests.shell.kit import Gate, history, kinds
