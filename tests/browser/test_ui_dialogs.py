@@ -15,14 +15,12 @@ from playwright.async_api import Locator, Page, expect
 from temporalio.client import Client
 
 from tasker_temporal import (
-    Move,
     PermanentError,
     Retry,
     State,
     TaskerPlugin,
     TaskHandle,
     TaskTemplate,
-    TaskType,
     received,
     start_task,
 )
@@ -31,16 +29,7 @@ from tasker_temporal.requests import KINDS
 from tests.patience import until_legal, until_row, until_step
 from tests.server.conftest import replayed, worker
 from tests.shell.kit import Gate
-
-AUDITED = TaskType(
-    name="audited",
-    states=("under_audit",),
-    rows=(
-        Move(source="in_progress", to="under_audit"),
-        Move(source="under_audit", to="complete", by="request"),
-        Move(source="under_audit", to="error", by="request"),
-    ),
-)
+from tests.task_types import AUDITED
 
 shop = TaskTemplate[Any]("browser.shop", on_error="hold", type=AUDITED)
 

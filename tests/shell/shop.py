@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ from tasker_temporal import (
 )
 from tasker_temporal.dev import DevServer
 from tests.patience import PATIENCE
+from tests.server.conftest import Connect, worker
 from tests.shell.kit import Gate, temporal
 
 BY: dict[str, Any] = {"actor": "ann", "reason": "the gateway is back"}
@@ -77,6 +79,14 @@ def shop(world: World, name: str = "", **options: Any) -> TaskTemplate[Any]:
 
 async def started(client: Client, template: TaskTemplate[Any], queue: str) -> TaskHandle:
     return await start_task(client, template, None, task_queue=queue)
+
+
+@asynccontextmanager
+async def under_way(client: Connect, template: TaskTemplate[Any]) -> AsyncIterator[TaskHandle]:
+    """A task of it, with a worker."""
+    connected = await client(template)
+    async with worker(connected) as serving:
+        yield await started(connected, template, serving.task_queue)
 
 
 async def settled(task: TaskHandle, state: State = State.ERROR) -> None:

@@ -28,6 +28,7 @@ from tests.shell.shop import (
     settled,
     shop,
     started,
+    under_way,
 )
 
 WAYS = pytest.mark.parametrize("way", [by_method, by_update, by_signal])
@@ -100,9 +101,7 @@ async def test_a_running_task_is_paused_changed_resumed_and_done_again(
 async def test_a_step_is_resolved_if_nobody_requires_its_result(client: Connect) -> None:
     world = World()
     template = shop(world, on_error="hold")
-    connected = await client(template)
-    async with worker(connected) as serving:
-        task = await started(connected, template, serving.task_queue)
+    async with under_way(client, template) as task:
         await settled(task)
         with pytest.raises(RequestRefused, match="step 'ship' cannot do without the result of step 'charge'"):
             await task.resolve_step("charge", **BY)
@@ -116,9 +115,7 @@ async def test_a_step_is_resolved_if_nobody_requires_its_result(client: Connect)
 async def test_a_result_of_the_wrong_type_is_refused_and_named(client: Connect) -> None:
     world = World()
     template = shop(world, on_error="hold")
-    connected = await client(template)
-    async with worker(connected) as serving:
-        task = await started(connected, template, serving.task_queue)
+    async with under_way(client, template) as task:
         await settled(task)
         with pytest.raises(RequestRefused, match="the result of step 'charge' is not valid: amount: Input should be"):
             await task.complete_step("charge", {"amount": "much"}, **BY)
@@ -155,9 +152,7 @@ async def test_a_request_that_would_end_the_run_by_its_size_is_refused(client: C
     """The server ends a run whose worker answers with more than 4 MiB, as it would if dependents take such a result."""
     world = World()
     template = shop(world, on_error="hold")
-    connected = await client(template)
-    async with worker(connected) as serving:
-        task = await started(connected, template, serving.task_queue)
+    async with under_way(client, template) as task:
         await settled(task)
         large = {"step": "charge", "result": "x" * 1_500_000, **BY}
         with pytest.raises(RequestRefused, match=r"the request takes 15\d{5} bytes: at most 1000000 are taken"):

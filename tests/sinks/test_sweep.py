@@ -55,6 +55,12 @@ class Stuck:
     async def client(self, **options: Any) -> Client:
         return await self.server.client(plugins=[TaskerPlugin(self.template, sinks=self.handlers)], **options)
 
+    async def begun(self, client: Client, queue: str) -> TaskHandle:
+        """A task that waits now."""
+        task = await start_task(client, self.template, None, task_queue=queue)
+        await self.gate.reached.wait()
+        return task
+
 
 async def nothing() -> None: ...
 
@@ -81,8 +87,7 @@ async def test_a_terminated_task_is_told_of_once_with_every_row_that_it_wrote(se
     stuck = Stuck(server, Sink(name="all"), Sink(name="ends", events=("task.terminated",)), all=kept, ends=some)
     client = await stuck.client(identity="the operator")
     async with worker(client) as running:
-        task = await start_task(client, stuck.template, None, task_queue=running.task_queue)
-        await stuck.gate.reached.wait()
+        task = await stuck.begun(client, running.task_queue)
         rows = await task.audit()
         await task.workflow.terminate(reason="out of patience")
         assert (await swept(client, running.task_queue))["told"] == [task.id]
@@ -130,8 +135,7 @@ async def test_rows_too_many_for_an_input_are_found_by_replay(
     stuck = Stuck(server, Sink(name="all"), all=kept)
     client = await stuck.client()
     async with worker(client) as running:
-        task = await start_task(client, stuck.template, None, task_queue=running.task_queue)
-        await stuck.gate.reached.wait()
+        task = await stuck.begun(client, running.task_queue)
         rows = await task.audit()
         await task.workflow.terminate()
         monkeypatch.setattr(outbox, "CARRIED_BYTES", 1)
@@ -208,8 +212,7 @@ async def test_a_reset_is_no_end(server: DevServer) -> None:
     stuck = Stuck(server, Sink(name="all"), all=kept)
     client = await stuck.client()
     async with worker(client) as running:
-        task = await start_task(client, stuck.template, None, task_queue=running.task_queue)
-        await stuck.gate.reached.wait()
+        task = await stuck.begun(client, running.task_queue)
         run_id = (await task.workflow.describe()).run_id
         await client.workflow_service.reset_workflow_execution(
             ResetWorkflowExecutionRequest(
@@ -354,8 +357,7 @@ async def test_of_a_history_that_does_not_replay_is_told_what_was_sent_and_then_
             await client.start_workflow(stuck.template.name, "a context", id=id, task_queue=running.task_queue)
             task = TaskHandle(client, id)
         else:
-            task = await start_task(client, stuck.template, None, task_queue=running.task_queue)
-        await stuck.gate.reached.wait()
+            task = await stuck.begun(client, running.task_queue)
         await refuses.wait()
         await until_waiting(task, "sink")
         rows = await task.audit()
@@ -405,8 +407,7 @@ async def test_a_sweep_looks_at_no_run_that_the_one_before_it_has_seen(
     stuck = Stuck(server, Sink(name="all"), all=kept)
     client = await stuck.client()
     async with worker(client) as running:
-        task = await start_task(client, stuck.template, None, task_queue=running.task_queue)
-        await stuck.gate.reached.wait()
+        task = await stuck.begun(client, running.task_queue)
         await task.workflow.terminate()
         found = await swept(client, running.task_queue)
         run_id = (await task.workflow.describe()).run_id
@@ -429,8 +430,7 @@ async def test_the_sweeper_is_a_schedule_that_the_command_makes(server: DevServe
         assert (made.code, made.out) == (0, f"Schedule {schedule} tells sinks of tasks that were ended from outside.\n")
         twice = await tasker(*command, folder=tmp_path, TEMPORAL_ADDRESS=server.target)
         assert (twice.code, "already" in twice.err) == (2, True)
-        task = await start_task(client, stuck.template, None, task_queue=running.task_queue)
-        await stuck.gate.reached.wait()
+        task = await stuck.begun(client, running.task_queue)
         await task.workflow.terminate()
         await kept.until(TERMINATED)
         await client.get_schedule_handle(schedule).delete()
