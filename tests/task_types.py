@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tasker_temporal import Move, TaskType
+from tasker_temporal.core.task_types import Move, TaskType
 
 AUDITED = TaskType(
     name="audited",
