@@ -398,6 +398,24 @@ async def test_a_run_that_goes_on_from_another_is_told_again(client: Connect) ->
     await task.workflow.terminate()
 
 
+async def test_a_result_that_was_given_by_hand_is_told_again(client: Connect) -> None:
+    """It stands in no activity, so that without a worker nothing else has it."""
+    template = TaskTemplate("why.given", on_error="hold")
+
+    @template.step
+    async def charge() -> int:
+        raise PermanentError("closed")
+
+    template.approval("sign", after=[charge], approvers=["bob"])
+    connected = await client(template)
+    async with worker(connected) as running:
+        task = await start_task(connected, template, None, task_queue=running.task_queue)
+        await task.settled()
+        await task.complete_step("charge", 7, **BY)
+    assert await task.result_of(charge) == 7
+    await task.workflow.terminate()
+
+
 async def test_a_worker_that_has_stopped_is_not_counted(client: Connect) -> None:
     connected = await client(TaskTemplate("why.polled"))
     async with worker(connected) as running:
