@@ -23,10 +23,10 @@ from temporalio.service import RPCError, RPCStatusCode
 from tasker_temporal import requests
 from tasker_temporal.core.rows import Row
 from tasker_temporal.errors import NoAnswer, RequestRefused, RequestUnanswered, UnknownTask
+from tasker_temporal.payloads import content_of, raw, read_raw
 from tasker_temporal.pollers import pollers
 from tasker_temporal.reader import Reader
 from tasker_temporal.reopening import planned, reopen
-from tasker_temporal.wire import content_of, raw, read_raw
 
 PATIENCE = timedelta(seconds=10)
 """How long a request or a question waits for its answer, unless it says otherwise."""

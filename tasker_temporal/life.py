@@ -36,19 +36,9 @@ from tasker_temporal.local_activities import (
     RECORD,
 )
 from tasker_temporal.local_activities import said as said_of
+from tasker_temporal.payloads import chunks, content_of, raw, read_raw, unpack
 from tasker_temporal.record import CHUNK, INLINE_LIMIT, outcome, written
-from tasker_temporal.wire import (
-    MEMO_ACTOR,
-    MEMO_REASON,
-    Prepared,
-    StartInput,
-    chunks,
-    content_of,
-    raw,
-    read_raw,
-    unpack,
-    unpacked_template,
-)
+from tasker_temporal.wire import MEMO_ACTOR, MEMO_REASON, Prepared, StartInput, unpacked_template
 
 Problems = tuple[dict[str, Any], ...]
 

@@ -25,8 +25,9 @@ from tasker_temporal.core.template import PAYLOAD_LIMIT
 from tasker_temporal.declare import TaskTemplate
 from tasker_temporal.errors import ContextInvalid
 from tasker_temporal.identity import Claim, is_signed
+from tasker_temporal.payloads import raw, read_raw, undecoded
 from tasker_temporal.signature import adapter
-from tasker_temporal.wire import Prepared, StartInput, raw, read_raw, successor, undecoded
+from tasker_temporal.wire import Prepared, StartInput, successor
 
 PREPARE: Final = "tasker.prepare"
 CHECK_RESULT: Final = "tasker.check_result"

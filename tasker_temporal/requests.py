@@ -15,7 +15,7 @@ from tasker_temporal.core.messages import Refused
 from tasker_temporal.core.requests import Ask, Request
 from tasker_temporal.core.rows import Row
 from tasker_temporal.errors import RequestRefused
-from tasker_temporal.wire import undecoded
+from tasker_temporal.payloads import undecoded
 
 ROWS_SHOWN = 100
 """An answer lists at most so many of the rows that followed; the audit has them all."""

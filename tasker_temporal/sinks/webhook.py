@@ -14,9 +14,8 @@ from http import HTTPStatus
 from typing import Any, Literal, NamedTuple
 from urllib.parse import SplitResult, quote, urlsplit
 
-from tasker_temporal.errors import RetryableError
+from tasker_temporal.errors import PartlyTaken, RetryableError, WebhookRefused
 from tasker_temporal.sinks.events import TaskEvent
-from tasker_temporal.sinks.handlers import PartlyTaken
 from tasker_temporal.sinks.signature import key_of, signed
 
 Mode = Literal["batch", "structured", "binary"]
@@ -32,10 +31,6 @@ ANSWER = 64 * 1024
 
 LATER = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 """Answers whose `Retry-After` is heeded."""
-
-
-class WebhookRefused(Exception):
-    """The receiver answered, but not with 2xx."""
 
 
 class _Request(NamedTuple):

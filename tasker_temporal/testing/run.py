@@ -23,10 +23,11 @@ from tasker_temporal.core.template import Template
 from tasker_temporal.declare import DeclaredStep, TaskTemplate
 from tasker_temporal.errors import RecordError, RequestRefused, ScriptError
 from tasker_temporal.local_activities import KEY_BYTES, check_context, given_result
+from tasker_temporal.payloads import content_of, payload_of
 from tasker_temporal.testing.handlers import CONVERTER, Handlers
 from tasker_temporal.testing.memory import Fed, MemoryDriver
 from tasker_temporal.testing.script import Delay, Outcome, Outcomes, duration
-from tasker_temporal.wire import StartInput, content_of, payload_of
+from tasker_temporal.wire import StartInput
 
 T = TypeVar("T")
 

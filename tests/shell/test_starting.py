@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel, Field
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client, WithStartWorkflowOperation, WorkflowUpdateFailedError
-from temporalio.common import RawValue, WorkflowIDConflictPolicy
+from temporalio.common import Priority, RawValue, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
@@ -141,6 +141,62 @@ async def test_a_task_of_an_id_is_started_once(shop: Shop) -> None:
     assert refused.value.task_id == task.id
     await task.result()
     assert await task.result_of(echo) == 1
+
+
+async def test_a_strict_identity_is_made_of_name_version_and_context(shop: Shop) -> None:
+    """The order of a context's keys does not matter, everything else does."""
+    name = f"strict.t{uuid.uuid4().hex}"
+    made = ((name, "1"), (name, "2"), (f"{name}_more", "1"))
+    versions = [TaskTemplate[Any](known, version=version) for known, version in made]
+    contexts: list[Any] = [{"one": 1, "two": [1, 2]}, {"one": 1, "two": [2, 1]}, None]
+    started = [
+        (await start_task(shop.client, template, context, identity="strict", task_queue="nobody")).id
+        for template in versions
+        for context in contexts
+    ]
+    assert len(set(started)) == len(started)
+    same: Any = {"two": [1, 2], "one": 1}
+    with pytest.raises(TaskAlreadyStarted) as refused:
+        await start_task(shop.client, versions[0], same, identity="strict", task_queue="nobody")
+    again = await start_task(
+        shop.client, versions[0], same, identity="strict", on_duplicate="return", task_queue="nobody"
+    )
+    assert again.id == refused.value.task_id == started[0]
+    for id in started:
+        await TaskHandle(shop.client, id).workflow.terminate()
+
+
+async def test_temporal_is_told_when_and_how_a_task_is_to_be_started(shop: Shop) -> None:
+    hour, priority, memo = timedelta(hours=1), Priority(priority_key=4, fairness_key="gold"), {"shop": "north"}
+    task = await start_task(
+        shop.stranger,
+        "starting.orders",
+        ANN,
+        task_queue="nobody",
+        start_delay=hour,
+        priority=priority,
+        memo=memo,
+        **BY,
+    )
+    described = await task.workflow.describe()
+    known = described.raw_description.workflow_execution_info
+    assert described.execution_time is not None
+    assert described.execution_time - described.start_time == hour
+    assert (known.priority.priority_key, known.priority.fairness_key) == (4, "gold")
+    assert await described.memo() == {**memo, "tasker.actor": "ann", "tasker.reason": "I said so"}
+    await task.workflow.terminate()
+
+
+async def test_the_id_of_a_task_that_is_over_is_used_again_only_if_somebody_says_so(shop: Shop) -> None:
+    id = f"again-{uuid.uuid4()}"
+    task = await start_task(shop.client, anything, 1, id=id, task_queue=shop.queue)
+    await task.result()
+    with pytest.raises(TaskAlreadyStarted):
+        await start_task(shop.client, anything, 2, id=id, task_queue=shop.queue)
+    policy = WorkflowIDReusePolicy.ALLOW_DUPLICATE
+    task = await start_task(shop.client, anything, 2, id=id, task_queue=shop.queue, id_reuse_policy=policy)
+    await task.result()
+    assert await task.result_of(echo) == 2
 
 
 # By Temporal's own command, and by other languages.

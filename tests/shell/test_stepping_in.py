@@ -29,8 +29,9 @@ from tasker_temporal import (
 )
 from tasker_temporal.dev import DevServer
 from tasker_temporal.errors import RequestUnanswered, UnknownTask
+from tests.patience import until_history
 from tests.server.conftest import Connect, replayed, worker
-from tests.shell.kit import Gate, history, lasting, said, temporal, until
+from tests.shell.kit import Gate, history, lasting, said, temporal
 
 SOON = timedelta(seconds=1.2)
 """A heartbeat timeout: a running handler hears of its cancellation within a third of it."""
@@ -179,9 +180,9 @@ async def test_a_native_cancel_in_the_workflow_task_that_would_continue_as_new_i
         async with worker(connected) as running:
             task = await start_task(connected, template, None, task_queue=running.task_queue)
             await gate.reached.wait()
-            await until(task, "WORKFLOW_TASK_COMPLETED", 2)
+            await until_history(task, "WORKFLOW_TASK_COMPLETED", 2)
         gate.open()
-        await until(task, "ACTIVITY_TASK_COMPLETED", 2)
+        await until_history(task, "ACTIVITY_TASK_COMPLETED", 2)
         await task.workflow.cancel(reason="stop")
         async with worker(connected, task_queue=running.task_queue):
             with pytest.raises(TaskCancelled):
