@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import secrets
 import uuid
 from collections.abc import Mapping
 from datetime import timedelta
@@ -21,8 +23,11 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from tasker_temporal import requests
+from tasker_temporal.core.repeats import answered
+from tasker_temporal.core.requests import Ask, VoteAsk
 from tasker_temporal.core.rows import Row
 from tasker_temporal.errors import NoAnswer, RequestRefused, RequestUnanswered, UnknownTask
+from tasker_temporal.identity import claimed
 from tasker_temporal.pollers import pollers
 from tasker_temporal.reader import Reader
 from tasker_temporal.reopening import planned, reopen
@@ -37,6 +42,10 @@ LOOK_AFTER = 0.5
 
 NEVER_REOPENS = ("send_event",)
 """What happens outside is no decision to go on with a task that failed."""
+
+
+HANDED_OVER = ("form", "result", "config")
+"""The fields of requests that may hold anything."""
 
 
 class Door:
@@ -55,27 +64,28 @@ class Door:
         """
         drawn = {} if request.get("request_id") is not None else {"request_id": str(uuid.uuid4())}
         plain = {**request, **drawn}
-        _check(name, plain)
-        answer = await self._update_or_read(name, plain)
+        asked = _check(name, plain)
+        answer = await self._update_or_read(name, plain, asked)
         if answer is None and name in NEVER_REOPENS:
             raise RequestRefused("the task is over: nobody waits for it any more")
         if answer is None:
             await reopen(self._client, self._id, {**plain, "request": name})
-            answer = await self._update_or_read(name, plain)
+            answer = await self._update_or_read(name, plain, asked)
         if answer is None:
             raise RequestRefused("the task was over before it could be asked: look again")
         return await self._whole(answer)
 
-    async def _update_or_read(self, name: str, plain: Mapping[str, Any]) -> dict[str, Any] | None:
+    async def _update_or_read(self, name: str, plain: Mapping[str, Any], asked: Ask) -> dict[str, Any] | None:
         """The answer of the open run, or the one that a closed run wrote down; None if it never had this request."""
         try:
-            return await self._update(name, plain)
+            return await self._update(name, plain, asked)
         except RPCError as error:
             if not any(word in error.message for word in ("already completed", "closing workflow")):
                 raise self.translated(error) from error
         record = await Reader(self._client, self._id).record()
-        known = record.snapshot.get("answers", {}).get(plain["request_id"])
-        return None if known is None else requests.answer(known[0], known[1], record.rows)
+        identity = claimed(self._client)
+        known = answered(record.task(), asked if identity is None else asked.verified(identity))
+        return None if known is None else requests.answer(known.first, known.last, record.rows)
 
     async def _whole(self, answer: dict[str, Any]) -> dict[str, Any]:
         """What an earlier run of the task was asked stands in that run's record."""
@@ -84,11 +94,11 @@ class Door:
             return answer
         return requests.answer(first, last, await Reader(self._client, self._id).written(first, last))
 
-    async def _update(self, name: str, plain: Mapping[str, Any]) -> dict[str, Any]:
+    async def _update(self, name: str, plain: Mapping[str, Any], asked: Ask) -> dict[str, Any]:
         run = self._client.get_workflow_handle(self._id)
         try:
             answer = await run.execute_update(
-                name, raw(plain), id=plain["request_id"], result_type=RawValue, rpc_timeout=PATIENCE
+                name, raw(plain), id=_update_id(asked), result_type=RawValue, rpc_timeout=PATIENCE
             )
         except WorkflowUpdateFailedError as error:
             raise _refused(error.cause) from error
@@ -172,8 +182,18 @@ class Door:
         return UnknownTask(f"there is no task {self._id!r} in namespace {self._client.namespace!r}")
 
 
-def _check(name: str | None, request: Any) -> None:
-    """Refuse here what can be seen here.
+def _update_id(asked: Ask) -> str:
+    """Whatever is sent under the same id, the server answers as it answered first: so only the same request has it.
+
+    Ids are never encrypted. So none lets anybody guess what was handed over, or who voted: only the task compares that.
+    """
+    secret = isinstance(asked, VoteAsk) or any(getattr(asked, name, None) is not None for name in HANDED_OVER)
+    content = secrets.token_bytes() if secret else asked.content
+    return f"{asked.request_id} {hashlib.sha256(content).hexdigest()[:12]}"
+
+
+def _check(name: str | None, request: Any) -> Ask:
+    """Read the request, and refuse here what can be seen here.
 
     A request over the server's limit of 2 MiB, were it sent, would stop the task for as long as somebody waits.
 
@@ -181,12 +201,13 @@ def _check(name: str | None, request: Any) -> None:
         RequestRefused: it is no request, or too large.
     """
     try:
-        requests.parse(name, request)
+        asked = requests.parse(name, request)
         requests.require_small(raw(request).payload.ByteSize())
     except ApplicationError as error:
         raise RequestRefused(error.message, None) from error
     except ValueError as error:
         raise RequestRefused(f"it cannot be sent as JSON: {error}", None) from error
+    return asked
 
 
 def _refused(cause: BaseException) -> Exception:

@@ -14,6 +14,7 @@ from temporalio.api.common.v1 import Payload
 
 from tasker_temporal import requests
 from tasker_temporal.core.engine import Engine
+from tasker_temporal.core.repeats import COMPARED_FROM
 from tasker_temporal.core.requests import (
     ACTOR_LIMIT,
     REASON_LIMIT,
@@ -50,21 +51,28 @@ async def checked(asked: Ask, engine: Engine) -> Ask:
     Raises:
         ApplicationError: of type `RequestRefused`, saying what is wrong with it.
     """
+    if _is_known(asked, engine):
+        return asked
     match asked:
         case CompleteStep():
-            return asked.model_copy(update={"result": await _checked(asked.step, asked.result)})
+            return asked.holding(result=await _checked(asked.step, asked.result))
         case Approve(step=str(step)) if _has_form(step, engine):
-            return asked.model_copy(update={"form": await _checked(step, asked.form)})
-        case SendEvent(name=name) if _has_model(asked, engine):
-            return asked.model_copy(update={"payload": await _checked_event(name, asked.payload)})
+            return asked.holding(form=await _checked(step, asked.form))
+        case SendEvent(name=name) if _has_model(name, engine):
+            return asked.holding(payload=await _checked_event(name, asked.payload))
     return asked
 
 
-def _has_model(asked: SendEvent, engine: Engine) -> bool:
-    """What was taken before is not checked again, and any JSON fits an event without a model."""
+def _is_known(asked: Ask, engine: Engine) -> bool:
+    """What was taken before under its id is not checked again."""
+    compares = engine.task.interpreter >= COMPARED_FROM or isinstance(asked, SendEvent)
+    return compares and asked.request_id in engine.task.answers
+
+
+def _has_model(event: str, engine: Engine) -> bool:
+    """Any JSON fits an event without a model."""
     known = {event.name: event.model for event in engine.task.template.events}
-    taken = asked.request_id is not None and engine.answer(asked.request_id) is not None
-    return known.get(asked.name, "Any") != "Any" and not taken
+    return known.get(event, "Any") != "Any"
 
 
 def _has_form(step: str, engine: Engine) -> bool:

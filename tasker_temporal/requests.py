@@ -69,17 +69,17 @@ def _invalid(message: str) -> ApplicationError:
 
 
 def refusal(error: RequestRefused) -> ApplicationError:
-    details = {"rule": error.rule, "legal": list(error.legal)}
+    looked = str(error) != error.rule
+    details = {"rule": error.rule, "legal": list(error.legal) if looked else None}
     return ApplicationError(str(error), details, type="RequestRefused", non_retryable=True)
 
 
 def check(engine: Engine, asked: Ask, now: datetime) -> None:
     """Refuse now what would be refused, before it costs an event."""
-    if asked.request_id is None or engine.answer(asked.request_id) is None:
-        try:
-            engine.plan(asked, now)
-        except RequestRefused as error:
-            raise refusal(error) from error
+    try:
+        engine.plan(asked, now)
+    except RequestRefused as error:
+        raise refusal(error) from error
 
 
 def plan(engine: Engine, plain: Any, now: datetime) -> dict[str, Any]:
@@ -96,15 +96,14 @@ def plan(engine: Engine, plain: Any, now: datetime) -> dict[str, Any]:
 
 
 def ask(engine: Engine, asked: Ask, feed: Callable[[Ask], None]) -> dict[str, Any]:
-    """Apply the request, unless one of the same id was applied before; the answer is the same."""
+    """Apply the request, unless it was applied before under its id; the answer is the same."""
     first = engine.task.sort_key + 1
-    known = None if asked.request_id is None else engine.answer(asked.request_id)
-    if known is None:
-        try:
+    try:
+        if (known := engine.answer(asked)) is None:
             feed(asked)
-        except RequestRefused as error:
-            raise refusal(error) from error
-    begin, end = known or (first, engine.task.sort_key)
+    except RequestRefused as error:
+        raise refusal(error) from error
+    begin, end = (first, engine.task.sort_key) if known is None else known[:2]
     return answer(begin, end, engine.task.rows)
 
 

@@ -69,6 +69,9 @@ async def ask_one(asked: Asked, task: str, connection: Connection) -> int:
         screen().json({"task_id": task, **answer})
         return CLEAN
     rows = [Row.of(plain) for plain in answer["rows"]]
+    if asked.plan and not rows:
+        click.echo("Nothing would follow: the request was made before, under this id.", err=True)
+        return CLEAN
     screen().show(audit_table(rows))
     if asked.plan:
         click.echo("This would follow. Nothing was done.", err=True)

@@ -124,7 +124,8 @@ async def _require_latest(client: Client, task: Found) -> None:
 def _span(answer: Mapping[str, Any]) -> Mapping[str, int]:
     if "first" in answer:
         return {"first": answer["first"], "last": answer["last"]}
-    return {"first": answer["rows"][0]["sort_key"], "last": answer["rows"][-1]["sort_key"]}
+    keys = [row["sort_key"] for row in answer["rows"]]
+    return {"first": keys[0], "last": keys[-1]} if keys else {}
 
 
 def _reasons(refused: Iterable[Refused]) -> Table:

@@ -193,6 +193,10 @@ async def test_the_same_request_id_has_one_effect_and_one_answer(desk: Desk) -> 
     assert (await task.result()).state is State.COMPLETE
     assert await desk.told(*made) == first
     assert [row.event for row in await task.audit()].count("task.retry_requested") == 1
+    planned = await desk(*made, "--plan")
+    assert planned.err == "Nothing would follow: the request was made before, under this id.\n"
+    another = await desk("cancel", task.id, *ASKED, "--request-id", "once")
+    assert one_line(another).startswith("Error: request id 'once' was already used for retry of the task (sort_key ")
 
 
 async def test_a_refusal_is_one_line_with_the_rule_and_what_is_legal(desk: Desk) -> None:

@@ -319,6 +319,28 @@ async def test_an_identity_in_the_header_wins_over_what_the_request_says(client:
         await replayed(task, template)
 
 
+async def test_two_persons_who_ask_under_one_id_are_told_apart_though_all_else_is_the_same(
+    client: Connect, server: DevServer
+) -> None:
+    template, review = reviewed("approvals.one_id", approvers=["ann", "bob"], quorum=2)
+    connected = await client(template)
+    async with worker(connected) as serving:
+        task = await opened(connected, template, serving.task_queue)
+        by: dict[str, Any] = {"actor": "service", "reason": "fine", "request_id": "one"}
+        ann, bob = [
+            TaskHandle(await acting(server, template, Identity(actor=actor), None), task.id) for actor in ("ann", "bob")
+        ]
+        vote = await ann.approve(review, Verdict(limit=1), **by)
+        with pytest.raises(RequestRefused, match="already used for approve of step 'review' by 'ann'"):
+            await bob.approve(review, Verdict(limit=1), **by)
+        await bob.approve(review, Verdict(limit=1), actor="service", reason="fine")
+        await task.result()
+        assert await ann.approve(review, Verdict(limit=1), **by) == vote
+        with pytest.raises(RequestRefused, match="already used for approve of step 'review' by 'ann'"):
+            await bob.approve(review, Verdict(limit=1), **by)
+        await replayed(task, template)
+
+
 async def test_nobody_claims_an_identity_in_json(client: Connect, server: DevServer) -> None:
     template, _ = reviewed("approvals.claimed", approvers=["group:fraud"], verified=True)
     connected = await client(template)

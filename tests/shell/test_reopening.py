@@ -335,6 +335,8 @@ async def test_a_request_is_answered_with_its_rows_in_every_later_run(client: Co
         assert (await task.result()).state is State.COMPLETE
         again = await task.retry(**BY, request_id="first")
         assert again == answer
+        with pytest.raises(RequestRefused, match="'first' was already used for retry of the task"):
+            await task.cancel(**BY, request_id="first")
         assert again["rows"][0]["event"] == "task.retry_requested"
 
 
@@ -347,6 +349,8 @@ async def test_a_request_is_answered_with_its_rows_by_an_open_later_run(client: 
         await failed(task)
         answer = await task.retry(**BY, request_id="first")
         await failed(task)
+        with pytest.raises(RequestRefused, match="'first' was already used for retry of the task"):
+            await task.skip("charge", **BY, request_id="first")
         world.gate = Gate()
         again = asyncio.create_task(task.retry_from("quote", **BY))
         await world.gate.reached.wait()
