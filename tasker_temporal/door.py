@@ -6,9 +6,9 @@ import asyncio
 import hashlib
 import secrets
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from temporalio.client import (
     Client,
@@ -26,7 +26,9 @@ from tasker_temporal import requests
 from tasker_temporal.core.repeats import answered
 from tasker_temporal.core.requests import Ask, VoteAsk
 from tasker_temporal.core.rows import Row
+from tasker_temporal.declare import TaskTemplate
 from tasker_temporal.errors import NoAnswer, RequestRefused, RequestUnanswered, UnknownTask
+from tasker_temporal.given import as_checked, declares
 from tasker_temporal.identity import claimed
 from tasker_temporal.pollers import pollers
 from tasker_temporal.reader import Reader
@@ -46,6 +48,30 @@ NEVER_REOPENS = ("send_event",)
 
 HANDED_OVER = ("form", "result", "config")
 """The fields of requests that may hold anything."""
+
+
+class Planned(list[Row]):
+    """The rows that a request would write.
+
+    Attributes:
+        unchecked: What is not known to be of the right type, as `the result of step 'charge'`: a worker checks it when
+            the request is made. Empty if nothing is left to be checked: a client that has the task's template has
+            checked it by that.
+    """
+
+    def __init__(self, rows: Iterable[Row], unchecked: str = "") -> None:
+        super().__init__(rows)
+        self.unchecked = unchecked
+
+
+@runtime_checkable
+class Knowing(Protocol):
+    """A plugin of a client that has templates."""
+
+    @property
+    def templates(self) -> Mapping[str, TaskTemplate[Any]]:
+        """By their names."""
+        ...
 
 
 class Door:
@@ -107,23 +133,39 @@ class Door:
         found: dict[str, Any] = read_raw(answer)
         return found
 
-    async def plan(self, request: Mapping[str, Any]) -> list[Row]:
+    async def plan(self, request: Mapping[str, Any]) -> Planned:
         """The rows that the request would write now, in the open run or in the one that it would open.
 
         Raises:
             RequestRefused: it would be refused.
             UnknownTask: there is none of this id.
         """
-        _check(None, request)
+        asked = _check(None, request)
         try:
             found = await self.query("plan", dict(request))
         except WorkflowQueryRejectedError:
-            reader = Reader(self._client, self._id)
-            record, context = await reader.record(), await reader.context()
-            return list(planned(record.task(content_of(context.payload)), request, ""))
+            found = await self._plan_reopening(request, asked)
         if "refused" in found:
             raise RequestRefused(found["refused"], found["legal"])
-        return [Row.of(plain) for plain in found["rows"]]
+        rows, unchecked = [Row.of(plain) for plain in found["rows"]], found.get("unchecked", "")
+        template = self._known(found["template"]) if unchecked else None
+        if template is None or not declares(template, asked):
+            return Planned(rows, unchecked)
+        as_checked(template, asked, self._client.data_converter.payload_converter)
+        return Planned(rows)
+
+    async def _plan_reopening(self, request: Mapping[str, Any], asked: Ask) -> dict[str, Any]:
+        """As the query tells it, of a task that is over."""
+        reader = Reader(self._client, self._id)
+        record, context = await reader.record(), await reader.context()
+        task = record.task(content_of(context.payload))
+        rows = [row.plain() for row in planned(task, request, "")]
+        return {"rows": rows, "template": task.template.name, "unchecked": requests.unchecked(task, asked, rows)}
+
+    def _known(self, name: str) -> TaskTemplate[Any] | None:
+        """The template of that name, as this client has it."""
+        plugins = self._client.config(active_config=True)["plugins"]
+        return next((p.templates[name] for p in plugins if isinstance(p, Knowing) and name in p.templates), None)
 
     async def query(
         self, name: str, *arguments: Any, run_id: str | None = None, patience: timedelta | None = None

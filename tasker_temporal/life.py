@@ -27,6 +27,7 @@ from tasker_temporal.core.task import Task
 from tasker_temporal.deliveries import Deliveries
 from tasker_temporal.driver import Driver, local
 from tasker_temporal.errors import RequestRefused
+from tasker_temporal.given import said as said_of
 from tasker_temporal.identity import HEADERS, START
 from tasker_temporal.inquiries import checked, identified, who_asks, who_cancelled
 from tasker_temporal.local_activities import (
@@ -35,7 +36,6 @@ from tasker_temporal.local_activities import (
     PREPARE,
     RECORD,
 )
-from tasker_temporal.local_activities import said as said_of
 from tasker_temporal.record import CHUNK, INLINE_LIMIT, outcome, written
 from tasker_temporal.wire import (
     MEMO_ACTOR,

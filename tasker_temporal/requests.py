@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, get_args
 
@@ -10,10 +10,12 @@ from pydantic import TypeAdapter, ValidationError
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
+from tasker_temporal.core.contents import handed_over
 from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.messages import Refused
 from tasker_temporal.core.requests import Ask, Request
 from tasker_temporal.core.rows import Row
+from tasker_temporal.core.task import Task
 from tasker_temporal.errors import RequestRefused
 from tasker_temporal.wire import undecoded
 
@@ -85,14 +87,22 @@ def check(engine: Engine, asked: Ask, now: datetime) -> None:
 def plan(engine: Engine, plain: Any, now: datetime) -> dict[str, Any]:
     """The `rows` that the request would write; or what it is `refused` by, and what is `legal`.
 
-    A refusal is an answer: of a failed query nothing reaches the caller but its text, and that may be encoded.
+    A refusal is an answer: of a failed query nothing reaches the caller but its text, and that may be encoded. What it
+    hands over is `unchecked`, because that takes a local activity, which no query may run.
     """
     try:
-        return {"rows": [row.plain() for row in engine.plan(parse(None, plain), now)]}
+        asked = parse(None, plain)
+        rows = [row.plain() for row in engine.plan(asked, now)]
+        return {"rows": rows, "template": engine.task.template.name, "unchecked": unchecked(engine.task, asked, rows)}
     except RequestRefused as error:
         return {"refused": error.rule, "legal": list(error.legal)}
     except ApplicationError as error:
         return {"refused": error.message, "legal": []}
+
+
+def unchecked(task: Task, asked: Ask, planned: Sequence[Any]) -> str:
+    """What a plan of the request cannot tell to be of the right type; empty if nothing."""
+    return str(handed_over(asked, task.template) or "") if planned else ""
 
 
 def ask(engine: Engine, asked: Ask, feed: Callable[[Ask], None]) -> dict[str, Any]:

@@ -81,7 +81,10 @@ async def test_a_held_task_is_put_right_by_the_verb(desk: Desk, name: str) -> No
     planned = await desk(name, task.id, *more, *ASKED, "--plan")
     answer = await desk.told(name, task.id, *more, *ASKED)
     assert planned.code == 0
-    assert planned.err == "This would follow. Nothing was done.\n"
+    told = (
+        "Not checked: whether the result of step 'charge' is of the right type. A worker checks it when it is asked.\n"
+    )
+    assert planned.err == f"This would follow. Nothing was done.\n{told if name == 'complete-step' else ''}"
     first = answer["rows"][0]
     assert (first["event"], first["actor"], first["reason"]) == (event, "ann", "the gateway is back")
     assert (answer["first"], answer["task_id"]) == (first["sort_key"], task.id)

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from tasker_temporal.core.contents import handed_over
 from tasker_temporal.core.intake.legality import legal_requests
 from tasker_temporal.core.messages import Content, Refused, StopStep
 from tasker_temporal.core.requests import REASON_LIMIT, CancelTask, ChangeStep, Request, SkipStep, clipped
 from tasker_temporal.errors import RequestRefused
-from tests.core.driving import ONCE, STEADY, Drive, dump, limits, seconds, started, step, template
+from tests.core.driving import ONCE, STEADY, Drive, approval, dump, limits, seconds, started, step, template
 
 
 def refused(drive: Drive, request: CancelTask | SkipStep) -> RequestRefused:
@@ -217,9 +218,9 @@ def test_the_same_id_twice_has_one_effect_and_one_answer() -> None:
     assert drive.engine.answer(asked("skip", step="b")) == answer
 
 
-def asked(name: str, **fields: Any) -> Any:
+def asked(kind: str, **fields: Any) -> Any:
     """A request under the id `one`."""
-    return REQUESTS.validate_python({"request": name, "request_id": "one", "actor": "ann", "reason": "r", **fields})
+    return REQUESTS.validate_python({"request": kind, "request_id": "one", "actor": "ann", "reason": "r", **fields})
 
 
 REQUESTS: TypeAdapter[Any] = TypeAdapter(Request)
@@ -409,3 +410,30 @@ def test_a_queue_that_the_server_would_refuse_again_and_again_is_refused(queue: 
     with pytest.raises(ValidationError, match="task_queue"):
         ChangeStep(step="a", task_queue=queue, actor="ann", reason="r")
     assert ChangeStep(step="a", task_queue="q" * 1000, actor="ann", reason="r").task_queue == "q" * 1000
+
+
+# What they hand over.
+
+
+@pytest.mark.parametrize(
+    ("request_", "handed"),
+    [
+        (asked("complete_step", step="a", result=None), "the result of step 'a'"),
+        (asked("complete_step", step="z"), "the result of step 'z'"),
+        (asked("approve", step="formed"), "the form of step 'formed'"),
+        (asked("approve", step="plain", form=1), "None"),
+        (asked("approve", step="a"), "None"),
+        (asked("approve", step="z"), "None"),
+        (asked("approve"), "None"),
+        (asked("reject", step="formed"), "None"),
+        (asked("send_event", name="paid"), "the payload of event 'paid'"),
+        (asked("send_event", name="noted"), "None"),
+        (asked("send_event", name="z"), "None"),
+        (asked("skip", step="a"), "None"),
+    ],
+)
+def test_what_is_handed_over_has_a_type_or_is_nothing_that_anybody_could_check(request_: Any, handed: str) -> None:
+    plain = approval("plain", "ann").model_copy(update={"result": "None"})
+    events = [{"name": "paid", "model": "Payment"}, {"name": "noted"}]
+    made = template(step("a"), approval("formed", "ann"), plain, events=events)
+    assert str(handed_over(request_, made)) == handed

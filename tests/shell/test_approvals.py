@@ -124,6 +124,10 @@ async def test_a_form_that_is_not_valid_is_refused_by_the_client_and_by_the_work
         assert "approve" not in str([row.event for row in await task.audit()])
         with pytest.raises(RequestRefused, match="'review' is not valid: limit: Field required"):
             await task.approve("review", {}, actor="ann", **BY)
+        vote = {"request": "approve", "step": "review", "form": {}, "actor": "ann", **BY}
+        with pytest.raises(RequestRefused, match="'review' is not valid: limit: Field required"):
+            await task.plan(vote)
+        assert (await TaskHandle(await client(), task.id).plan(vote)).unchecked == "the form of step 'review'"
         with pytest.raises(CommandFailed, match="limit: Field required"):
             await by_update(server)(task, "approve", {"step": "review", "actor": "ann", "form": {}, **BY})
         await task.approve(review, Verdict(limit=4), actor="ann", **BY)

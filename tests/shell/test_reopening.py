@@ -122,6 +122,11 @@ async def test_a_reopen_with_a_wrong_result_is_refused_and_the_task_can_be_reope
         with pytest.raises(RequestRefused, match="the result of step 'charge' is not valid"):
             await task.complete_step("charge", "much", **BY)
         assert (await task.report()).state is State.ERROR
+        asked = {"request": "complete_step", "step": "charge", "result": "much", **BY}
+        with pytest.raises(RequestRefused, match="the result of step 'charge' is not valid"):
+            await task.plan(asked)
+        planned = await TaskHandle(await client(), task.id).plan(asked)
+        assert (len(planned) > 0, planned.unchecked) == (True, "the result of step 'charge'")
         await task.complete_step("charge", {"amount": 5}, **BY)
         assert (await task.result()).state is State.COMPLETE
         assert await task.result_of("ship") == "shipped for 5"
