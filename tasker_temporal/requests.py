@@ -13,7 +13,7 @@ from temporalio.exceptions import ApplicationError
 from tasker_temporal.core.contents import handed_over
 from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.messages import Refused
-from tasker_temporal.core.requests import Ask, Request
+from tasker_temporal.core.requests import Ask, Request, Starter
 from tasker_temporal.core.rows import Row
 from tasker_temporal.core.task import Task
 from tasker_temporal.errors import RequestRefused
@@ -47,13 +47,29 @@ def parse(name: str | None, plain: Any) -> Ask:
     try:
         return _request.validate_python({**plain, "request": name} if name is not None else plain)
     except ValidationError as error:
-        problems = error.errors(include_input=False, include_url=False, include_context=False)
-        lines = (
-            f"{'.'.join(str(part) for part in problem['loc'][1:] or ('request',))}: "
-            f"{problem['msg'].removeprefix('Value error, ')}"
-            for problem in problems
-        )
-        raise _invalid("; ".join(lines)) from error
+        raise _invalid(_told(error, 1)) from error
+
+
+def starter(actor: Any, reason: Any) -> Starter:
+    """Who starts a task, and why, by the rule for requests.
+
+    Raises:
+        RequestRefused: naming what is wrong.
+    """
+    try:
+        return Starter(actor=actor, reason=reason)
+    except ValidationError as error:
+        raise RequestRefused(_told(error), None) from error
+
+
+def _told(error: ValidationError, outer: int = 0) -> str:
+    """The problems in one line, each with the field that is wrong; of its place, so many parts are not told."""
+    problems = error.errors(include_input=False, include_url=False, include_context=False)
+    return "; ".join(
+        f"{'.'.join(str(part) for part in problem['loc'][outer:] or ('request',))}: "
+        f"{problem['msg'].removeprefix('Value error, ')}"
+        for problem in problems
+    )
 
 
 def require_small(size: int) -> None:

@@ -41,6 +41,13 @@ Actor = Annotated[str, Field(min_length=1, max_length=ACTOR_LIMIT), AfterValidat
 Reason = Annotated[str, Field(min_length=1, max_length=REASON_LIMIT), AfterValidator(lambda t: _legible(t, LINES))]
 
 
+class Starter(Frozen):
+    """Who starts a task, and why, if that is said."""
+
+    actor: Actor
+    reason: Annotated[str, Field(max_length=REASON_LIMIT), AfterValidator(lambda t: t and _legible(t, LINES))] = ""
+
+
 class Identity(Frozen):
     """Who somebody is, as whoever vouches for it says."""
 
