@@ -9,8 +9,9 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
+from typing import Annotated, Any, Literal, TypedDict, TypeVar, Unpack, overload
 
+from pydantic import Field
 from temporalio.client import Client, ScheduleActionStartWorkflow
 from temporalio.common import Priority, RawValue, TypedSearchAttributes, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.converter import PayloadConverter
@@ -21,15 +22,21 @@ from tasker_temporal.core.mistakes import mistakes
 from tasker_temporal.core.requests import ACTOR_LIMIT, Starter, clipped
 from tasker_temporal.core.routes import Course, Mode
 from tasker_temporal.core.template import PAYLOAD_LIMIT, Sink, Template
+from tasker_temporal.core.values import QueueName
+from tasker_temporal.core.wording import shown
 from tasker_temporal.declare import TaskTemplate
-from tasker_temporal.errors import ContextInvalid, TaskAlreadyStarted, TemplateError, UnknownTemplate
+from tasker_temporal.errors import ContextInvalid, OptionError, TaskAlreadyStarted, TemplateError, UnknownTemplate
 from tasker_temporal.handle import TaskHandle
 from tasker_temporal.local_activities import KEY_BYTES, check_context
+from tasker_temporal.options import check_options
 from tasker_temporal.plugin import TaskerPlugin
 from tasker_temporal.requests import starter
 from tasker_temporal.wire import MEMO_ACTOR, MEMO_REASON, StartInput
 
 C = TypeVar("C")
+
+TaskId = Annotated[str, Field(min_length=1, max_length=1000)]
+"""The server takes ids of at most 1,000 bytes."""
 
 
 class StartOptions(TypedDict, total=False):
@@ -55,20 +62,27 @@ class StartOptions(TypedDict, total=False):
         sinks: Who is told of this task's rows, in the place of those that its template names. It needs the template.
     """
 
-    id: str
+    id: TaskId
     identity: Literal["unique", "strict"]
     on_duplicate: Literal["raise", "return"]
     id_reuse_policy: WorkflowIDReusePolicy
-    task_queue: str
-    actor: str
+    task_queue: QueueName
+    actor: Annotated[str, Field(min_length=1)]
     reason: str
-    start_delay: timedelta
+    start_delay: Annotated[timedelta, Field(ge=timedelta(0))]
     priority: Priority
     memo: Mapping[str, Any]
     search_attributes: TypedSearchAttributes
     sinks: Sequence[Sink]
     mode: Mode
-    max_concurrency: int
+    max_concurrency: Annotated[int, Field(ge=1)]
+
+
+class ActionOptions(TypedDict, total=False):
+    """The keyword arguments of `schedule_action`."""
+
+    id: TaskId
+    task_queue: QueueName
 
 
 @overload
@@ -91,13 +105,15 @@ async def start_task(
 
     Raises:
         ContextInvalid: it does not validate; nothing was started.
+        OptionError: an option is none, or has a value that it cannot have; nothing was started.
         RequestRefused: `actor` or `reason` is not as those of a request must be; nothing was started.
         SearchAttributesMissing: the plugin is to have them told, and the namespace lacks them; nothing was started.
         TaskAlreadyStarted: there is a task of this id, running or over; nothing was started.
         TemplateError: the template has mistakes; nothing was started.
         UnknownTemplate: nothing says where tasks of that name run.
     """
-    name, known = _known(client, template)
+    check_options("start_task", StartOptions, options)
+    name, known = _known("start_task", client, template)
     by = _starter(client, options)
     checked = context if known is None else check_context(known, context)
     listed = known is not None and await _is_listed(client)
@@ -138,18 +154,23 @@ def schedule_action(
 
     Raises:
         ContextInvalid: the context does not validate.
+        OptionError: an option has a value that it cannot have.
         UnknownTemplate: nothing says where tasks of that name run.
     """
-    name, known = _known(client, template)
+    check_options("schedule_action", ActionOptions, {"id": id, "task_queue": task_queue})
+    name, known = _known("schedule_action", client, template)
     checked = context if known is None else check_context(known, context)
     payload = client.data_converter.payload_converter.to_payload(checked)
     queue = _queue(name, known, task_queue)
     return ScheduleActionStartWorkflow(name, args=[RawValue(payload)], id=id or name, task_queue=queue)
 
 
-def _known(client: Client, template: TaskTemplate[Any] | str) -> tuple[str, TaskTemplate[Any] | None]:
-    if not isinstance(template, str):
+def _known(call: str, client: Client, template: TaskTemplate[Any] | str) -> tuple[str, TaskTemplate[Any] | None]:
+    if isinstance(template, TaskTemplate):
         return template.name, template
+    given: Any = template
+    if not isinstance(given, str) or not given:
+        raise OptionError(call, [f"its template is {shown(template)}: expected a task template, or its name"])
     return template, next((p.templates[template] for p in _plugins(client) if template in p.templates), None)
 
 

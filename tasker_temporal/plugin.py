@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
+from pydantic import Field
 from temporalio import workflow
 from temporalio.client import ClientConfig
 from temporalio.contrib.pydantic import PydanticPayloadConverter
@@ -27,12 +28,14 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from tasker_temporal.activities import step_activity
 from tasker_temporal.converter import LazyPydanticConverter
+from tasker_temporal.core.wording import shown
 from tasker_temporal.declare import DeclaredStep, TaskTemplate
-from tasker_temporal.errors import TemplateError, UnknownSink, UnknownTemplate
+from tasker_temporal.errors import OptionError, TemplateError, UnknownSink, UnknownTemplate
 from tasker_temporal.identity import Headers
 from tasker_temporal.local_activities import local_activities
 from tasker_temporal.namespace import Listing, Wanted
 from tasker_temporal.notifiers import notifier_activities
+from tasker_temporal.options import check_options
 from tasker_temporal.runner import Activations, TaskRunner
 from tasker_temporal.sinks.deliver import deliver_activity
 from tasker_temporal.sinks.delivery import Delivery
@@ -67,6 +70,15 @@ def _with_passthrough(runner: WorkflowRunner | None) -> WorkflowRunner:
     return replace(known, restrictions=known.restrictions.with_passthrough_modules(*PASSED_THROUGH))
 
 
+class PluginOptions(TypedDict, total=False):
+    """The keyword arguments of `TaskerPlugin`."""
+
+    sinks: Mapping[str, Any]
+    sync_handlers: Annotated[int, Field(ge=1)]
+    identity_key: Annotated[bytes, Field(min_length=1, repr=False)]
+    search_attributes: Literal[True, False, "auto"]
+
+
 class TaskerPlugin(SimplePlugin):
     """Pass it as `plugins=[TaskerPlugin(template, ...)]` when you connect the client; its workers take it from there.
 
@@ -87,6 +99,7 @@ class TaskerPlugin(SimplePlugin):
         telemetry: Listens to what happens to tasks. Without it nobody does, and nothing of it is loaded.
 
     Raises:
+        OptionError: an option has a value that it cannot have.
         TemplateError: a template has mistakes, or two versions have different handlers for one step.
     """
 
@@ -99,15 +112,13 @@ class TaskerPlugin(SimplePlugin):
         search_attributes: Wanted = "auto",
         telemetry: Telemetry | None = None,
     ) -> None:
+        said = {"sinks": sinks, "sync_handlers": sync_handlers, "identity_key": identity_key}
+        check_options("TaskerPlugin", PluginOptions, said | {"search_attributes": search_attributes})
+        if found := [*_strangers(templates), *_deaf(sinks or {}), *_mute(telemetry)]:
+            raise OptionError("TaskerPlugin", found)
         self.telemetry = telemetry
         self.listing = Listing(search_attributes)
         self.sinks: SinkHandlers = dict(sinks or {})
-        for sink, handler in self.sinks.items():
-            if not callable(handler):
-                raise TypeError(f"sink {sink!r}: expected a function that takes events, or a Webhook, not {handler!r}")
-        for template in templates:
-            if not isinstance(template, TaskTemplate):
-                raise TypeError(f"TaskerPlugin takes task templates, and was given {template!r}")
         self.templates: Mapping[str, TaskTemplate[Any]] = {template.name: template for template in templates}
         executor = ThreadPoolExecutor(sync_handlers, thread_name_prefix="tasker-step")
         self._handlers = handlers = _handlers(templates)
@@ -203,6 +214,24 @@ class TaskerPlugin(SimplePlugin):
         except KeyError:
             known = ", ".join(self.templates) or "none"
             raise UnknownTemplate(f"no template {name!r} is registered here; registered are: {known}") from None
+
+
+def _strangers(templates: Sequence[Any]) -> Iterator[str]:
+    for template in templates:
+        if not isinstance(template, TaskTemplate):
+            yield f"it takes task templates, and was given {shown(template)}"
+
+
+def _deaf(sinks: Mapping[str, Any]) -> Iterator[str]:
+    for sink, handler in sinks.items():
+        if not callable(handler) or isinstance(handler, type):
+            yield f"its sink {sink!r} is {shown(handler)}: expected a function that takes events, or a Webhook(...)"
+
+
+def _mute(telemetry: Any) -> Iterator[str]:
+    """Its class is not looked up: that would load OpenTelemetry."""
+    if telemetry is not None and (isinstance(telemetry, type) or not hasattr(telemetry, "of_worker")):
+        yield f"its telemetry is {shown(telemetry)}: expected Telemetry(...)"
 
 
 def _with_runner(config: WorkerConfig) -> None:
