@@ -20,6 +20,7 @@ Every exception of the package, divided by what the catcher does next:
   - ConditionsUnavailable    install `cel-expr-python`, or use a system that it has a wheel for
   - NewerRelease             upgrade: what is read was written by a newer release of this library
   - RecordError              the written record is missing or does not verify
+  - WebhookRefused           mend the receiver: it answered, but not with 2xx
   - SignatureError           do not trust the webhook: who sent it does not know the secret, or sent it long ago
   - TaskEnded                the task is over, and not well
     · TaskFailed
@@ -33,6 +34,8 @@ Every exception of the package, divided by what the catcher does next:
   - RetryableError           try again, perhaps after `retry_after`
   - PermanentError           do not try again
     · EventRefused           mend the handler: it published what its template does not declare
+  - StopRequested            let it through: the handler was told to stop
+* PartlyTaken                raised by the function of a sink that took some of the events
 """
 
 from __future__ import annotations
@@ -202,6 +205,10 @@ class RecordError(TaskerError):
         self.sort_key = sort_key
 
 
+class WebhookRefused(TaskerError):
+    """The receiver answered, but not with 2xx."""
+
+
 class SignatureError(TaskerError):
     """A webhook is not signed with the secret, or was signed at another time."""
 
@@ -266,3 +273,15 @@ class PermanentError(StepError):
 
 class EventRefused(PermanentError):
     """A handler published an event that its template does not declare, or whose payload does not validate."""
+
+
+class StopRequested(StepError):
+    """Raised by `StepContext.heartbeat` in a sync handler that was told to stop: let it through."""
+
+
+class PartlyTaken(Exception):
+    """The first `count` events were taken, then it went wrong: only the others come again."""
+
+    def __init__(self, count: int, error: Exception) -> None:
+        super().__init__(str(error))
+        self.count, self.error = count, error

@@ -18,6 +18,7 @@ from pydantic import Field
 from pydantic_core import to_json
 from temporalio.api.common.v1 import Payload
 from temporalio.client import (
+    Client,
     Interceptor,
     OutboundInterceptor,
     SignalWorkflowInput,
@@ -113,7 +114,7 @@ class IdentityInterceptor(Interceptor):
 
     def __init__(self, who: Callable[[], Identity | None], *, key: bytes | None = None) -> None:
         check_options("IdentityInterceptor", InterceptorOptions, {"who": who, "key": key})
-        self._who, self._key = who, key
+        self.who, self._key = who, key
 
     def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
         return _Outbound(next, self)
@@ -122,12 +123,19 @@ class IdentityInterceptor(Interceptor):
         self, known: Mapping[str, Payload], task_id: str, purpose: str, args: Sequence[Any]
     ) -> Mapping[str, Payload]:
         """The headers with the claim of whoever it is."""
-        identity = self._who()
+        identity = self.who()
         if identity is None:
             return known
         claim = sign(identity, self._key, task_id, purpose, digest_of(*args))
         metadata = {"encoding": b"json/plain"}
         return {**known, HEADER: Payload(metadata=metadata, data=claim.model_dump_json().encode())}
+
+
+def claimed(client: Client) -> Identity | None:
+    """Whose this client's requests will say that they are; None if nobody's. The innermost interceptor wins."""
+    known = client.config(active_config=True)["interceptors"]
+    found = (one.who() for one in reversed(known) if isinstance(one, IdentityInterceptor))
+    return next((identity for identity in found if identity is not None), None)
 
 
 class _Outbound(OutboundInterceptor):

@@ -24,7 +24,8 @@ from temporalio.worker import (
 from tasker_temporal.core.engine import Engine
 from tasker_temporal.errors import RetellingFailed
 from tasker_temporal.life import beginning
-from tasker_temporal.wire import StartInput, content_of, raw, read_raw
+from tasker_temporal.payloads import content_of, raw, read_raw
+from tasker_temporal.wire import StartInput
 from tasker_temporal.workflow import TaskWorkflow, workflow_class
 
 NEWS = {

@@ -16,10 +16,9 @@ from urllib.parse import SplitResult, quote, urlsplit
 
 from pydantic import Field
 
-from tasker_temporal.errors import RetryableError
+from tasker_temporal.errors import PartlyTaken, RetryableError, WebhookRefused
 from tasker_temporal.options import check_options
 from tasker_temporal.sinks.events import TaskEvent
-from tasker_temporal.sinks.handlers import PartlyTaken
 from tasker_temporal.sinks.signature import key_of, signed
 
 Mode = Literal["batch", "structured", "binary"]
@@ -35,10 +34,6 @@ ANSWER = 64 * 1024
 
 LATER = (HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 """Answers whose `Retry-After` is heeded."""
-
-
-class WebhookRefused(Exception):
-    """The receiver answered, but not with 2xx."""
 
 
 class _Request(NamedTuple):

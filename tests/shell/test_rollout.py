@@ -18,9 +18,10 @@ from tasker_temporal.core.snapshot import restore, snapshot
 from tasker_temporal.core.task import INTERPRETER, Task
 from tasker_temporal.errors import NewerRelease
 from tasker_temporal.life import beginning
-from tasker_temporal.wire import FORMAT, Prepared, StartInput, StepCall, pack, raw, read_raw
+from tasker_temporal.payloads import pack, raw, read_raw
+from tasker_temporal.wire import FORMAT, Prepared, StartInput, StepCall
+from tests.patience import until_history
 from tests.server.conftest import Connect, worker
-from tests.shell.kit import until
 
 KEY = bytes(32)
 
@@ -56,7 +57,7 @@ async def test_a_start_of_a_newer_release_waits_for_a_worker_of_it(
         handle = await connected.start_workflow(
             "rollout.bread", args=arguments, id=f"bread-{uuid.uuid4()}", task_queue=running.task_queue
         )
-        failed = await until(TaskHandle(connected, handle.id), "WORKFLOW_TASK_FAILED")
+        failed = await until_history(TaskHandle(connected, handle.id), "WORKFLOW_TASK_FAILED")
         said = failed.workflow_task_failed_event_attributes.failure.message
         assert said == f"the task's start was written by a newer release of tasker_temporal: {why}; upgrade this one"
         monkeypatch.setattr(wire, "INTERPRETER", INTERPRETER + 1)
