@@ -97,7 +97,6 @@ async def start_task(
     name, known = _known(client, template)
     checked = context if known is None else check_context(known, context)
     listed = known is not None and await _is_listed(client)
-    queue = _queue(client, name, known, options.get("task_queue"))
     arguments = _arguments(client, known, checked, options, listed)
     task_id = options.get("id") or _identity(client, name, known, checked, options.get("identity", "unique"))
     try:
@@ -105,7 +104,7 @@ async def start_task(
             name,
             args=arguments,
             id=task_id,
-            task_queue=queue,
+            task_queue=_queue(client, name, known, options.get("task_queue")),
             static_summary=name if known is None else f"{name} {known.version}",
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
             id_reuse_policy=options.get("id_reuse_policy", WorkflowIDReusePolicy.REJECT_DUPLICATE),
