@@ -20,7 +20,7 @@ from tasker_temporal.core.outbox import Outbox, fits
 from tasker_temporal.core.rows import salted
 from tasker_temporal.core.task import Task
 from tasker_temporal.declare import TaskTemplate
-from tasker_temporal.deliveries import DELIVERY, FOR_EVER
+from tasker_temporal.deliveries import DELIVERY, FOR_EVER, delivery_id
 from tasker_temporal.errors import RecordError
 from tasker_temporal.reader import Reader, Run
 from tasker_temporal.sinks.ends import closing_of, end_of_run, plain_end
@@ -103,11 +103,11 @@ async def _found(client: Client, templates: list[str], since: str | None) -> Asy
 
 
 class _End(NamedTuple):
-    """The end of one task, which it could not tell."""
+    """The end of one run, which could not tell it. No `event` tells of it if the task was over before."""
 
     task: Task
     run: Run
-    event: Event[RunEnded]
+    event: Event[RunEnded] | None
 
 
 async def _tell(client: Client, run: WorkflowExecution, template: TaskTemplate[Any]) -> bool:
@@ -116,11 +116,12 @@ async def _tell(client: Client, run: WorkflowExecution, template: TaskTemplate[A
     if event is None or await _goes_on(client, run):
         return False
     history = await client.get_workflow_handle(run.id, run_id=run.run_id).fetch_history()
-    end = _End(await known_of(client, history, template.compiled), Run(run.run_id, history.events[0]), event)
+    left = await known_of(client, history, template.compiled)
+    end = _End(left.task, Run(run.run_id, history.events[0]), None if left.is_over else event)
     remainders = [rest for box in end.task.outboxes.values() if (rest := _rest(end, box)).batches]
     told = any([await _start(client, end, rest) for rest in remainders])
-    if told or not remainders:
-        telemetry.ended(end.task, event, end.run.started, await _trace(client, end.run, history))
+    if end.event is not None and (told or not remainders):
+        telemetry.ended(end.task, end.event, end.run.started, await _trace(client, end.run, history))
     return told
 
 
@@ -155,7 +156,7 @@ def _rest(end: _End, box: Outbox) -> Remainder:
     box.collect(task.rows, task.said, task.announced)
     digest = salted(task.key, task.context.data)
     batches = [Batch.of(task, digest, box, number, rows) for number, rows in box.rest()]
-    if fits(box.sink.events, end.event.name):
+    if end.event is not None and fits(box.sink.events, end.event.name):
         last = Batch.of(task, digest, box, box.next + box.count, 0)
         batches.append(last.model_copy(update={"ended": plain_end(end.event)}))
     batches = [batch.model_copy(update={"run_id": end.run.run_id}) for batch in batches]
@@ -167,7 +168,7 @@ async def _start(client: Client, end: _End, rest: Remainder) -> bool:
         await client.start_workflow(
             DELIVERY,
             rest.raw(),
-            id=f"{end.task.id}/sink/{rest.sink.name}/{end.run.run_id}/ended",
+            id=delivery_id(end.task.id, rest.sink.name, end.run.run_id, "ended"),
             task_queue=end.run.task_queue,
             id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
             static_summary=f"{rest.sink.name} · the end of {end.task.id}",
