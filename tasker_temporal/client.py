@@ -18,6 +18,7 @@ from temporalio.converter import PayloadConverter
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from tasker_temporal.compile import sink_mistakes
+from tasker_temporal.converter import converter_of
 from tasker_temporal.core.mistakes import mistakes
 from tasker_temporal.core.requests import ACTOR_LIMIT, Starter, clipped
 from tasker_temporal.core.routes import Course, Mode
@@ -124,7 +125,7 @@ async def start_task(
             name,
             args=arguments,
             id=task_id,
-            task_queue=_queue(name, known, options.get("task_queue")),
+            task_queue=_queue(client, name, known, options.get("task_queue")),
             static_summary=name if known is None else f"{name} {known.version}",
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
             id_reuse_policy=options.get("id_reuse_policy", WorkflowIDReusePolicy.REJECT_DUPLICATE),
@@ -160,8 +161,8 @@ def schedule_action(
     check_options("schedule_action", ActionOptions, {"id": id, "task_queue": task_queue})
     name, known = _known("schedule_action", client, template)
     checked = context if known is None else check_context(known, context)
-    payload = client.data_converter.payload_converter.to_payload(checked)
-    queue = _queue(name, known, task_queue)
+    payload = converter_of(client).to_payload(checked)
+    queue = _queue(client, name, known, task_queue)
     return ScheduleActionStartWorkflow(name, args=[RawValue(payload)], id=id or name, task_queue=queue)
 
 
@@ -183,11 +184,20 @@ async def _is_listed(client: Client) -> bool:
     return any([await plugin.listing.decide(client) for plugin in _plugins(client)])
 
 
-def _queue(name: str, known: TaskTemplate[Any] | None, asked: str | None) -> str:
+def _queue(client: Client, name: str, known: TaskTemplate[Any] | None, asked: str | None) -> str:
     queue = asked or (known.compiled.task_queue if known is not None else None)
-    if queue is None:
-        raise UnknownTemplate(f"nothing says where tasks of {name!r} run: pass task_queue=, or give its template one")
-    return queue
+    if queue is not None:
+        return queue
+    raise UnknownTemplate(f"nothing says where tasks of {name!r} run: pass task_queue=, or {_remedy(client, known)}")
+
+
+def _remedy(client: Client, known: TaskTemplate[Any] | None) -> str:
+    if known is not None:
+        return "give the template one"
+    has = [name for plugin in _plugins(client) for name in plugin.templates]
+    if not has:
+        return "connect the client with plugins=[TaskerPlugin(template)]"
+    return f"name a template that the client's plugin has: {', '.join(has)}"
 
 
 def _starter(client: Client, options: StartOptions) -> Starter:
@@ -208,7 +218,7 @@ def _identity(client: Client, name: str, known: TaskTemplate[Any] | None, contex
     if identity == "unique":
         return f"{name}-{uuid.uuid4()}"
     version = "" if known is None else known.version
-    data = client.data_converter.payload_converter.to_payload(context).data
+    data = converter_of(client).to_payload(context).data
     with suppress(ValueError):  # What is not JSON is its own canonical form.
         data = json.dumps(json.loads(data), sort_keys=True, separators=(",", ":")).encode()
     digest = hashlib.sha256(b"\n".join([name.encode(), version.encode(), data]))
@@ -218,7 +228,7 @@ def _identity(client: Client, name: str, known: TaskTemplate[Any] | None, contex
 def _arguments(
     client: Client, template: TaskTemplate[Any] | None, context: Any, options: StartOptions, by: Starter, listed: bool
 ) -> list[RawValue]:
-    converter = client.data_converter.payload_converter
+    converter = converter_of(client)
     if template is None:
         if strange := [name for name in ("sinks", "mode", "max_concurrency") if name in options]:
             message = f"{strange[0]}= needs a task's template: pass the template, or leave it to the template's own"

@@ -270,7 +270,14 @@ def _type_mistake(step: Declared, binding: Binding) -> str | None:
     if given is MISSING or wording.hint_mistakes("", given) or accepts(binding.type, given):
         return None
     source = SOURCES[binding.source].format(binding)
-    return f"its parameter {binding.name!r} expects {type_name(binding.type)}, but {source} is {type_name(given)}"
+    said = f"its parameter {binding.name!r} expects {type_name(binding.type)}, but {source} is {type_name(given)}"
+    return said + (_forgotten(step, binding) if binding.source == "context" else "")
+
+
+def _forgotten(step: Declared, binding: Binding) -> str:
+    """Who means a step's result and does not say so gets the context."""
+    meant = [other.name for other in step.template.declared if other.signature.result == binding.type]
+    return f": if the result of {meant[0]!r} is meant, say so with result_of({meant[0]})" if meant else ""
 
 
 SOURCES = {

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 from pydantic import Field
 from temporalio import workflow
 from temporalio.client import ClientConfig
-from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import DataConverter, DefaultPayloadConverter
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import (
@@ -27,7 +26,7 @@ from temporalio.worker import (
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from tasker_temporal.activities import step_activity
-from tasker_temporal.converter import LazyPydanticConverter
+from tasker_temporal.converter import with_pydantic
 from tasker_temporal.core.wording import shown
 from tasker_temporal.declare import DeclaredStep, TaskTemplate
 from tasker_temporal.errors import OptionError, TemplateError, UnknownSink, UnknownTemplate
@@ -124,7 +123,7 @@ class TaskerPlugin(SimplePlugin):
         self._handlers = handlers = _handlers(templates)
         super().__init__(
             "tasker_temporal.TaskerPlugin",
-            data_converter=_with_pydantic,
+            data_converter=with_pydantic,
             workflow_runner=_with_passthrough,
             interceptors=[CurrentDetails(), Headers()],
             workflows=[*(workflow_class(name) for name in self.templates), Delivery, Sweep],
@@ -149,8 +148,10 @@ class TaskerPlugin(SimplePlugin):
 
         Raises:
             UnknownSink: a template names a sink that this worker would have to reach, and cannot.
+            ValueError: its client has no such plugin, or has one beside this one.
         """
         self._check_sinks()
+        _check_client(config)
         configured = super().configure_worker(config)
         if self.telemetry is not None:
             listening = self._listening(configured, self.telemetry)
@@ -219,7 +220,7 @@ class TaskerPlugin(SimplePlugin):
 def _strangers(templates: Sequence[Any]) -> Iterator[str]:
     for template in templates:
         if not isinstance(template, TaskTemplate):
-            yield f"it takes task templates, and was given {shown(template)}"
+            yield f"it takes task templates, each as an argument of its own, and was given {shown(template)}"
 
 
 def _deaf(sinks: Mapping[str, Any]) -> Iterator[str]:
@@ -232,6 +233,21 @@ def _mute(telemetry: Any) -> Iterator[str]:
     """Its class is not looked up: that would load OpenTelemetry."""
     if telemetry is not None and (isinstance(telemetry, type) or not hasattr(telemetry, "of_worker")):
         yield f"its telemetry is {shown(telemetry)}: expected Telemetry(...)"
+
+
+def _check_client(config: WorkerConfig) -> None:
+    """The converter is the client's. And two plugins would bring the library's own activities twice, which the SDK
+    tells of in words that nobody knows.
+    """
+    if config["client"].data_converter.payload_converter_class is DefaultPayloadConverter:
+        raise ValueError(
+            "the client of this worker has no TaskerPlugin: pass it where the client is connected, not to the worker"
+        )
+    if any(workflow is Delivery for workflow in config.get("workflows", ())):
+        raise ValueError(
+            "this worker has two TaskerPlugins: expected one, with all templates; "
+            "a worker takes over that of its client, so do not pass one to the worker too"
+        )
 
 
 def _with_runner(config: WorkerConfig) -> None:
@@ -256,27 +272,29 @@ def _end_threads(worker: Worker) -> None:
 def _handlers(templates: Sequence[TaskTemplate[Any]]) -> dict[str, DeclaredStep[..., Any, Any]]:
     """The handlers by activity type."""
     found: dict[str, DeclaredStep[..., Any, Any]] = {}
+    known: dict[tuple[str, str], TaskTemplate[Any]] = {}
     for template in templates:
         compiled = template.compiled
+        if known.setdefault((template.name, compiled.version), template).compiled != compiled:
+            raise TemplateError(template.name, [TWICE.format(compiled.version)])
         for step in (one for one in template.declared if one.awaits == "handler"):
             for name in (step.name, *step.options.get("formerly", ())):
-                known = found.setdefault(compiled.activity_type(name), step)
-                if known.function is not step.function:
-                    raise TemplateError(template.name, [_clash(name, known, step)])
+                other = found.setdefault(compiled.activity_type(name), step)
+                if other.function is not step.function:
+                    raise TemplateError(template.name, [_clash(name, other, step)])
     return found
 
 
+TWICE = "two templates have this name, version {0}, and are not the same: expected another name, or another version"
+
+
 def _clash(name: str, known: DeclaredStep[..., Any, Any], step: DeclaredStep[..., Any, Any]) -> str:
-    versions = f"{known.template.version} and {step.template.version}"
-    return f"step {name!r}: versions {versions} have different handlers: expected one function, or another step name"
-
-
-def _with_pydantic(converter: DataConverter | None) -> DataConverter:
-    """Pydantic's JSON in the place of the SDK's default; a payload converter of the user's own stays."""
-    configured = converter or DataConverter.default
-    if configured.payload_converter_class not in (DefaultPayloadConverter, PydanticPayloadConverter):
-        return configured
-    return replace(configured, payload_converter_class=LazyPydanticConverter)
+    old, new = known.template.version, step.template.version
+    if old == new and known.template is not step.template:
+        return TWICE.format(new)
+    return (
+        f"step {name!r}: versions {old} and {new} have different handlers: expected one function, or another step name"
+    )
 
 
 class CurrentDetails(Interceptor):

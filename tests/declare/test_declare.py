@@ -198,6 +198,34 @@ class TestMistakes:
             "step 'ship': its parameter 'order' expects VipOrder, but the context is Order",
         )
 
+    def test_who_forgets_result_of_is_told_which_step_is_probably_meant(self) -> None:
+        template = shop()
+        with_validate(template)
+
+        @template.step
+        def ship(cart: Cart) -> None: ...
+
+        assert mistakes_of(template) == (
+            "step 'ship': its parameter 'cart' expects Cart, but the context is Order: "
+            "if the result of 'validate' is meant, say so with result_of(validate)",
+        )
+
+    def test_a_call_of_a_step_is_no_default(self) -> None:
+        template = shop()
+
+        @template.step
+        async def validate(order: Order) -> Cart:
+            return Cart(1)
+
+        called = validate(Order(id="7"))
+
+        @template.step
+        def ship(cart: Any = called) -> None: ...
+
+        assert mistakes_of(template) == (
+            "step 'ship': its parameter 'cart' has a call of 'validate' as its default: expected result_of(validate)",
+        )
+
     def test_two_steps_of_one_name_are_refused(self) -> None:
         template = shop()
         with_validate(template)
@@ -313,7 +341,8 @@ class TestMistakes:
         )
 
     def test_what_is_no_template_is_refused_by_the_plugin(self) -> None:
-        with pytest.raises(OptionError, match="TaskerPlugin: it takes task templates, and was given 'shop'"):
+        expected = "TaskerPlugin: it takes task templates, each as an argument of its own, and was given 'shop'"
+        with pytest.raises(OptionError, match=expected):
             TaskerPlugin("shop")  # type: ignore[arg-type]
 
     def test_a_wrong_template_option_is_named(self) -> None:
