@@ -277,7 +277,8 @@ def _type_mistake(step: Declared, binding: Binding) -> str | None:
 
 def _forgotten(step: Declared, binding: Binding) -> str:
     """Who means a step's result and does not say so gets the context."""
-    meant = [other.name for other in step.template.declared if other.signature.result == binding.type]
+    others = (other for other in step.template.declared if other is not step)
+    meant = [other.name for other in others if other.signature.result == binding.type]
     return f": if the result of {meant[0]!r} is meant, say so with result_of({meant[0]})" if meant else ""
 
 

@@ -75,6 +75,10 @@ class Document:
         """Remember that the value does not stand in the template, because it does not validate."""
         self._refused.add(loc)
 
+    def refuse_arguments(self, step: str) -> None:
+        """Remember that what the step takes is not what its handler asks for."""
+        self.refuse(("steps", self._step_names.index(step), "arguments"))
+
     def lacks(self, field: str, step: str | None) -> bool:
         """Something of that field was refused: in the step, or with no step anywhere."""
         return any(field in loc and step in (None, self._step_of(loc)) for loc in self._refused)

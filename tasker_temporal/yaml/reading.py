@@ -137,6 +137,8 @@ def _unquoted(value: str) -> str:
 FOLLOWS: Final[tuple[tuple[str, str], ...]] = (
     ("approval", "it awaits an approval"),
     ("approval", "which asks people"),
+    ("arguments", "but the context is"),
+    ("arguments", "would each take the context"),
     ("awaits", "only a wait for an event"),
     ("branches", "has no branch"),
     ("events", "it gets no events"),

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from tasker_temporal.custom_events import CustomEvent
-from tasker_temporal.signature import Signature, read, type_name
+from tasker_temporal.signature import MISSING, Signature, read, type_name
 
 Handlers = Mapping[str, Any] | ModuleType | object
 """Names and functions: a mapping, a module (what it defines itself), or an object (its public attributes).
@@ -55,7 +55,7 @@ class Registry:
     def _learn(self, signature: Signature) -> None:
         """A type that some handler's signature has can be named as people read it there."""
         hints = [signature.result, *(binding.type for binding in signature.bindings)]
-        for hint in hints:
+        for hint in (hint for hint in hints if hint is not MISSING):
             self.types.setdefault(type_name(hint), hint)
 
 

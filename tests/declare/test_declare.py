@@ -198,6 +198,15 @@ class TestMistakes:
             "step 'ship': its parameter 'order' expects VipOrder, but the context is Order",
         )
 
+    def test_the_step_itself_is_not_what_is_meant(self) -> None:
+        template = shop()
+
+        @template.step
+        def count(total: int) -> int:
+            return total
+
+        assert mistakes_of(template) == ("step 'count': its parameter 'total' expects int, but the context is Order",)
+
     def test_who_forgets_result_of_is_told_which_step_is_probably_meant(self) -> None:
         template = shop()
         with_validate(template)

@@ -234,6 +234,21 @@ def test_a_handler_that_does_not_fit_is_told_with_its_line(code: str, steps: str
     assert said in problem.message
 
 
+def test_a_misspelled_parameter_is_told_once() -> None:
+    text = "name: shop.flow\ncontext: Order\nsteps:\n  price:\n  charge: {takes: {prise: price}}\n"
+    with pytest.raises(YamlError) as raised:
+        TaskTemplate.from_yaml(text, handlers=shop)
+    [problem] = raised.value.problems
+    assert (problem.code, problem.line, problem.column) == ("TT-Y031", 5, 20)
+    assert problem.message.endswith("its handler has no parameter 'prise'; did you mean 'price'?")
+
+
+def test_what_is_no_type_is_not_known_as_one() -> None:
+    with pytest.raises(YamlError, match="; known are Any, None, bool, dict, float, int, list, str\n") as raised:
+        TaskTemplate.from_yaml("name: shop.flow\ncontext: Order\nsteps: {}\n", handlers={"price": lambda order: 1})
+    assert len(raised.value.problems) == 1
+
+
 def test_who_is_told_of_an_approval_must_be_registered() -> None:
     text = "name: shop.flow\nsteps:\n  sign:\n    awaits: approval\n    approval: {approvers: ann, notify: pric}\n"
     with pytest.raises(YamlError, match=r"5:32: TT-Y030.*'pric'.*did you mean 'price'"):
