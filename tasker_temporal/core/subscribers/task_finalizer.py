@@ -30,7 +30,7 @@ def finalize(event: Event[Payload], task: Task) -> Iterator[Message]:
     """Complete, cancelled, blocked by failures, still waiting, or unclear: in this order."""
     if task.cancelling is None and (way := next_way(task)).row is not None:
         yield _moved(task, way, way.row)
-    elif task.in_flight or (task.parked and task.cancelling is None):
+    elif task.in_flight or task.parked:
         return
     elif task.cancelling is not None:
         actor, reason = task.cancelled_by
