@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import os
+import uuid
 import zlib
 from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -13,7 +14,7 @@ from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
-from pydantic import BaseModel
+from pydantic import BaseModel, SerializerFunctionWrapHandler, model_serializer, model_validator
 from temporalio import workflow
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Interceptor as ClientInterceptor
@@ -40,11 +41,13 @@ from temporalio.worker import Interceptor as WorkerInterceptor
 from tasker_temporal import (
     PermanentError,
     RequestRefused,
+    Retry,
     TaskCancelled,
     TaskerPlugin,
     TaskFailed,
     TaskHandle,
     TaskTemplate,
+    received,
     result_of,
     start_task,
 )
@@ -300,6 +303,67 @@ async def test_their_payload_converter_stays_and_runs_nowhere_in_a_workflow(serv
     assert (await task.result_of(quarter)).grams == 250
     assert said(await task.audit())[-1] == "task.completed"
     assert b"250 g" in await stored(task)
+
+
+# Their models: validators and serializers are code.
+
+VALIDATED: set[str] = set()
+
+
+class Watched(BaseModel):
+    name: str
+
+    @model_validator(mode="after")
+    def _validate(self) -> Watched:
+        _refuse_workflows()
+        VALIDATED.add(self.name)
+        return self
+
+    @model_serializer(mode="wrap")
+    def _serialize(self, written: SerializerFunctionWrapHandler) -> Any:
+        _refuse_workflows()
+        return written(self)
+
+
+def watched() -> TaskTemplate[Watched]:
+    """Whatever a task is given is of the model: its context, results, forms of votes, payloads of events."""
+    made = TaskTemplate("beside.watched", context=Watched, on_error="hold")
+    arrived = made.event("arrived", Watched)
+
+    @made.step
+    async def first(context: Watched) -> Watched:
+        return Watched(name="a result")
+
+    @made.step(retry=Retry(attempts=1))
+    async def broken(given: Watched = result_of(first)) -> Watched:
+        raise PermanentError("closed")
+
+    review = made.approval("review", form=Watched, after=[broken], approvers=["ann"])
+    wait = made.wait_for("wait", received(arrived, match="event.name != context.name"), after=[broken])
+
+    @made.step(when="result.broken.name == 'by hand'")
+    async def last(
+        by_hand: Watched = result_of(broken), vote: Watched = result_of(review), came: Watched = result_of(wait)
+    ) -> Watched:
+        return Watched(name=f"{by_hand.name}, {vote.name}, {came.name}")
+
+    return made
+
+
+async def test_no_validator_of_theirs_runs_in_a_workflow(client: Connect) -> None:
+    template, by = watched(), {"actor": "ann", "reason": "it is fine"}
+    connected = await client(template)
+    async with worker(connected, max_cached_workflows=0) as running:
+        task, queue = TaskHandle(connected, f"watched-{uuid.uuid4()}"), running.task_queue
+        await connected.start_workflow(template.name, {"name": "a context"}, id=task.id, task_queue=queue)
+        await task.settled()
+        await task.complete_step("broken", {"name": "by hand"}, **by)
+        await task.approve("review", {"name": "a vote"}, **by)
+        await task.send_event("arrived", {"name": "an event"})
+        await task.result()
+    assert await task.result_of("last") == {"name": "by hand, a vote, an event"}
+    assert {"a context", "a result", "by hand", "a vote", "an event"} <= VALIDATED
+    await replayed(task, template)
 
 
 # Their interceptors.
