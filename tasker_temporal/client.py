@@ -18,6 +18,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from tasker_temporal.compile import sink_mistakes
 from tasker_temporal.core.mistakes import mistakes
+from tasker_temporal.core.requests import ACTOR_LIMIT, Starter, clipped
 from tasker_temporal.core.routes import Course, Mode
 from tasker_temporal.core.template import PAYLOAD_LIMIT, Sink, Template
 from tasker_temporal.declare import TaskTemplate
@@ -25,6 +26,7 @@ from tasker_temporal.errors import ContextInvalid, TaskAlreadyStarted, TemplateE
 from tasker_temporal.handle import TaskHandle
 from tasker_temporal.local_activities import KEY_BYTES, check_context
 from tasker_temporal.plugin import TaskerPlugin
+from tasker_temporal.requests import starter
 from tasker_temporal.wire import MEMO_ACTOR, MEMO_REASON, StartInput
 
 C = TypeVar("C")
@@ -41,8 +43,9 @@ class StartOptions(TypedDict, total=False):
         id_reuse_policy: Whether the id of a task that is over may be used again; as it comes, it may not.
         task_queue: Where its workflow runs and, unless a step says otherwise, its handlers; the template's own unless
             said.
-        actor: Who starts it, for the audit; the client's identity unless said.
-        reason: Why, for the audit.
+        actor: Who starts it, for the audit; the client's identity unless said. At most 200 characters, no control
+            characters, as with every request.
+        reason: Why, for the audit: at most 2,000 characters.
         start_delay: How long the task waits before it begins.
         priority: Temporal's priority and fairness, for its workflow and its handlers.
         memo: Kept with the task, shown in lists.
@@ -88,15 +91,17 @@ async def start_task(
 
     Raises:
         ContextInvalid: it does not validate; nothing was started.
+        RequestRefused: `actor` or `reason` is not as those of a request must be; nothing was started.
         SearchAttributesMissing: the plugin is to have them told, and the namespace lacks them; nothing was started.
         TaskAlreadyStarted: there is a task of this id, running or over; nothing was started.
         TemplateError: the template has mistakes; nothing was started.
         UnknownTemplate: nothing says where tasks of that name run.
     """
     name, known = _known(client, template)
+    by = _starter(client, options)
     checked = context if known is None else check_context(known, context)
     listed = known is not None and await _is_listed(client)
-    arguments = _arguments(client, known, checked, options, listed)
+    arguments = _arguments(client, known, checked, options, by, listed)
     task_id = options.get("id") or _identity(client, name, known, checked, options.get("identity", "unique"))
     try:
         await client.start_workflow(
@@ -108,7 +113,7 @@ async def start_task(
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
             id_reuse_policy=options.get("id_reuse_policy", WorkflowIDReusePolicy.REJECT_DUPLICATE),
             start_delay=options.get("start_delay"),
-            memo=_memo(client, known, options),
+            memo=_memo(known, options, by),
             search_attributes=options.get("search_attributes"),
             priority=options.get("priority", Priority.default),
         )
@@ -164,12 +169,17 @@ def _queue(name: str, known: TaskTemplate[Any] | None, asked: str | None) -> str
     return queue
 
 
-def _memo(client: Client, known: TaskTemplate[Any] | None, options: StartOptions) -> Mapping[str, Any] | None:
+def _starter(client: Client, options: StartOptions) -> Starter:
+    """A client's identity is no name that somebody chose for an audit, so it need not be mended."""
+    actor = options.get("actor")
+    return starter(clipped(client.identity, ACTOR_LIMIT) if actor is None else actor, options.get("reason") or "")
+
+
+def _memo(known: TaskTemplate[Any] | None, options: StartOptions, by: Starter) -> Mapping[str, Any] | None:
     """A task that takes its template from its worker finds there who started it, and why."""
     if known is not None:
         return options.get("memo")
-    starter = {MEMO_ACTOR: options.get("actor") or client.identity, MEMO_REASON: options.get("reason", "")}
-    return {**options.get("memo", {}), **starter}
+    return {**options.get("memo", {}), MEMO_ACTOR: by.actor, MEMO_REASON: by.reason}
 
 
 def _identity(client: Client, name: str, known: TaskTemplate[Any] | None, context: Any, identity: str) -> str:
@@ -185,7 +195,7 @@ def _identity(client: Client, name: str, known: TaskTemplate[Any] | None, contex
 
 
 def _arguments(
-    client: Client, template: TaskTemplate[Any] | None, context: Any, options: StartOptions, listed: bool
+    client: Client, template: TaskTemplate[Any] | None, context: Any, options: StartOptions, by: Starter, listed: bool
 ) -> list[RawValue]:
     converter = client.data_converter.payload_converter
     if template is None:
@@ -194,9 +204,8 @@ def _arguments(
             raise UnknownTemplate(message)
         return [RawValue(converter.to_payload(context))]
     compiled = template.compiled if "sinks" not in options else _with_sinks(template, options["sinks"])
-    actor = options.get("actor") or client.identity
-    key, reason = secrets.token_bytes(KEY_BYTES), options.get("reason", "")
-    start = StartInput.first(compiled, key, actor, reason, _course(options), listed=listed)
+    key = secrets.token_bytes(KEY_BYTES)
+    start = StartInput.first(compiled, key, by.actor, by.reason, _course(options), listed=listed)
     return start_arguments(converter, template, context, start)
 
 

@@ -17,6 +17,7 @@ from typing import Any, Final
 from pydantic_core import to_json
 from temporalio.api.common.v1 import Payload
 from temporalio.client import (
+    Client,
     Interceptor,
     OutboundInterceptor,
     SignalWorkflowInput,
@@ -100,7 +101,7 @@ class IdentityInterceptor(Interceptor):
     """
 
     def __init__(self, who: Callable[[], Identity | None], *, key: bytes | None = None) -> None:
-        self._who, self._key = who, key
+        self.who, self._key = who, key
 
     def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
         return _Outbound(next, self)
@@ -109,12 +110,19 @@ class IdentityInterceptor(Interceptor):
         self, known: Mapping[str, Payload], task_id: str, purpose: str, args: Sequence[Any]
     ) -> Mapping[str, Payload]:
         """The headers with the claim of whoever it is."""
-        identity = self._who()
+        identity = self.who()
         if identity is None:
             return known
         claim = sign(identity, self._key, task_id, purpose, digest_of(*args))
         metadata = {"encoding": b"json/plain"}
         return {**known, HEADER: Payload(metadata=metadata, data=claim.model_dump_json().encode())}
+
+
+def claimed(client: Client) -> Identity | None:
+    """Whose this client's requests will say that they are; None if nobody's. The innermost interceptor wins."""
+    known = client.config(active_config=True)["interceptors"]
+    found = (one.who() for one in reversed(known) if isinstance(one, IdentityInterceptor))
+    return next((identity for identity in found if identity is not None), None)
 
 
 class _Outbound(OutboundInterceptor):

@@ -21,12 +21,13 @@ from tasker_temporal.attributes import Attributes
 from tasker_temporal.core.engine import Engine, Observer
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Content, Refused, RunContinued, RunReopened, Start
-from tasker_temporal.core.requests import CancelTask
+from tasker_temporal.core.requests import ACTOR_LIMIT, REASON_LIMIT, CancelTask, clipped
 from tasker_temporal.core.snapshot import restore, snapshot
 from tasker_temporal.core.task import Task
 from tasker_temporal.deliveries import Deliveries
 from tasker_temporal.driver import Driver, local
 from tasker_temporal.errors import RequestRefused
+from tasker_temporal.given import said as said_of
 from tasker_temporal.identity import HEADERS, START
 from tasker_temporal.inquiries import checked, identified, who_asks, who_cancelled
 from tasker_temporal.local_activities import (
@@ -35,7 +36,6 @@ from tasker_temporal.local_activities import (
     PREPARE,
     RECORD,
 )
-from tasker_temporal.local_activities import said as said_of
 from tasker_temporal.payloads import chunks, content_of, raw, read_raw, unpack
 from tasker_temporal.record import CHUNK, INLINE_LIMIT, outcome, written
 from tasker_temporal.wire import MEMO_ACTOR, MEMO_REASON, Prepared, StartInput, unpacked_template
@@ -44,6 +44,9 @@ Problems = tuple[dict[str, Any], ...]
 
 ENDS = (State.COMPLETE, State.RESOLVED_MANUALLY, State.ERROR)
 """How a run ends that carries its record in its result or failure."""
+
+CLIPPED_FROM = 3
+"""The first interpreter that makes legible who started a task without the library, and why."""
 
 Ear = Callable[[Task, Mapping[str, str]], Observer]
 """Makes an observer of a task, which may have been started in a trace."""
@@ -127,10 +130,7 @@ class Life:
         problems: Problems = ()
         if self._start is None:
             prepared = Prepared.model_validate(read_raw(await local(PREPARE, self._context)))
-            memo = workflow.memo()
-            start = prepared.start
-            said = {"actor": memo.get(MEMO_ACTOR, start.actor), "reason": memo.get(MEMO_REASON, start.reason)}
-            self._start, problems = start.model_copy(update=said), prepared.problems
+            self._start, problems = _with_starter(prepared.start), prepared.problems
             self.driver.prepared = Engine(self._task(self._start))
             self._lend_ear()
         start = self._start
@@ -259,6 +259,15 @@ class Life:
         assert self._start is not None
         start = StartInput.later(task.template, snapshot(task), info.run_id, reopened=self._start.reopened)
         workflow.continue_as_new(args=[self._context, start.raw()])
+
+
+def _with_starter(start: StartInput) -> StartInput:
+    """Who started the task, as its memo says. Nobody can be asked to mend what is no actor or no reason."""
+    actor, reason = workflow.memo_value(MEMO_ACTOR, start.actor), workflow.memo_value(MEMO_REASON, start.reason)
+    if start.interpreter >= CLIPPED_FROM:
+        actor = clipped(str(actor), ACTOR_LIMIT).strip() or start.actor
+        reason = clipped(str(reason), REASON_LIMIT)
+    return start.model_copy(update={"actor": actor, "reason": reason})
 
 
 def beginning(id: str, start: StartInput, context: Content) -> Task:

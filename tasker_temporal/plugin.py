@@ -152,8 +152,11 @@ class TaskerPlugin(SimplePlugin):
         return configured
 
     def configure_replayer(self, config: ReplayerConfig) -> ReplayerConfig:
+        """Called by the replayer, which carries tasks out as a worker does."""
         configured = super().configure_replayer(config)
-        configured["unsandboxed_workflow_runner"] = TolerantRunner(configured["unsandboxed_workflow_runner"])
+        runner = _runner(configured["unsandboxed_workflow_runner"], configured["data_converter"])
+        configured["unsandboxed_workflow_runner"] = runner
+        configured["workflow_task_executor"] = Activations(runner, None)
         return configured
 
     def _listening(self, config: WorkerConfig, telemetry: Telemetry) -> Interceptor:
@@ -204,11 +207,14 @@ class TaskerPlugin(SimplePlugin):
 
 def _with_runner(config: WorkerConfig) -> None:
     """Tasks are run in the library's own way; an executor of the user's stays."""
-    tolerant = TolerantRunner(config["unsandboxed_workflow_runner"])
-    runner = TaskRunner(tolerant, config["client"].data_converter)
+    runner = _runner(config["unsandboxed_workflow_runner"], config["client"].data_converter)
     config["unsandboxed_workflow_runner"] = runner
     if config.get("workflow_task_executor") is None:
         config["workflow_task_executor"] = Activations(runner, config.get("max_concurrent_workflow_tasks"))
+
+
+def _runner(runner: WorkflowRunner, converter: DataConverter) -> TaskRunner:
+    return TaskRunner(TolerantRunner(runner), converter)
 
 
 def _end_threads(worker: Worker) -> None:

@@ -53,7 +53,8 @@ async def reopen(client: Client, task_id: str, plain: Mapping[str, Any]) -> None
         return
     record, context = await reader.record(latest.run_id), await reader.context()
     task = record.task(content_of(context.payload))
-    planned(task, plain, latest.run_id)
+    if not planned(task, plain, latest.run_id):
+        raise RequestRefused(TOO_LATE)
     trace = await reader.trace(latest)
     known = await reader.start_of(latest.run_id)
     reopened = (*(known.reopened if known else ()), latest.run_id)[-REOPENED_KEPT:]
@@ -72,7 +73,7 @@ async def reopen(client: Client, task_id: str, plain: Mapping[str, Any]) -> None
 
 
 def planned(task: Task, plain: Mapping[str, Any], run_id: str) -> Sequence[Row]:
-    """The rows that the request would write in a new run. The core is the same here as in the workflow.
+    """The rows that the request would write in a new run: none if it came before. The core is the same here as there.
 
     Raises:
         RequestRefused: it would be refused there.

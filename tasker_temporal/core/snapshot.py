@@ -18,7 +18,7 @@ from tasker_temporal.core.conditions import reads
 from tasker_temporal.core.guards import results_read
 from tasker_temporal.core.joins import count, is_doomed, is_unjudged, occupy, queue_of, take_place, unwound
 from tasker_temporal.core.machine import DONE, OVER, State
-from tasker_temporal.core.messages import AUTOMATIC, DROPPED, JSON, Ballot, Content, Failure, Kept, Timer, Vote
+from tasker_temporal.core.messages import AUTOMATIC, DROPPED, JSON, Answer, Ballot, Content, Failure, Kept, Timer, Vote
 from tasker_temporal.core.outbox import Outbox
 from tasker_temporal.core.routes import Course
 from tasker_temporal.core.task import INTERPRETER, Step, Task
@@ -56,7 +56,7 @@ def snapshot(task: Task) -> dict[str, Any]:
         "course": task.course.model_dump(mode="json", exclude_defaults=True),
         "viable": [name for name in dict.fromkeys((*task.gates, *task.viable)) if task.steps[name].viable],
         "timers": [[*timer[:3], _time(timer.due), timer.cause] for timer in sorted(task.timers.values())],
-        "answers": {name: list(rows) for name, rows in sorted(task.answers.items(), key=lambda item: item[1])},
+        "answers": {id: _answer(known) for id, known in sorted(task.answers.items(), key=lambda item: item[1])},
         "requester": None if task.requester == AUTOMATIC else task.requester,
         "failure": None if task.failure is None else list(task.failure),
         "round": None if task.round == 1 else task.round,
@@ -149,6 +149,10 @@ def _content(content: Content) -> Any:
     return {"data": base64.b64encode(content.data).decode(), "metadata": metadata}
 
 
+def _answer(answer: Answer) -> list[Any]:
+    return list(answer if answer.digest else answer[:2])
+
+
 def _kept(kept: Kept) -> list[Any]:
     return [kept.id, kept.row, _content(kept.content)]
 
@@ -177,7 +181,7 @@ def restore(plain: Mapping[str, Any], context: Content) -> Task:
     task.problems = tuple(plain.get("problems", ()))
     task.course = Course.model_validate(plain.get("course", {}))
     task.timers = {row[0]: Timer(row[0], row[1], row[2], _known(row[3]), row[4]) for row in plain.get("timers", ())}
-    task.answers = {name: (rows[0], rows[1]) for name, rows in plain.get("answers", {}).items()}
+    task.answers = {id: Answer(*known) for id, known in plain.get("answers", {}).items()}
     inbox = plain.get("inbox", {})
     task.inbox = {name: tuple(Kept(row[0], row[1], _read_content(row[2])) for row in inbox[name]) for name in inbox}
     boxes = plain.get("outboxes", {})

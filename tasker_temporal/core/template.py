@@ -110,8 +110,10 @@ class StepTemplate(Frozen):
     @cached_property
     def takes(self) -> dict[str | None, int]:
         """How many of its parameters take each result, and, under None, the context."""
-        taken = [argument.step for argument in self._results]
-        return {step: taken.count(step) for step in taken}
+        taken: dict[str | None, int] = {}
+        for argument in self._results:
+            taken[argument.step] = taken.get(argument.step, 0) + 1
+        return taken
 
     @cached_property
     def _results(self) -> tuple[Argument, ...]:

@@ -91,6 +91,7 @@ async def test_the_same_request_id_is_asked_again_without_harm(desk: Desk) -> No
     first, again = await desk.told(*made), await desk.told(*made)
     assert sorted(map(str, first.pop("done"))) == sorted(map(str, again.pop("done")))
     assert first == again
+    assert len((await desk.told(*made, "--plan"))["done"]) == 3
     await complete(tasks)
 
 

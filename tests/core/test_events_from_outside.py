@@ -93,6 +93,13 @@ def test_the_same_id_twice_is_one_event() -> None:
     assert len([row for row in drive.rows if row.event == "external.received"]) == 2
 
 
+def test_an_event_under_the_id_of_another_request_is_refused() -> None:
+    drive = expecting(step("w", awaits="event", on={"received": "paid"}), step("z"))
+    drive.ask(PauseTask, request_id="event:paid:p-1")
+    with pytest.raises(RequestRefused, match="'event:paid:p-1' was already used for pause of the task"):
+        tell(drive, id="p-1")
+
+
 def test_an_undeclared_event_is_refused() -> None:
     drive = expecting(step("z"))
     with pytest.raises(RequestRefused, match="no event 'gone' is declared: expected one of paid, other"):

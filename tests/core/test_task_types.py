@@ -12,6 +12,7 @@ from tasker_temporal.core.machine import TASK_TABLE, State
 from tasker_temporal.core.messages import Failure, Refused, TransitionTo
 from tasker_temporal.core.mistakes import mistakes
 from tasker_temporal.core.moves import IllegalMove
+from tasker_temporal.core.repeats import name_of
 from tasker_temporal.core.report import report
 from tasker_temporal.core.requests import (
     Approve,
@@ -551,3 +552,12 @@ def test_a_condition_that_cannot_work_is_a_mistake_of_the_type(when: str, said: 
 def test_a_row_that_is_never_taken_is_a_mistake(rows: tuple[Move, ...], said: int) -> None:
     kind = TaskType(name="odd", rows=(*CRITICAL.rows, *rows))
     assert len(type_mistakes(kind, has_approval=True)) == said
+
+
+def test_the_refusal_of_a_used_id_names_what_the_task_was_asked() -> None:
+    drive = critical(approval=terms("ann", "bob", quorum=2))
+    drive.ask(Approve, actor="ann", request_id="one")
+    rule = refused(drive, ask(MoveTask, to="complete", request_id="one"))
+    assert rule.startswith("request id 'one' was already used for approve of the task by 'ann' (sort_key ")
+    asked = [ask(MoveTask, to="shipped"), ask(CancelTask), ask(SendEvent, name="paid")]
+    assert [name_of(request) for request in asked] == ["move to 'shipped'", "cancel of the task", "send_event 'paid'"]

@@ -124,6 +124,10 @@ async def test_a_form_that_is_not_valid_is_refused_by_the_client_and_by_the_work
         assert "approve" not in str([row.event for row in await task.audit()])
         with pytest.raises(RequestRefused, match="'review' is not valid: limit: Field required"):
             await task.approve("review", {}, actor="ann", **BY)
+        vote = {"request": "approve", "step": "review", "form": {}, "actor": "ann", **BY}
+        with pytest.raises(RequestRefused, match="'review' is not valid: limit: Field required"):
+            await task.plan(vote)
+        assert (await TaskHandle(await client(), task.id).plan(vote)).unchecked == "the form of step 'review'"
         with pytest.raises(CommandFailed, match="limit: Field required"):
             await by_update(server)(task, "approve", {"step": "review", "actor": "ann", "form": {}, **BY})
         await task.approve(review, Verdict(limit=4), actor="ann", **BY)
@@ -316,6 +320,28 @@ async def test_an_identity_in_the_header_wins_over_what_the_request_says(client:
         await task.result()
         [vote] = [row for row in await task.audit() if row.event == "approval.voted"]
         assert (vote.actor, vote.metadata["verified"]) == ("ann", True)
+        await replayed(task, template)
+
+
+async def test_two_persons_who_ask_under_one_id_are_told_apart_though_all_else_is_the_same(
+    client: Connect, server: DevServer
+) -> None:
+    template, review = reviewed("approvals.one_id", approvers=["ann", "bob"], quorum=2)
+    connected = await client(template)
+    async with worker(connected) as serving:
+        task = await opened(connected, template, serving.task_queue)
+        by: dict[str, Any] = {"actor": "service", "reason": "fine", "request_id": "one"}
+        ann, bob = [
+            TaskHandle(await acting(server, template, Identity(actor=actor), None), task.id) for actor in ("ann", "bob")
+        ]
+        vote = await ann.approve(review, Verdict(limit=1), **by)
+        with pytest.raises(RequestRefused, match="already used for approve of step 'review' by 'ann'"):
+            await bob.approve(review, Verdict(limit=1), **by)
+        await bob.approve(review, Verdict(limit=1), actor="service", reason="fine")
+        await task.result()
+        assert await ann.approve(review, Verdict(limit=1), **by) == vote
+        with pytest.raises(RequestRefused, match="already used for approve of step 'review' by 'ann'"):
+            await bob.approve(review, Verdict(limit=1), **by)
         await replayed(task, template)
 
 

@@ -119,6 +119,13 @@ async def test_a_result_of_the_wrong_type_is_refused_and_named(client: Connect) 
         await settled(task)
         with pytest.raises(RequestRefused, match="the result of step 'charge' is not valid: amount: Input should be"):
             await task.complete_step("charge", {"amount": "much"}, **BY)
+        asked = {"request": "complete_step", "step": "charge", **BY}
+        with pytest.raises(RequestRefused, match="the result of step 'charge' is not valid: amount: Input should be"):
+            await task.plan(asked | {"result": {"amount": "much"}})
+        assert (await task.plan(asked | {"result": {"amount": 5}})).unchecked == ""
+        stranger = TaskHandle(await client(), task.id)
+        assert (await stranger.plan(asked | {"result": {"amount": "much"}})).unchecked == "the result of step 'charge'"
+        assert (await stranger.plan({"request": "retry", **BY})).unchecked == ""
         assert "ann" not in {row.actor for row in await task.audit()}
         await task.workflow.signal("transition", {"request": "complete_step", "step": "charge", "result": "much", **BY})
         await until_row(task, "workflow.request_refused")

@@ -120,6 +120,11 @@ async def test_a_reopen_with_a_wrong_result_is_refused_and_the_task_can_be_reope
         with pytest.raises(RequestRefused, match="the result of step 'charge' is not valid"):
             await task.complete_step("charge", "much", **BY)
         assert (await task.report()).state is State.ERROR
+        asked = {"request": "complete_step", "step": "charge", "result": "much", **BY}
+        with pytest.raises(RequestRefused, match="the result of step 'charge' is not valid"):
+            await task.plan(asked)
+        planned = await TaskHandle(await client(), task.id).plan(asked)
+        assert (len(planned) > 0, planned.unchecked) == (True, "the result of step 'charge'")
         await task.complete_step("charge", {"amount": 5}, **BY)
         assert (await task.result()).state is State.COMPLETE
         assert await task.result_of("ship") == "shipped for 5"
@@ -325,6 +330,8 @@ async def test_a_request_is_answered_with_its_rows_in_every_later_run(client: Co
         assert (await task.result()).state is State.COMPLETE
         again = await task.retry(**BY, request_id="first")
         assert again == answer
+        with pytest.raises(RequestRefused, match="'first' was already used for retry of the task"):
+            await task.cancel(**BY, request_id="first")
         assert again["rows"][0]["event"] == "task.retry_requested"
 
 
@@ -335,6 +342,8 @@ async def test_a_request_is_answered_with_its_rows_by_an_open_later_run(client: 
         await failed(task)
         answer = await task.retry(**BY, request_id="first")
         await failed(task)
+        with pytest.raises(RequestRefused, match="'first' was already used for retry of the task"):
+            await task.skip("charge", **BY, request_id="first")
         world.gate = Gate()
         again = asyncio.create_task(task.retry_from("quote", **BY))
         await world.gate.reached.wait()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from pydantic import BaseModel, Field
@@ -17,6 +17,7 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from tasker_temporal import (
     ContextInvalid,
+    RequestRefused,
     TaskAlreadyStarted,
     TaskCancelled,
     TaskerPlugin,
@@ -107,6 +108,53 @@ async def test_a_task_begins_with_who_started_it_and_why(shop: Shop) -> None:
     assert (first.event, first.actor, first.reason) == ("task.initialize_requested", "clerk", "by phone")
     assert await task.result_of(bill) == "5 euros of ann"
     await replayed(task, orders)
+
+
+@pytest.mark.parametrize(
+    ("by", "said"),
+    [
+        ({"actor": ""}, "actor: String should have at least 1 character"),
+        ({"actor": " \t"}, "actor: it is blank"),
+        ({"actor": "a" * 201}, "actor: String should have at most 200 characters"),
+        ({"actor": "ann\x1b[2J"}, r"actor: it has the control character '\\x1b'"),
+        ({"actor": "a\ud800"}, "actor: "),
+        ({"actor": 7}, "actor: Input should be a valid string"),
+        ({"reason": " "}, "reason: it is blank"),
+        ({"reason": "r" * 2001}, "reason: String should have at most 2000 characters"),
+        ({"reason": "why\x00"}, r"reason: it has the control character '\\x00'"),
+        ({"actor": "", "reason": " "}, "actor: .*; reason: it is blank"),
+    ],
+)
+@pytest.mark.parametrize("who", ["client", "stranger"])
+async def test_who_starts_a_task_and_why_are_as_those_of_a_request_or_nothing_starts(
+    shop: Shop, who: str, by: dict[str, Any], said: str
+) -> None:
+    id = f"by-{uuid.uuid4()}"
+    options: Any = {"id": id, "task_queue": shop.queue, **by}
+    with pytest.raises(RequestRefused, match=said):
+        await start_task(getattr(shop, who), "starting.orders", ANN, **options)
+    assert not await exists(shop.client, id)
+
+
+async def test_what_a_memo_says_of_a_start_without_the_library_is_made_legible(shop: Shop) -> None:
+    memo = {"tasker.actor": " an\x1bn" + "n" * 300, "tasker.reason": ["because", "of\x00"]}
+    start = {"id": f"memo-{uuid.uuid4()}", "task_queue": shop.queue, "memo": memo}
+    await shop.client.start_workflow("starting.orders", ANN, **cast(Any, start))
+    task = TaskHandle(shop.client, cast(str, start["id"]))
+    await task.result()
+    first = (await task.audit())[0]
+    assert (first.actor[:6], len(first.actor)) == ("an?nnn", 199)
+    assert first.reason == "['because', 'of\\x00']"
+    await replayed(task, orders)
+
+
+async def test_a_clients_identity_that_no_request_could_have_starts_a_task(server: DevServer, shop: Shop) -> None:
+    identity = "host\x07" + "x" * 300
+    named = await server.client(plugins=[TaskerPlugin(orders)], identity=identity)
+    task = await start_task(named, orders, Order(customer="ann", euros=5), task_queue=shop.queue)
+    await task.result()
+    actor = (await task.audit())[0].actor
+    assert (actor[:6], len(actor)) == ("host?x", 200)
 
 
 async def test_a_name_that_the_client_knows_is_as_good_as_the_template(shop: Shop) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from tasker_temporal import RequestRefused, TaskHandle, TaskTemplate, result_of
+from tasker_temporal import Limits, RequestRefused, TaskHandle, TaskTemplate, result_of
+from tests.patience import until_history
 from tests.replay.stage import BY, SOON, Scene, Stage, nothing
 from tests.shell.kit import Gate
 
@@ -78,6 +79,37 @@ def refused() -> Scene:
     return Scene(template, play)
 
 
+def asked_twice() -> Scene:
+    """Requests come again under their ids, and others come under them, over two runs."""
+    gate, later = Gate(), Gate()
+    template = TaskTemplate("golden.asked_twice", limits=Limits(drain_events=40))
+    runs = template.add_step("runs", gate.passage)
+    goes_on = template.add_step("goes_on", later.passage, after=[runs])
+    for name in ("first", "second"):
+        template.add_step(name, nothing, after=[goes_on])
+
+    async def again(task: TaskHandle) -> None:
+        skip, complete = {"request": "skip", "request_id": "one"}, {"request": "complete_step", "request_id": "two"}
+        for asked in (skip | {"step": "first"}, skip | {"step": "second"}):
+            await task.workflow.signal("transition", {**asked, **BY})
+        for result in (None, None, 7):
+            await task.workflow.signal("transition", {**complete, "step": "second", "result": result, **BY})
+
+    async def play(stage: Stage) -> None:
+        task = await stage.start()
+        await gate.reached.wait()
+        await again(task)
+        await until_history(task, "MARKER_RECORDED")
+        for number in range(8):
+            await task.workflow.signal("noise", number)
+        gate.open()
+        await later.reached.wait()
+        await again(task)
+        later.open()
+
+    return Scene(template, play)
+
+
 async def refused_update(task: TaskHandle) -> None:
     try:
         await task.skip("runs", **BY, request_id="request-1")
@@ -86,4 +118,4 @@ async def refused_update(task: TaskHandle) -> None:
     raise AssertionError("it was not refused")
 
 
-SCENES = [cancelled_by_request(), cancelled_natively(), skipped(), refused()]
+SCENES = [cancelled_by_request(), cancelled_natively(), skipped(), refused(), asked_twice()]
