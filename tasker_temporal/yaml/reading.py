@@ -15,7 +15,8 @@ from tasker_temporal.core.mistakes import mistakes
 from tasker_temporal.core.soundness import unsound
 from tasker_temporal.core.template import Template
 from tasker_temporal.durations import duration_text
-from tasker_temporal.yaml.document import NOT_GIVEN, Document, Loc
+from tasker_temporal.yaml.document import NOT_GIVEN, Document
+from tasker_temporal.yaml.places import Loc
 from tasker_temporal.yaml.source import meant, open_source
 
 
@@ -60,14 +61,14 @@ def _validated(document: Document) -> Template | None:
             return Template.model_validate(plain)
         except ValidationError as error:
             for problem in reversed(error.errors(include_url=False)):
-                if number == 0 and not document.was_refused(problem["loc"]):
+                if number == 0 and not document.places.was_refused(problem["loc"]):
                     _tell_invalid(document, problem)
                 plain = _without(plain, problem["loc"])
     return None
 
 
 def _tell_invalid(document: Document, problem: Any) -> None:
-    place, words = document.place(problem["loc"]), _words(document.plain, problem["loc"])
+    place, words = document.places.at(problem["loc"]), _words(document.plain, problem["loc"])
     if problem["type"] == "missing":
         document.source.tell("TT-Y014", place, f"the key {problem['loc'][-1]!r} is missing: {_of(words[:-1])} needs it")
     else:
@@ -167,11 +168,11 @@ def tell_mistake(document: Document, mistake: str, code: str = "TT-Y021") -> Non
     if not mistake.startswith("step '") or not quoted:
         texts = sorted(quoted, key=len, reverse=True) if code in KEYS else quoted  # A condition is longer than names.
         field = mistake.removeprefix("its ").partition(" ")[0]
-        there = document.place((field if field in document.plain else "name",))
-        document.source.tell(code, document.find_anywhere(texts) or there, mistake)
+        there = document.places.at((field if field in document.plain else "name",))
+        document.source.tell(code, document.places.find_anywhere(texts) or there, mistake)
         return
     steps = [step["name"] for step in document.plain.get("steps", ())]
-    found = [(text, place) for text in quoted[1:] if (place := document.find(quoted[0], text)) is not None]
+    found = [(text, place) for text in quoted[1:] if (place := document.places.find(quoted[0], text)) is not None]
     text, place = next((it for it in found if it[0] not in steps), found[0] if found else ("", None))
     guess = meant(text, known) if text not in known else ""
-    document.source.tell(code, place or document.key(quoted[0], KEYS.get(code, "")), mistake + guess)
+    document.source.tell(code, place or document.places.key(quoted[0], KEYS.get(code, "")), mistake + guess)
