@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Literal
 
-from tasker_temporal.core import answers
+from tasker_temporal.core import answers, timers
 from tasker_temporal.core.answers import Answer, handles, reconsider, stop_expecting
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.task import Step, Task
@@ -177,13 +177,9 @@ def unwound(task: Task, step: Step) -> dict[str, datetime | None]:
     if step.template.trigger is None:
         return {}
     wanted = answers.due_clocks(step)
-    known = {answers.clock_id(step, number) for number in answers.times(step)} & task.timers.keys()
-    found: dict[str, datetime | None] = {id: due for id, due in wanted.items() if _due(task, id) != due}
+    known = {timers.clock(step.name, number) for number in answers.times(step)} & task.timers.keys()
+    found: dict[str, datetime | None] = {id: due for id, due in wanted.items() if task.due(id) != due}
     return found | dict.fromkeys(sorted(known - wanted.keys()))
-
-
-def _due(task: Task, timer: str) -> datetime | None:
-    return task.timers[timer].due if timer in task.timers else None
 
 
 def is_doomed(step: Step) -> bool:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
+from tasker_temporal.core import timers
 from tasker_temporal.core.announcements import Announcement
 from tasker_temporal.core.events import Event, Payload
 from tasker_temporal.core.journal import Journal
@@ -33,12 +34,6 @@ INTERPRETER: Final = 3
 
 NOBODY: Final = (AUTOMATIC, "")
 """The actor and the reason of a cancellation that nobody asked for."""
-
-HOLD: Final = "hold"
-"""The id of the timer that ends a hold."""
-
-APPROVAL: Final = "approval:task"
-"""The id of the timer of the task's own approval."""
 
 NO_STEPS: Final = dict.fromkeys(State, 0)
 """How many steps are in each state. Iterating an enum takes longer than copying a dict."""
@@ -223,7 +218,7 @@ class Task:
     @property
     def is_held(self) -> bool:
         """It is in error, and its run stays open for somebody to step in."""
-        return self.state is State.ERROR and HOLD in self.timers
+        return self.state is State.ERROR and timers.HOLD in self.timers
 
     @property
     def is_open(self) -> bool:
@@ -254,6 +249,10 @@ class Task:
     @property
     def all_done(self) -> bool:
         return sum(self.counts[state] for state in DONE) + self.handled == len(self.steps)
+
+    def due(self, timer: str) -> datetime | None:
+        """When the timer of that id is due; None if there is none."""
+        return self.timers[timer].due if timer in self.timers else None
 
     def tick(self, now: datetime) -> None:
         """Everything from here on happens at `now`, and may change the task's own attributes, `counts`, and `rows`."""

@@ -12,16 +12,8 @@ from tasker_temporal.core.intake.legality import legal_requests
 from tasker_temporal.core.messages import Content, Refused, StopStep
 from tasker_temporal.core.requests import REASON_LIMIT, CancelTask, ChangeStep, Request, SkipStep, clipped
 from tasker_temporal.errors import RequestRefused
+from tests.core.doors import refused
 from tests.core.driving import ONCE, STEADY, Drive, approval, dump, limits, seconds, started, step, template
-
-
-def refused(drive: Drive, request: CancelTask | SkipStep) -> RequestRefused:
-    """The refusal, after which everything is as before."""
-    before = dump(drive.task)
-    with pytest.raises(RequestRefused) as caught:
-        drive.engine.apply(request, drive.now + seconds(1))
-    assert dump(drive.task) == before
-    return caught.value
 
 
 def skip(name: str) -> SkipStep:
