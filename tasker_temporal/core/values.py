@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer
@@ -16,6 +16,9 @@ class Frozen(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", ser_json_timedelta="float", allow_inf_nan=False)
 
+
+TIME_LIMIT: Final = timedelta(days=999_999_999)
+"""Of what is added to another time. A sum that no timedelta holds would stop the task."""
 
 QUEUE_LIMIT: Final = 1000
 """Bytes of a task queue's name."""
