@@ -244,11 +244,9 @@ def _check(name: str | None, request: Any) -> Ask:
     """
     try:
         asked = requests.parse(name, request)
-        requests.require_small(raw(request).payload.ByteSize())
+        requests.require_small(request)
     except ApplicationError as error:
         raise RequestRefused(error.message, None) from error
-    except ValueError as error:
-        raise RequestRefused(f"it cannot be sent as JSON: {error}", None) from error
     return asked
 
 
