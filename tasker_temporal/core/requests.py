@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
-from tasker_temporal.core.values import TIME_LIMIT, Frozen, QueueName
+from tasker_temporal.core.values import EVENT_NAME_LIMIT, TIME_LIMIT, Frozen, QueueName
 
 ACTOR_LIMIT, REASON_LIMIT, ID_LIMIT = 200, 2000, 200
 """Characters."""
@@ -222,7 +222,7 @@ class SendEvent(Ask):
     request: Literal["send_event"] = "send_event"
     actor: Actor = "outside"
     reason: Reason = "it happened"
-    name: str = Field(min_length=1, max_length=200)
+    name: str = Field(min_length=1, max_length=EVENT_NAME_LIMIT)
     payload: Any = None
     id: str | None = Field(default=None, min_length=1, max_length=100)
     beside: ClassVar[frozenset[str]] = Ask.beside | {"payload"}

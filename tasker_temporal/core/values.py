@@ -20,6 +20,9 @@ class Frozen(BaseModel):
 TIME_LIMIT: Final = timedelta(days=999_999_999)
 """Of what is added to another time. A sum that no timedelta holds would stop the task."""
 
+EVENT_NAME_LIMIT: Final = 200
+"""Characters of the name of an event from outside."""
+
 QUEUE_LIMIT: Final = 1000
 """Bytes of a task queue's name."""
 
