@@ -31,11 +31,11 @@ from tasker_temporal.declare import TaskTemplate
 from tasker_temporal.errors import NoAnswer, RequestRefused, RequestUnanswered, UnknownTask
 from tasker_temporal.given import as_checked, declares
 from tasker_temporal.identity import claimed
+from tasker_temporal.payloads import content_of, raw, read_raw
 from tasker_temporal.pollers import pollers
 from tasker_temporal.reader import Reader
 from tasker_temporal.record import Record
 from tasker_temporal.reopening import TOO_LATE, planned, reopen
-from tasker_temporal.wire import content_of, raw, read_raw
 
 PATIENCE = timedelta(seconds=10)
 """How long a request or a question waits for its answer, unless it says otherwise."""

@@ -28,7 +28,7 @@ from tasker_temporal.driver import local
 from tasker_temporal.errors import RequestRefused
 from tasker_temporal.identity import HEADERS, Claim, digest_of
 from tasker_temporal.local_activities import CHECK_EVENT, CHECK_RESULT, WHO_ASKS, WHO_CANCELLED
-from tasker_temporal.wire import raw, read_raw
+from tasker_temporal.payloads import raw, read_raw
 
 
 async def identified(asked: Ask, purpose: str, *contents: Any) -> Ask:

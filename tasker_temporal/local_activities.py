@@ -23,7 +23,8 @@ from tasker_temporal.declare import TaskTemplate
 from tasker_temporal.errors import ContextInvalid
 from tasker_temporal.given import given_payload, given_result, problems_of
 from tasker_temporal.identity import Claim, is_signed
-from tasker_temporal.wire import Prepared, StartInput, raw, read_raw, successor, undecoded
+from tasker_temporal.payloads import raw, read_raw, undecoded
+from tasker_temporal.wire import Prepared, StartInput, successor
 
 PREPARE: Final = "tasker.prepare"
 CHECK_RESULT: Final = "tasker.check_result"

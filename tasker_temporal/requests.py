@@ -13,11 +13,11 @@ from temporalio.exceptions import ApplicationError
 from tasker_temporal.core.contents import handed_over
 from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.messages import Refused
-from tasker_temporal.core.requests import Ask, Request, Starter, clipped
+from tasker_temporal.core.requests import Ask, Request, clipped
 from tasker_temporal.core.rows import Row
 from tasker_temporal.core.task import Task
 from tasker_temporal.errors import RequestRefused
-from tasker_temporal.wire import raw, undecoded
+from tasker_temporal.payloads import raw, undecoded
 
 ROWS_SHOWN = 100
 """An answer lists at most so many of the rows that followed; the audit has them all."""
@@ -51,18 +51,6 @@ def parse(name: str | None, plain: Any) -> Ask:
         return _request.validate_python({**plain, "request": name} if name is not None else plain)
     except ValidationError as error:
         raise _invalid(_told(error, 1)) from error
-
-
-def starter(actor: Any, reason: Any) -> Starter:
-    """Who starts a task, and why, by the rule for requests.
-
-    Raises:
-        RequestRefused: naming what is wrong.
-    """
-    try:
-        return Starter(actor=actor, reason=reason)
-    except ValidationError as error:
-        raise RequestRefused(_told(error), None) from error
 
 
 def _told(error: ValidationError, outer: int = 0) -> str:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
-from tasker_temporal.core.values import EVENT_NAME_LIMIT, TIME_LIMIT, Frozen, QueueName
+from tasker_temporal.core.values import EVENT_NAME_LIMIT, TIME_LIMIT, Declaration, Frozen, QueueName
 
 ACTOR_LIMIT, REASON_LIMIT, ID_LIMIT = 200, 2000, 200
 """Characters."""
@@ -41,15 +41,11 @@ def clipped(text: str, limit: int) -> str:
 Actor = Annotated[str, Field(min_length=1, max_length=ACTOR_LIMIT), AfterValidator(_legible)]
 Reason = Annotated[str, Field(min_length=1, max_length=REASON_LIMIT), AfterValidator(lambda t: _legible(t, LINES))]
 
-
-class Starter(Frozen):
-    """Who starts a task, and why, if that is said."""
-
-    actor: Actor
-    reason: Annotated[str, Field(max_length=REASON_LIMIT), AfterValidator(lambda t: t and _legible(t, LINES))] = ""
+StartReason = Annotated[str, Field(max_length=REASON_LIMIT), AfterValidator(lambda t: t and _legible(t, LINES))]
+"""Why a task is started need not be said."""
 
 
-class Identity(Frozen):
+class Identity(Declaration):
     """Who somebody is, as whoever vouches for it says."""
 
     actor: Actor

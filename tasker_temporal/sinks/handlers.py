@@ -28,14 +28,6 @@ LONGEST = 1000
 """Characters of what is said of a failed attempt: a receiver may have answered anything."""
 
 
-class PartlyTaken(Exception):
-    """The first `count` events were taken, then it went wrong: only the others come again."""
-
-    def __init__(self, count: int, error: Exception) -> None:
-        super().__init__(str(error))
-        self.count, self.error = count, error
-
-
 def translated(sink: str, error: Exception) -> ApplicationError:
     """The error as Temporal tries it again: for ever, and when the receiver asked for it.
 
@@ -47,6 +39,14 @@ def translated(sink: str, error: Exception) -> ApplicationError:
     LOGGER.warning("%s", message)
     benign = ApplicationErrorCategory.BENIGN
     return ApplicationError(message, type="SinkFailed", next_retry_delay=delay, category=benign)
+
+
+def slow(sink: str, how: str) -> ApplicationError:
+    """The attempt took its whole time, so the next need not wait."""
+    benign, at_once = ApplicationErrorCategory.BENIGN, timedelta(milliseconds=1)
+    return ApplicationError(
+        f"sink {sink!r} takes its time: {how}", type="SinkSlow", next_retry_delay=at_once, category=benign
+    )
 
 
 def unknown(sink: str, handlers: SinkHandlers) -> ApplicationError:

@@ -21,7 +21,7 @@ from tasker_temporal.dev import DevServer
 from tasker_temporal.requests import KINDS
 from tests.cli.desk import ASKED, Desk
 from tests.cli.kit import Ended
-from tests.patience import PATIENCE, until_step
+from tests.patience import until_state, until_step, until_waiting
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -129,15 +129,9 @@ async def test_a_step_is_resolved_once_nobody_requires_its_result(desk: Desk) ->
     assert (await task.result()).steps["charge"].state is State.RESOLVED_MANUALLY
 
 
-async def waits(task: TaskHandle, kind: str) -> None:
-    async with asyncio.timeout(PATIENCE):
-        while kind not in [line["kind"] for line in await task.waiting()]:
-            await asyncio.sleep(0.05)
-
-
 async def test_an_approval_is_voted_on(desk: Desk) -> None:
     [task] = await desk.start(template="desk.reviewed")
-    await waits(task, "approval")
+    await until_waiting(task, "approval")
     form = ("review", "--form", '{"limit": 9}', "--reason", "seen")
     await desk.told("approve", task.id, *form, "--actor", "ann")
     await desk.told("withdraw", task.id, "review", "--actor", "ann", "--reason", "too fast")
@@ -155,7 +149,7 @@ async def test_an_approval_is_voted_on(desk: Desk) -> None:
 
 async def test_an_approval_is_rejected(desk: Desk) -> None:
     [task] = await desk.start(template="desk.reviewed")
-    await waits(task, "approval")
+    await until_waiting(task, "approval")
     ended = await desk("reject", task.id, "review", *ASKED)
     assert ended.code == 0
     assert re.search(r"approval\.decided", ended.out)
@@ -164,9 +158,7 @@ async def test_an_approval_is_rejected(desk: Desk) -> None:
 
 async def test_a_task_is_moved_along_its_types_own_rows(desk: Desk) -> None:
     [task] = await desk.start(template="desk.audited")
-    async with asyncio.timeout(PATIENCE):
-        while (await task.report()).state != "under_audit":
-            await asyncio.sleep(0.05)
+    await until_state(task, "under_audit")
     await desk.told("move", task.id, "--to", "complete", *ASKED)
     assert (await task.result()).state is State.COMPLETE
 

@@ -24,8 +24,10 @@ from tasker_temporal import (
     result_of,
     start_task,
 )
-from tasker_temporal.reader import Reader, Run
-from tasker_temporal.wire import read_raw
+from tasker_temporal.histories import Run
+from tasker_temporal.payloads import read_raw
+from tasker_temporal.reader import Reader
+from tests.patience import until_row
 from tests.server.conftest import Connect, replayed, worker
 from tests.shell.kit import Gate, history, kinds
 from tests.shell.shop import (
@@ -35,7 +37,7 @@ from tests.shell.shop import (
     failed,
     shop,
     started,
-    until,
+    under_way,
 )
 
 
@@ -98,9 +100,7 @@ async def test_a_failed_task_goes_on_as_it_was_declared_though_code_and_template
 async def test_of_two_reopens_at_once_one_wins_and_the_other_is_refused(client: Connect) -> None:
     world = World(gate=Gate())
     template = shop(world)
-    connected = await client(template)
-    async with worker(connected) as serving:
-        task = await started(connected, template, serving.task_queue)
+    async with under_way(client, template) as task:
         assert world.gate is not None
         world.gate.open()
         await failed(task)
@@ -132,9 +132,7 @@ async def test_of_the_same_request_at_once_under_one_id_each_has_the_answer_that
 async def test_a_reopen_with_a_wrong_result_is_refused_and_the_task_can_be_reopened_again(client: Connect) -> None:
     world = World()
     template = shop(world)
-    connected = await client(template)
-    async with worker(connected) as serving:
-        task = await started(connected, template, serving.task_queue)
+    async with under_way(client, template) as task:
         await failed(task)
         with pytest.raises(RequestRefused, match="the result of step 'charge' is not valid"):
             await task.complete_step("charge", "much", **BY)
@@ -155,9 +153,7 @@ async def test_a_reopen_with_a_wrong_result_is_refused_and_the_task_can_be_reope
 async def test_what_is_not_legal_in_error_does_not_reopen_a_task(client: Connect, name: str) -> None:
     world = World()
     template = shop(world)
-    connected = await client(template)
-    async with worker(connected) as serving:
-        task = await started(connected, template, serving.task_queue)
+    async with under_way(client, template) as task:
         await failed(task)
         with pytest.raises(RequestRefused, match="the task is error"):
             await getattr(task, name)(**BY)
@@ -169,9 +165,7 @@ async def test_what_is_not_legal_in_error_does_not_reopen_a_task(client: Connect
 async def test_a_hold_ends_and_the_task_can_be_reopened(client: Connect) -> None:
     world = World()
     template = shop(world, on_error="hold", hold_for=timedelta(seconds=1))
-    connected = await client(template)
-    async with worker(connected) as serving:
-        task = await started(connected, template, serving.task_queue)
+    async with under_way(client, template) as task:
         await failed(task)
         assert (await task.audit())[-1].event == "task.hold_ended"
         world.down = False
@@ -182,9 +176,7 @@ async def test_a_hold_ends_and_the_task_can_be_reopened(client: Connect) -> None
 
 async def test_a_task_that_is_too_large_for_a_new_run_says_so(client: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     template = shop(World())
-    connected = await client(template)
-    async with worker(connected) as serving:
-        task = await started(connected, template, serving.task_queue)
+    async with under_way(client, template) as task:
         await failed(task)
         monkeypatch.setattr(reopening, "PAYLOAD_LIMIT", 100)
         with pytest.raises(RequestRefused, match=r"take \d+ bytes: at most 100 can be handed to a new run"):
@@ -346,9 +338,7 @@ async def test_who_read_a_run_long_ago_cannot_fork_the_chain(client: Connect, mo
 async def test_a_request_is_answered_with_its_rows_in_every_later_run(client: Connect) -> None:
     world = World()
     template = shop(world)
-    connected = await client(template)
-    async with worker(connected) as serving:
-        task = await started(connected, template, serving.task_queue)
+    async with under_way(client, template) as task:
         await failed(task)
         answer = await task.retry(**BY, request_id="first")
         await failed(task)
@@ -365,9 +355,7 @@ async def test_a_request_is_answered_with_its_rows_in_every_later_run(client: Co
 async def test_a_request_is_answered_with_its_rows_by_an_open_later_run(client: Connect) -> None:
     world = World()
     template = shop(world)
-    connected = await client(template)
-    async with worker(connected) as serving:
-        task = await started(connected, template, serving.task_queue)
+    async with under_way(client, template) as task:
         await failed(task)
         answer = await task.retry(**BY, request_id="first")
         await failed(task)
@@ -428,9 +416,7 @@ async def test_what_a_request_would_do_to_a_failed_task_is_told_before(client: C
 
 async def test_what_would_be_refused_of_a_task_that_is_over_is_told_before(client: Connect) -> None:
     template = shop(World(down=False))
-    connected = await client(template)
-    async with worker(connected) as serving:
-        task = await started(connected, template, serving.task_queue)
+    async with under_way(client, template) as task:
         await task.result()
     with pytest.raises(RequestRefused, match="the task is complete: only an open task takes requests"):
         await task.plan({"request": "retry", **BY})
@@ -439,9 +425,7 @@ async def test_what_would_be_refused_of_a_task_that_is_over_is_told_before(clien
 async def test_a_small_result_is_asked_for_again_after_a_reopening(client: Connect) -> None:
     world = World()
     template = shop(world)
-    connected = await client(template)
-    async with worker(connected) as serving:
-        task = await started(connected, template, serving.task_queue)
+    async with under_way(client, template) as task:
         await failed(task)
         await task.complete_step("charge", {"amount": 3}, **BY)
         assert (await task.result()).state is State.COMPLETE
@@ -485,7 +469,7 @@ async def test_a_step_whose_handler_is_gone_is_waited_for_and_named_until_a_work
     changed = await client(later)
     async with worker(changed, task_queue=serving.task_queue):
         await task.retry(**BY)
-        await until(task, "step.handler_missing")
+        await until_row(task, "step.handler_missing")
         [line] = [line for line in await task.waiting() if line["step"] == "charge"]
         assert line["kind"] == "handler"
         assert f"{template.name}.charge" in line["what"]

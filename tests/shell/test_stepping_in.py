@@ -30,8 +30,9 @@ from tasker_temporal import (
 )
 from tasker_temporal.dev import DevServer
 from tasker_temporal.errors import RequestUnanswered, UnknownTask
+from tests.patience import until_history
 from tests.server.conftest import Connect, replayed, worker
-from tests.shell.kit import CommandFailed, Gate, history, lasting, said, temporal, until
+from tests.shell.kit import CommandFailed, Gate, history, lasting, said, temporal
 
 SOON = timedelta(seconds=1.2)
 """A heartbeat timeout: a running handler hears of its cancellation within a third of it."""
@@ -180,9 +181,9 @@ async def test_a_native_cancel_in_the_workflow_task_that_would_continue_as_new_i
         async with worker(connected) as running:
             task = await start_task(connected, template, None, task_queue=running.task_queue)
             await gate.reached.wait()
-            await until(task, "WORKFLOW_TASK_COMPLETED", 2)
+            await until_history(task, "WORKFLOW_TASK_COMPLETED", 2)
         gate.open()
-        await until(task, "ACTIVITY_TASK_COMPLETED", 2)
+        await until_history(task, "ACTIVITY_TASK_COMPLETED", 2)
         await task.workflow.cancel(reason="stop")
         async with worker(connected, task_queue=running.task_queue):
             with pytest.raises(TaskCancelled):
@@ -411,7 +412,7 @@ async def test_another_request_under_a_used_id_is_refused_and_names_the_first_at
         await desk.task.plan({"request": "cancel", "request_id": "once", **BY})
     assert len(lasting(await history(desk.task))) == before
     await by_signal(desk, request_id="once")
-    await until(desk.task, "WORKFLOW_EXECUTION_SIGNALED")
+    await until_history(desk.task, "WORKFLOW_EXECUTION_SIGNALED")
     [row] = [row for row in await desk.task.audit() if row.kind == "refused"]
     assert (row.actor, row.reason, row.metadata["rule"]) == ("ann", BY["reason"], rule)
     assert await desk.task.plan({"request": "skip", "step": "file", "request_id": "once", **BY}) == []

@@ -14,6 +14,7 @@ from tasker_temporal.dev import DevServer
 from tasker_temporal.sinks import Sink
 from tasker_temporal.sinks.sweep import SWEEP
 from tasker_temporal.telemetry import Telemetry
+from tests.patience import until_visible
 from tests.server.conftest import histories, worker
 from tests.shell.kit import Gate
 from tests.sinks.kit import Kept
@@ -56,7 +57,7 @@ async def test_a_terminated_tasks_tree_is_whole(
         await task.audit()
         await task.workflow.terminate(reason="out of patience")
         with caplog.at_level(logging.INFO, "tasker_temporal.task"):
-            await twice_swept(client, task, running.task_queue)
+            await swept_again_and_again(client, task, running.task_queue)
     provider.force_flush()
     assert len(await histories(task)) > 1
     task_span, step = one(receiver.spans, f"task {template.name}"), one(receiver.spans, f"step {template.name}.waits")
@@ -76,11 +77,9 @@ async def test_a_terminated_tasks_tree_is_whole(
     assert line.trace_id == task_span.trace_id.hex()  # type: ignore[attr-defined]
 
 
-async def twice_swept(client: Client, task: TaskHandle, queue: str) -> None:
-    """By two sweeps of one schedule, as soon as visibility knows of the end."""
-    query = f"WorkflowId = '{task.id}' AND ExecutionStatus = 'Terminated'"
-    while not [run async for run in client.list_workflows(query)]:
-        pass
+async def swept_again_and_again(client: Client, task: TaskHandle, queue: str) -> None:
+    """By two sweeps of one schedule, and two by hand, as soon as visibility knows of the end."""
+    await until_visible(client, f"WorkflowId = '{task.id}' AND ExecutionStatus = 'Terminated'")
     id = f"sweep-{uuid.uuid4()}"
     sweep = ScheduleActionStartWorkflow(SWEEP, id=id, task_queue=queue)
     schedule = await client.create_schedule(id, Schedule(action=sweep, spec=ScheduleSpec()))
@@ -91,3 +90,5 @@ async def twice_swept(client: Client, task: TaskHandle, queue: str) -> None:
         ):
             pass
     await schedule.delete()
+    for _ in range(2):
+        await client.execute_workflow(SWEEP, id=f"sweep-{uuid.uuid4()}", task_queue=queue)
