@@ -74,7 +74,7 @@ async def _goes_on(client: Client, id: str, run_id: str) -> bool:
 async def _trace(client: Client, run: Run, history: WorkflowHistory) -> Mapping[str, str]:
     try:
         return await Reader(client, history.workflow_id).trace(run)
-    except ValueError:
+    except (RecordError, ValueError):
         return {}
 
 
