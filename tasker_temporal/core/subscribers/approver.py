@@ -12,6 +12,7 @@ from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Content, Failure, Message, Note, Notify, StartTimer, Timer, TransitionTo
 from tasker_temporal.core.task import APPROVAL, Task
 from tasker_temporal.core.task_types import known
+from tasker_temporal.core.values import after
 
 NOTHING: Final = Content(b"null")
 
@@ -39,9 +40,9 @@ def _deadline(task: Task, step: str | None, cause: int) -> Iterator[Message]:
     assert terms is not None
     period = terms.deadline if step is None else task.steps[step].template.deadline
     if period is not None and step is None:
-        yield StartTimer(Timer(APPROVAL, "approval", None, task.now + period, cause))
+        yield StartTimer(Timer(APPROVAL, "approval", None, after(task.now, period), cause))
     elif period is not None:
-        yield StartTimer(Timer(f"deadline:{step}", "deadline", step, task.now + period, cause))
+        yield StartTimer(Timer(f"deadline:{step}", "deadline", step, after(task.now, period), cause))
 
 
 def count_votes(event: Event[ApprovalNoted], task: Task) -> Iterator[Message]:

@@ -8,6 +8,7 @@ from tasker_temporal.core.events import Event, RowWritten, StepNamed, StepTransi
 from tasker_temporal.core.joins import unwound
 from tasker_temporal.core.messages import Message, StartTimer, StopTimer, Timer
 from tasker_temporal.core.task import APPROVAL, HOLD, Step, Task
+from tasker_temporal.core.values import after
 
 
 def start_deadline(event: Event[StepTransitioned], task: Task) -> Sequence[Message]:
@@ -20,7 +21,7 @@ def start_deadline(event: Event[StepTransitioned], task: Task) -> Sequence[Messa
     if deadline is None:
         return ()
     assert step.started_at is not None
-    due, known = step.started_at + deadline, task.timers.get(_deadline(step))
+    due, known = after(step.started_at, deadline), task.timers.get(_deadline(step))
     if known is not None and known.due == due:
         return ()
     return (StartTimer(Timer(_deadline(step), "deadline", step.name, due, event.cause)),)
