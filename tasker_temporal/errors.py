@@ -194,7 +194,7 @@ class NewerRelease(TaskerError):
     """What is read was written by a newer release. It may say what this one does not know, and must not pass over."""
 
     def __init__(self, what: str, why: str) -> None:
-        super().__init__(f"{what} was written by a newer release of tasker_temporal: {why}; upgrade this one")
+        super().__init__(f"{what} was written by a newer release of tasker_temporal: {why}; upgrade what reads it")
 
 
 class RecordError(TaskerError):
