@@ -129,7 +129,7 @@ MACHINES: Final[Mapping[str, Literal["task", "step"]]] = {"task": "task", "step"
 
 def picture(entity: str) -> str:
     """A machine, drawn from its table."""
-    return f"<div>{FORMATS['svg'](machine_of(TYPES.get(entity) or MACHINES[entity]))}</div>"
+    return f'<div class="picture">{FORMATS["svg"](machine_of(TYPES.get(entity) or MACHINES[entity]))}</div>'
 
 
 def error_tree() -> str:
