@@ -12,12 +12,11 @@ from temporalio.client import Client
 
 from tasker_temporal.converter import converter_of
 from tasker_temporal.core.requests import event_request
-from tasker_temporal.core.rows import Row
 from tasker_temporal.declare import DeclaredApproval, DeclaredStep
-from tasker_temporal.door import Door
+from tasker_temporal.door import Door, Planned
 from tasker_temporal.errors import RequestRefused
 from tasker_temporal.expression import DeclaredEvent, event_name
-from tasker_temporal.local_activities import said
+from tasker_temporal.given import said
 from tasker_temporal.signature import adapter
 
 T = TypeVar("T")
@@ -181,8 +180,11 @@ class Requests:
         request_id = {} if id is None else {"id": id, "request_id": event_request(name, id)}
         return await self._door.ask("send_event", {"name": name, "payload": plain, **request_id, **told})
 
-    async def plan(self, request: Mapping[str, Any]) -> list[Row]:
+    async def plan(self, request: Mapping[str, Any]) -> Planned:
         """The rows that a request would write now, as `{"request": "skip", "step": ..., "actor": ..., "reason": ...}`.
+
+        A result, a form or a payload is checked by the template that the client's plugin has. Without one, the rows'
+        `unchecked` names it: nobody has looked at its type.
 
         Raises:
             RequestRefused: it would be refused.

@@ -20,10 +20,10 @@ from temporalio import activity
 from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 
 from tasker_temporal.declare import DeclaredStep
-from tasker_temporal.errors import PermanentError, RetryableError
+from tasker_temporal.errors import PermanentError, RetryableError, StopRequested
 from tasker_temporal.published import Publications
 from tasker_temporal.retry_after import seconds_of
-from tasker_temporal.step_context import StepContext, StopRequested
+from tasker_temporal.step_context import StepContext
 from tasker_temporal.wire import BACKSTOP, StepCall, execution_of
 
 

@@ -32,12 +32,12 @@ from tasker_temporal.core.rows import Row
 from tasker_temporal.declare import DeclaredStep
 from tasker_temporal.door import Door
 from tasker_temporal.errors import NoAnswer, RecordError, TaskCancelled, TaskFailed, TaskLost
+from tasker_temporal.payloads import payload_of, raw, read_raw
 from tasker_temporal.reader import Reader
 from tasker_temporal.record import read
 from tasker_temporal.retelling import retold
 from tasker_temporal.why import Explanation
 from tasker_temporal.why import why as explained
-from tasker_temporal.wire import payload_of, raw, read_raw
 
 T = TypeVar("T")
 

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
+from pydantic import Field
 from temporalio import workflow
 from temporalio.client import ClientConfig
-from temporalio.converter import DefaultPayloadConverter
+from temporalio.converter import DataConverter, DefaultPayloadConverter
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import (
     HandleQueryInput,
@@ -26,12 +27,14 @@ from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from tasker_temporal.activities import step_activity
 from tasker_temporal.converter import with_pydantic
+from tasker_temporal.core.wording import shown
 from tasker_temporal.declare import DeclaredStep, TaskTemplate
-from tasker_temporal.errors import TemplateError, UnknownSink, UnknownTemplate
+from tasker_temporal.errors import OptionError, TemplateError, UnknownSink, UnknownTemplate
 from tasker_temporal.identity import Headers
 from tasker_temporal.local_activities import local_activities
 from tasker_temporal.namespace import Listing, Wanted
 from tasker_temporal.notifiers import notifier_activities
+from tasker_temporal.options import check_options
 from tasker_temporal.runner import Activations, TaskRunner
 from tasker_temporal.sinks.deliver import deliver_activity
 from tasker_temporal.sinks.delivery import Delivery
@@ -66,6 +69,15 @@ def _with_passthrough(runner: WorkflowRunner | None) -> WorkflowRunner:
     return replace(known, restrictions=known.restrictions.with_passthrough_modules(*PASSED_THROUGH))
 
 
+class PluginOptions(TypedDict, total=False):
+    """The keyword arguments of `TaskerPlugin`."""
+
+    sinks: Mapping[str, Any]
+    sync_handlers: Annotated[int, Field(ge=1)]
+    identity_key: Annotated[bytes, Field(min_length=1, repr=False)]
+    search_attributes: Literal[True, False, "auto"]
+
+
 class TaskerPlugin(SimplePlugin):
     """Pass it as `plugins=[TaskerPlugin(template, ...)]` when you connect the client; its workers take it from there.
 
@@ -86,6 +98,7 @@ class TaskerPlugin(SimplePlugin):
         telemetry: Listens to what happens to tasks. Without it nobody does, and nothing of it is loaded.
 
     Raises:
+        OptionError: an option has a value that it cannot have.
         TemplateError: a template has mistakes, or two versions have different handlers for one step.
     """
 
@@ -98,17 +111,13 @@ class TaskerPlugin(SimplePlugin):
         search_attributes: Wanted = "auto",
         telemetry: Telemetry | None = None,
     ) -> None:
+        said = {"sinks": sinks, "sync_handlers": sync_handlers, "identity_key": identity_key}
+        check_options("TaskerPlugin", PluginOptions, said | {"search_attributes": search_attributes})
+        if found := [*_strangers(templates), *_deaf(sinks or {}), *_mute(telemetry)]:
+            raise OptionError("TaskerPlugin", found)
         self.telemetry = telemetry
         self.listing = Listing(search_attributes)
         self.sinks: SinkHandlers = dict(sinks or {})
-        for sink, handler in self.sinks.items():
-            if not callable(handler):
-                raise TypeError(f"sink {sink!r}: expected a function that takes events, or a Webhook, not {handler!r}")
-        for template in templates:
-            if not isinstance(template, TaskTemplate):
-                raise TypeError(
-                    f"TaskerPlugin takes task templates, each as an argument of its own, and was given {template!r}"
-                )
         self.templates: Mapping[str, TaskTemplate[Any]] = {template.name: template for template in templates}
         executor = ThreadPoolExecutor(sync_handlers, thread_name_prefix="tasker-step")
         self._handlers = handlers = _handlers(templates)
@@ -155,8 +164,11 @@ class TaskerPlugin(SimplePlugin):
         return configured
 
     def configure_replayer(self, config: ReplayerConfig) -> ReplayerConfig:
+        """Called by the replayer, which carries tasks out as a worker does."""
         configured = super().configure_replayer(config)
-        configured["unsandboxed_workflow_runner"] = TolerantRunner(configured["unsandboxed_workflow_runner"])
+        runner = _runner(configured["unsandboxed_workflow_runner"], configured["data_converter"])
+        configured["unsandboxed_workflow_runner"] = runner
+        configured["workflow_task_executor"] = Activations(runner, None)
         return configured
 
     def _listening(self, config: WorkerConfig, telemetry: Telemetry) -> Interceptor:
@@ -205,6 +217,24 @@ class TaskerPlugin(SimplePlugin):
             raise UnknownTemplate(f"no template {name!r} is registered here; registered are: {known}") from None
 
 
+def _strangers(templates: Sequence[Any]) -> Iterator[str]:
+    for template in templates:
+        if not isinstance(template, TaskTemplate):
+            yield f"it takes task templates, each as an argument of its own, and was given {shown(template)}"
+
+
+def _deaf(sinks: Mapping[str, Any]) -> Iterator[str]:
+    for sink, handler in sinks.items():
+        if not callable(handler) or isinstance(handler, type):
+            yield f"its sink {sink!r} is {shown(handler)}: expected a function that takes events, or a Webhook(...)"
+
+
+def _mute(telemetry: Any) -> Iterator[str]:
+    """Its class is not looked up: that would load OpenTelemetry."""
+    if telemetry is not None and (isinstance(telemetry, type) or not hasattr(telemetry, "of_worker")):
+        yield f"its telemetry is {shown(telemetry)}: expected Telemetry(...)"
+
+
 def _check_client(config: WorkerConfig) -> None:
     """The converter is the client's. And two plugins would bring the library's own activities twice, which the SDK
     tells of in words that nobody knows.
@@ -222,11 +252,14 @@ def _check_client(config: WorkerConfig) -> None:
 
 def _with_runner(config: WorkerConfig) -> None:
     """Tasks are run in the library's own way; an executor of the user's stays."""
-    tolerant = TolerantRunner(config["unsandboxed_workflow_runner"])
-    runner = TaskRunner(tolerant, config["client"].data_converter)
+    runner = _runner(config["unsandboxed_workflow_runner"], config["client"].data_converter)
     config["unsandboxed_workflow_runner"] = runner
     if config.get("workflow_task_executor") is None:
         config["workflow_task_executor"] = Activations(runner, config.get("max_concurrent_workflow_tasks"))
+
+
+def _runner(runner: WorkflowRunner, converter: DataConverter) -> TaskRunner:
+    return TaskRunner(TolerantRunner(runner), converter)
 
 
 def _end_threads(worker: Worker) -> None:

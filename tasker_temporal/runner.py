@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import Context
 from time import thread_time
 from typing import Any, Final
@@ -35,6 +35,10 @@ waited for again, because a large task has more such activations."""
 
 SMALL: Final = 16 * 1024
 """Bytes. A run that is handed more at its beginning may be a large task, and is not waited for."""
+
+MORE: Final = 8.0
+"""Seconds that a task's activation in a thread gets beyond the two after which the SDK speaks of a deadlock. The server
+waits for its answer no longer than these ten."""
 
 SDK_THREADS: Final = 500
 """The most threads for workflows, if the worker does not say how many of their tasks it takes at once."""
@@ -116,9 +120,9 @@ class Activations(ThreadPoolExecutor):
         """What the SDK hands over is `(activate, activation)`."""
         act = args[0] if len(args) == 1 and isinstance(args[0], WorkflowActivation) else None
         run = None if act is None else self._runs.get(act.run_id)
-        if act is None or run is None or not run.is_short(act):
+        if act is None or run is None:
             return super().submit(fn, *args, **kwargs)
-        return _on_this_loop(fn, act)
+        return _on_this_loop(fn, act) if run.is_short(act) else _unhurried(super().submit(fn, act))
 
 
 def _on_this_loop(activate: Callable[..., Any], act: WorkflowActivation) -> asyncio.Future[Any]:
@@ -140,3 +144,35 @@ def _on_this_loop(activate: Callable[..., Any], act: WorkflowActivation) -> asyn
 
     loop.call_soon(run, context=Context())
     return done
+
+
+class Unhurried(asyncio.Future[Any]):
+    """An activation in a thread that asks for more time when it is given up for the first time.
+
+    The moves of thousands of steps may take seconds on a busy machine, and as long again if they are given up.
+    """
+
+    _late: asyncio.TimerHandle | None = None
+
+    def cancel(self, msg: Any | None = None) -> bool:
+        if self.done() or self._late is not None:
+            return super().cancel(msg)
+        self._late = late = self.get_loop().call_later(MORE, self.cancel)
+        self.add_done_callback(lambda _: late.cancel())
+        return True
+
+
+def _unhurried(work: Future[Any]) -> Unhurried:
+    ended = Unhurried()
+
+    def hand_on(over: asyncio.Future[Any]) -> None:
+        error = over.exception()
+        if ended.done():
+            return
+        if error is not None:
+            ended.set_exception(error)
+        else:
+            ended.set_result(over.result())
+
+    asyncio.wrap_future(work).add_done_callback(hand_on)
+    return ended

@@ -20,7 +20,7 @@ from tasker_temporal.core.requests import Ask
 from tasker_temporal.identity import HEADERS, Claim
 from tasker_temporal.inquiries import checked, identified
 from tasker_temporal.life import Ear, Life
-from tasker_temporal.wire import raw, read_raw
+from tasker_temporal.payloads import raw, read_raw
 
 
 class TaskWorkflow:

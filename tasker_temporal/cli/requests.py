@@ -183,8 +183,10 @@ MANY = (
     ),
 )
 
-ANSWER = "task_id, request_id, first, last, rows (the first hundred that followed); with --plan task_id, rows"
-ANSWERS = f"{ANSWER}; with --query request, request_id, query, found, done, refused, unanswered"
+ANSWER = (
+    "task_id, request_id, first, last, rows (the first hundred that followed); with --plan task_id, rows, unchecked"
+)
+ANSWERS = f"{ANSWER}; with --query request, request_id, query, found, done, refused, unanswered, unchecked"
 
 
 def command(verb: Verb) -> click.Command:

@@ -79,10 +79,16 @@ class Ballot(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a request did: the sort_keys of the first and the last row that followed from it."""
+    """What a request did: the sort_keys of the first and the last row that followed from it.
+
+    `request` names the request, and `digest` is that of its content, salted. A run of an interpreter before 3 has them
+    not.
+    """
 
     first: int
     last: int
+    request: str = ""
+    digest: str = ""
 
 
 class Published(NamedTuple):

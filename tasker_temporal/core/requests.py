@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
-from tasker_temporal.core.values import Frozen, QueueName
+from tasker_temporal.core.values import Declaration, Frozen, QueueName
 
 ACTOR_LIMIT, REASON_LIMIT = 200, 2000
 """Characters."""
@@ -40,7 +41,14 @@ Actor = Annotated[str, Field(min_length=1, max_length=ACTOR_LIMIT), AfterValidat
 Reason = Annotated[str, Field(min_length=1, max_length=REASON_LIMIT), AfterValidator(lambda t: _legible(t, LINES))]
 
 
-class Identity(Frozen):
+class Starter(Frozen):
+    """Who starts a task, and why, if that is said."""
+
+    actor: Actor
+    reason: Annotated[str, Field(max_length=REASON_LIMIT), AfterValidator(lambda t: t and _legible(t, LINES))] = ""
+
+
+class Identity(Declaration):
     """Who somebody is, as whoever vouches for it says."""
 
     actor: Actor
@@ -55,8 +63,11 @@ class Ask(Frozen):
     reason: Reason
     """Why."""
     request_id: str | None = Field(default=None, min_length=1, max_length=200)
-    """The same id twice has one effect and one answer."""
+    """The same id twice has one effect and one answer; for another request it is refused."""
+    beside: ClassVar[frozenset[str]] = frozenset({"actor", "reason", "request_id"})
+    """The fields that do not make it another request: a colleague may ask for the same in words of his own."""
     _identity: Identity | None = PrivateAttr(default=None)
+    _content: bytes | None = PrivateAttr(default=None)
 
     @property
     def identity(self) -> Identity | None:
@@ -67,6 +78,25 @@ class Ask(Frozen):
         """The same request, of somebody whose identity was verified: it wins over `actor`."""
         copy = self.model_copy(update={"actor": identity.actor})
         copy._identity = identity
+        return copy
+
+    @property
+    def kind(self) -> str:
+        """Its name, as it is sent."""
+        return str(type(self).model_fields["request"].default)
+
+    @property
+    def content(self) -> bytes:
+        """What it asks for, as JSON in one form: the same for the same request."""
+        if self._content is not None:
+            return self._content
+        plain = self.model_dump(mode="json", exclude=set(self.beside), exclude_defaults=True)
+        return json.dumps({**plain, "request": self.kind}, sort_keys=True, separators=(",", ":")).encode()
+
+    def holding(self, **checked: Any) -> Self:
+        """The same request, handing over what a worker has made of what it handed over."""
+        copy = self.model_copy(update=checked)
+        copy._content = self.content
         return copy
 
 
@@ -114,6 +144,8 @@ class VoteAsk(Ask):
     """None for the task's own approval."""
     approval: str | None = None
     """Its id, as `fraud_review#1`: the request is refused if another one counts by now."""
+    beside: ClassVar[frozenset[str]] = Ask.beside - {"actor"}
+    """The vote of another person is another one."""
 
 
 class Approve(VoteAsk):
@@ -192,6 +224,8 @@ class SendEvent(Ask):
     name: str = Field(min_length=1, max_length=200)
     payload: Any = None
     id: str | None = Field(default=None, min_length=1, max_length=100)
+    beside: ClassVar[frozenset[str]] = Ask.beside | {"payload"}
+    """An event is what its name and id say: who delivers it once more may word it otherwise."""
 
     @model_validator(mode="before")
     @classmethod

@@ -16,18 +16,19 @@ from tasker_temporal.core.announcements import Announcement
 from tasker_temporal.core.events import Event, Payload
 from tasker_temporal.core.journal import Journal
 from tasker_temporal.core.machine import DONE, OPEN, OVER, State
-from tasker_temporal.core.messages import AUTOMATIC, Ballot, Content, Failure, Kept, Timer
+from tasker_temporal.core.messages import AUTOMATIC, Answer, Ballot, Content, Failure, Kept, Timer
 from tasker_temporal.core.outbox import Outbox, announced_to
 from tasker_temporal.core.routes import AS_DECLARED, Mode
 from tasker_temporal.core.rows import Kind, Row, entity_of, genesis, ordered, salted, sealed
 from tasker_temporal.core.task_types import TYPES, TaskType
 from tasker_temporal.core.template import StepTemplate, Template
 
-INTERPRETER: Final = 2
+INTERPRETER: Final = 3
 """The number of the rules by which a run is interpreted. A run keeps its number until it continues as new.
 
 1: the reasons of skipped steps do not name the steps that they come from.
-2: they do.
+2: they do. The same request id for another request has the answer of the first.
+3: it is refused. What was done under its id is not checked again. Who starts a task is told as a request tells it.
 """
 
 NOBODY: Final = (AUTOMATIC, "")
@@ -155,7 +156,7 @@ class Task:
         round: Counts the openings of its own approval.
         ballots: The open approvals, by id.
         inbox: What came before anybody waited for it, by the name of what it is for.
-        answers: For the last requests, by id, the first and last sort_key of what they did.
+        answers: What the last requests did, by their ids.
         said: What a template's own events say, by the sort_key of their rows, until every outbox has it.
         outboxes: What each sink is still to get, by its name.
         announced: The events of this run that are no rows, and that one of its sinks names.
@@ -195,7 +196,7 @@ class Task:
         self.failure: Failure | None = None
         self.round = 1
         self.ballots: dict[str, Ballot] = {}
-        self.answers: dict[str, tuple[int, int]] = {}
+        self.answers: dict[str, Answer] = {}
         self.inbox: dict[str, tuple[Kept, ...]] = {}
         self.said: dict[int, str] = {}
         self.outboxes = {sink.name: Outbox(sink) for sink in template.sinks}

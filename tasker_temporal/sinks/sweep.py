@@ -22,11 +22,13 @@ from tasker_temporal.core.task import Task
 from tasker_temporal.declare import TaskTemplate
 from tasker_temporal.deliveries import DELIVERY, FOR_EVER
 from tasker_temporal.errors import RecordError
-from tasker_temporal.reader import Reader, Run
+from tasker_temporal.histories import Run
+from tasker_temporal.payloads import raw, read_raw
+from tasker_temporal.reader import Reader
 from tasker_temporal.sinks.ends import closing_of, end_of_run, plain_end
 from tasker_temporal.sinks.remains import known_of
 from tasker_temporal.telemetry import deliveries as telemetry
-from tasker_temporal.wire import Batch, Remainder, raw, read_raw
+from tasker_temporal.wire import Batch, Remainder
 
 SWEEP: Final = "tasker.sweep"
 

@@ -11,10 +11,11 @@ from pydantic import BaseModel
 
 from tasker_temporal.core.approval import Approval
 from tasker_temporal.core.template import Argument, StepTemplate, Template
+from tasker_temporal.core.wording import meant
 from tasker_temporal.durations import parse_duration
 from tasker_temporal.yaml import shape
 from tasker_temporal.yaml.nodes import Mapping, Node, Place, Scalar, Sequence, Unreadable, compose
-from tasker_temporal.yaml.source import Source, meant
+from tasker_temporal.yaml.source import Source
 
 Loc = tuple[str | int, ...]
 
@@ -70,6 +71,18 @@ class Document:
             known = (*known, loc[-1])
         return any(refused[: len(known)] == known for refused in self._refused)
 
+    def refuse(self, loc: Loc) -> None:
+        """Remember that the value does not stand in the template, because it does not validate."""
+        self._refused.add(loc)
+
+    def lacks(self, field: str, step: str | None) -> bool:
+        """Something of that field was refused: in the step, or with no step anywhere."""
+        return any(field in loc and step in (None, self._step_of(loc)) for loc in self._refused)
+
+    def _step_of(self, loc: Loc) -> str | None:
+        number = loc[1] if loc[0] == "steps" and len(loc) > 1 else None
+        return self._step_names[number] if isinstance(number, int) else None
+
     def key(self, step: str, word: str = "") -> Place:
         """Where a step begins, or one of its keys, if it has it."""
         node = self._roots.get(step)
@@ -87,6 +100,10 @@ class Document:
     def find(self, step: str, text: str) -> Place | None:
         """Where the text stands as a value, or as a key, in the step's mapping."""
         return next(_places_of(self._roots[step], text), None) if step in self._roots else None
+
+    def find_key(self, step: str | None, word: str) -> Place | None:
+        """Where the key stands: in the step's mapping, or with no step in the file, what is further out first."""
+        return next(_places_of_key(self._root if step is None else self._roots.get(step), word), None)
 
     def find_anywhere(self, texts: Iterable[str]) -> Place | None:
         """Where one of the texts stands in the file."""
@@ -296,6 +313,17 @@ def _unmarked(node: Mapping) -> Mapping:
         if "part" in says:
             items["part"], keys["part"] = Scalar(node.keys[word], says["part"], says["part"]), node.keys[word]
     return Mapping(node.place, items, keys, node.size)
+
+
+def _places_of_key(node: Node | None, word: str) -> Iterator[Place]:
+    if isinstance(node, Mapping):
+        if word in node.keys:
+            yield node.keys[word]
+        for value in node.items.values():
+            yield from _places_of_key(value, word)
+    elif isinstance(node, Sequence):
+        for item in node.items:
+            yield from _places_of_key(item, word)
 
 
 def _places_of(node: Node, text: str) -> Iterator[Place]:

@@ -33,7 +33,6 @@ from tasker_temporal.errors import RequestRefused
 from tests.core.driving import (
     AUDITED,
     ONCE,
-    SHIPPED,
     STEADY,
     Drive,
     approval,
@@ -43,6 +42,7 @@ from tests.core.driving import (
     template,
     terms,
 )
+from tests.task_types import SHIPPED
 
 Play = Callable[[Drive], None]
 
@@ -521,7 +521,7 @@ def batch_redone(drive: Drive) -> None:
     drive.finish()
 
 
-@scene(step("a"), type=SHIPPED, approval=terms("ann", deadline=seconds(60)))
+@scene(step("a"), context=b'{"total": 1001}', type=SHIPPED, approval=terms("ann", deadline=seconds(60)))
 def moved_on_by_votes(drive: Drive) -> None:
     """What the deadline would decide was decided before."""
     drive.start()

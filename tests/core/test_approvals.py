@@ -110,6 +110,26 @@ def test_a_vote_that_is_taken_back_does_not_count_and_may_be_given_anew() -> Non
     assert drive.states["review"] == "complete"
 
 
+def test_the_votes_of_two_persons_are_two_requests() -> None:
+    drive = opened("ann", "bob", quorum=2)
+    drive.apply(vote("ann", request_id="one"))
+    used = "request id 'one' was already used for approve of step 'review' by 'ann'"
+    assert refused(drive, vote("bob", request_id="one")).startswith(used)
+    assert refused(drive, vote("eve", request_id="one").verified(Identity(actor="bob"))).startswith(used)
+    assert drive.apply(Approve(actor="ann", reason="once more", request_id="one", **ASKED)) == []
+    assert drive.apply(vote("eve", request_id="one").verified(Identity(actor="ann"))) == []
+    assert events(drive) == ["approval.requested", "approval.voted"]
+
+
+def test_a_vote_with_another_form_is_another_request_and_nobody_reads_the_form_in_the_refusal() -> None:
+    drive = opened("ann", "bob", quorum=2)
+    drive.apply(vote("ann", request_id="one", form={"limit": 4711}))
+    said = refused(drive, vote("ann", request_id="one", form={"limit": 4712}))
+    assert "by 'ann', which handed over something else" in said
+    assert "471" not in said
+    assert "471" not in repr(drive.task.answers)
+
+
 @pytest.mark.parametrize(
     ("options", "request_", "rule"),
     [

@@ -12,6 +12,7 @@ from tasker_temporal.core.machine import TASK_TABLE, State
 from tasker_temporal.core.messages import Failure, Refused, TransitionTo
 from tasker_temporal.core.mistakes import mistakes
 from tasker_temporal.core.moves import IllegalMove
+from tasker_temporal.core.repeats import name_of
 from tasker_temporal.core.report import report
 from tasker_temporal.core.requests import (
     Approve,
@@ -30,7 +31,8 @@ from tasker_temporal.core.template import Template
 from tasker_temporal.core.triggers import EventTemplate
 from tasker_temporal.core.waiting import waiting
 from tasker_temporal.errors import RequestRefused
-from tests.core.driving import AUDITED, ONCE, SHIPPED, Drive, essence, restored, seconds, step, template, terms
+from tests.core.driving import AUDITED, ONCE, Drive, essence, restored, seconds, step, template, terms
+from tests.task_types import SHIPPED, SIZED
 
 
 def critical(**options: Any) -> Drive:
@@ -224,8 +226,9 @@ def test_a_task_is_moved_only_where_its_type_has_a_row_for_it() -> None:
     assert "its type 'default' has no row out of it that is asked for" in refused(drive, ask(MoveTask, to="complete"))
 
 
-def shipped(**options: Any) -> Drive:
-    drive = Drive(template(step("a"), type=SHIPPED, approval=terms("ann", deadline=seconds(60)), **options))
+def shipped(context: bytes = b'{"total": 1001}', **options: Any) -> Drive:
+    made = template(step("a"), type=SHIPPED, approval=terms("ann", deadline=seconds(60)), **options)
+    drive = Drive(made, context=context)
     drive.start(actor="sam")
     drive.succeed("a")
     return drive
@@ -400,18 +403,6 @@ def test_a_route_to_a_type_that_is_approved_needs_the_terms() -> None:
 
 # Conditions as guards.
 
-SIZED = TaskType(
-    name="sized",
-    states=("checking",),
-    rows=(
-        Move(source="in_progress", to="error", when="result.count.lost > 0"),
-        Move(source="in_progress", to="checking", when="context.total > 1000 && all_steps_complete"),
-        Move(source="in_progress", to="complete"),
-        Move(source="checking", to="complete", by="request", when="result.count.found == 7"),
-        Move(source="checking", to="error", by="request"),
-    ),
-)
-
 
 def sized(total: int, count: bytes = b'{"lost": 0, "found": 7}', **options: Any) -> Drive:
     drive = Drive(template(step("count"), step("b"), type=SIZED, **options), context=b'{"total": %d}' % total)
@@ -494,29 +485,14 @@ def test_a_row_to_error_before_which_no_other_could_be_taken_says_so() -> None:
     assert (drive.closed, drive.task.failure) == ("error", Failure("NoRowTaken", said))
 
 
-TWICE = TaskType(
-    name="twice",
-    states=("archived",),
-    rows=(
-        Move(source="in_progress", to="pending_approval"),
-        Move(source="pending_approval", to="archived", when="approved && context.total > 1000"),
-        Move(source="pending_approval", to="complete", when="approved"),
-        Move(source="pending_approval", to="error", when="rejected"),
-        Move(source="archived", to="complete", by="request"),
-    ),
-)
-
-
-@pytest.mark.parametrize(("total", "state"), [(7, "complete"), (1001, "archived")])
+@pytest.mark.parametrize(("total", "state"), [(7, "complete"), (1001, "shipping")])
 def test_what_people_decide_and_a_condition_together_choose_the_row(total: int, state: str) -> None:
-    drive = Drive(template(step("a"), type=TWICE, approval=terms("ann")), context=b'{"total": %d}' % total)
-    drive.start(actor="sam")
-    drive.succeed("a")
+    drive = shipped(b'{"total": %d}' % total)
+    drive.ask(MoveTask, to="pending_approval")
     drive.ask(Approve)
     assert drive.state == state
-    drive = Drive(template(step("a"), type=TWICE, approval=terms("ann")), context=b"1")
-    drive.start(actor="sam")
-    drive.succeed("a")
+    drive = shipped(b"1")
+    drive.ask(MoveTask, to="pending_approval")
     drive.ask(Approve)
     row = drive.row("task.completed")
     assert row.metadata == {"approval": "task#1", "unclear": ["approved && context.total > 1000"]}
@@ -576,3 +552,12 @@ def test_a_condition_that_cannot_work_is_a_mistake_of_the_type(when: str, said: 
 def test_a_row_that_is_never_taken_is_a_mistake(rows: tuple[Move, ...], said: int) -> None:
     kind = TaskType(name="odd", rows=(*CRITICAL.rows, *rows))
     assert len(type_mistakes(kind, has_approval=True)) == said
+
+
+def test_the_refusal_of_a_used_id_names_what_the_task_was_asked() -> None:
+    drive = critical(approval=terms("ann", "bob", quorum=2))
+    drive.ask(Approve, actor="ann", request_id="one")
+    rule = refused(drive, ask(MoveTask, to="complete", request_id="one"))
+    assert rule.startswith("request id 'one' was already used for approve of the task by 'ann' (sort_key ")
+    asked = [ask(MoveTask, to="shipped"), ask(CancelTask), ask(SendEvent, name="paid")]
+    assert [name_of(request) for request in asked] == ["move to 'shipped'", "cancel of the task", "send_event 'paid'"]

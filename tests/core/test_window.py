@@ -62,6 +62,16 @@ def test_a_step_that_is_too_large_for_now_is_not_overtaken() -> None:
     assert drive.ran() == ["a", "b"]
 
 
+def test_a_step_for_which_there_is_no_room_waits_for_what_runs() -> None:
+    flow = template(step("a", "*"), step("b"), step("c", "*", after=["b"]), limits=limits(bytes_in_flight=100))
+    drive = Drive(flow, context=b"x" * 50)
+    drive.start()
+    drive.succeed("b")
+    assert drive.ran() == ["a", "b"]
+    drive.succeed("a")
+    assert drive.ran() == ["a", "b", "c"]
+
+
 def test_a_step_is_as_large_as_what_its_handler_asks_for() -> None:
     drive = Drive(
         template(step("a"), step("b"), step("c", "a", "a", "b?", "*", after=["b"]), step("d", after=["a"])),

@@ -33,16 +33,6 @@ async def history(task: TaskHandle) -> list[HistoryEvent]:
     return [event async for event in task.workflow.fetch_history_events()]
 
 
-async def until(task: TaskHandle, kind: str, count: int = 1) -> HistoryEvent:
-    """Wait for the run's event number `count` of that kind, as `TIMER_STARTED`, by long poll."""
-    wanted = EventType.Value(f"EVENT_TYPE_{kind}")
-    async for event in task.workflow.fetch_history_events(wait_new_event=True):
-        count -= event.event_type == wanted
-        if not count:
-            return event
-    raise AssertionError(f"the run of task {task.id!r} ended without {kind}")
-
-
 def kinds(events: Iterable[HistoryEvent]) -> list[str]:
     return [EventType.Name(event.event_type).removeprefix("EVENT_TYPE_") for event in events]
 

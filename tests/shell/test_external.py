@@ -14,6 +14,7 @@ from tasker_temporal import (
     RequestRefused,
     Route,
     State,
+    TaskHandle,
     TaskTemplate,
     all_of,
     completed,
@@ -81,6 +82,12 @@ async def test_a_payload_is_checked_by_the_client_and_by_the_worker(client: Conn
             await task.send_event(captured, wrong)
         with pytest.raises(RequestRefused, match=r"the payload of event 'payment\.captured' is not valid: cents: "):
             await task.send_event("payment.captured", wrong)
+        told = {"request": "send_event", "name": "payment.captured", "payload": wrong}
+        with pytest.raises(RequestRefused, match=r"the payload of event 'payment\.captured' is not valid: cents: "):
+            await task.plan(told)
+        planned = await TaskHandle(await client(), task.id).plan(told)
+        assert planned.unchecked == "the payload of event 'payment.captured'"
+        assert (await task.plan({"request": "send_event", "name": "note.added", "payload": 7})).unchecked == ""
         with pytest.raises(RequestRefused, match=r"no event 'gone' is declared: expected one of payment\.captured"):
             await task.send_event("gone")
         await task.send_event("note.added", None)

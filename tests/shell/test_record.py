@@ -34,6 +34,7 @@ from tasker_temporal import (
 from tasker_temporal.core.rows import verify
 from tasker_temporal.dev import DevServer
 from tasker_temporal.errors import RecordError, TaskLost
+from tasker_temporal.histories import Histories
 from tasker_temporal.reader import Reader
 from tasker_temporal.record import INLINE_LIMIT
 from tests.server.conftest import Connect, histories, replayed, worker
@@ -139,6 +140,20 @@ async def test_the_audit_of_a_closed_task_is_whole_and_verified_without_a_worker
     assert (rows[0].event, rows[-1].event) == ("task.initialize_requested", ENDINGS[ending][1])
     assert "step.completed first" in said(rows)
     assert said(rows).count("workflow.run_continued") == (1 if ending == "continued" else 0)
+
+
+async def test_a_run_that_ends_while_its_audit_is_read_is_read_once_more(
+    closed: Closed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was open when its record was looked for, and over when it was asked."""
+    whole, still_open = await closed.task("completed").audit(), [True]
+
+    async def is_open(histories: Histories, run_id: str) -> bool:
+        return bool(still_open and still_open.pop())
+
+    monkeypatch.setattr(Histories, "is_open", is_open)
+    assert await closed.task("completed").audit() == whole
+    assert still_open == []
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
 from time import thread_time
@@ -29,6 +29,7 @@ from temporalio.converter import (
 from temporalio.worker import (
     ExecuteWorkflowInput,
     Interceptor,
+    Replayer,
     Worker,
     WorkflowInboundInterceptor,
     WorkflowInstance,
@@ -89,6 +90,16 @@ async def test_a_task_is_run_on_the_workers_own_loop(client: Connect) -> None:
 
 async def test_a_task_that_begins_with_much_does_not_hold_up_the_loop(client: Connect) -> None:
     assert await thread_of(await client(letters), "x" * SMALL) != threading.get_ident()
+
+
+async def test_a_task_is_replayed_as_it_was_run(client: Connect) -> None:
+    connected = await client(letters)
+    async with worker(connected) as running:
+        task = await start_task(connected, letters, "again", task_queue=running.task_queue)
+        await task.result()
+    replayer = Replayer(workflows=[], plugins=[TaskerPlugin(letters)], interceptors=[Looking()])
+    await replayer.replay_workflow(await task.workflow.fetch_history())
+    assert THREADS[task.id] == threading.get_ident()
 
 
 async def test_a_users_executor_stays(client: Connect) -> None:
@@ -170,6 +181,60 @@ async def test_a_run_sees_nothing_of_what_stands_around_its_worker() -> None:
     instance = runner.runs["run-1"] = TaskInstance(inner, heeded=False)
     await Activations(runner, None).submit(instance.activate, ACT)
     assert inner.seen == "nothing"
+
+
+# How long a large task may take.
+
+
+class Held(Inner):
+    """An instance whose activation ends when it is let go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.let_go = threading.Event()
+
+    def activate(self, act: WorkflowActivation) -> WorkflowActivationCompletion:
+        self.let_go.wait()
+        return WorkflowActivationCompletion(run_id=act.run_id)
+
+
+@pytest.fixture
+def held() -> Iterator[Held]:
+    held = Held()
+    yield held
+    held.let_go.set()
+
+
+async def given_up(held: Held) -> asyncio.Task[Any]:
+    """A large task's activation, once the SDK has given it up."""
+    runner = TaskRunner(None, DataConverter.default)  # type: ignore[arg-type]
+    instance = runner.runs["run-1"] = TaskInstance(held, heeded=False)
+    large = WorkflowActivation(run_id="run-1", jobs=[{"initialize_workflow": {"workflow_type": "x" * SMALL}}])  # type: ignore[list-item]
+    ended = asyncio.get_running_loop().run_in_executor(Activations(runner, 1), instance.activate, large)
+    waiting = asyncio.create_task(asyncio.wait_for(ended, 0))
+    await asyncio.sleep(0)
+    return waiting
+
+
+async def test_a_large_task_on_a_busy_machine_gets_more_time_than_a_deadlock(held: Held) -> None:
+    waiting = await given_up(held)
+    held.let_go.set()
+    assert (await waiting).run_id == "run-1"
+
+
+async def test_a_task_that_never_returns_is_given_up_in_the_end(held: Held, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tasker_temporal.runner.MORE", 0)
+    with pytest.raises(TimeoutError):
+        await (await given_up(held))
+
+
+async def test_what_fails_in_a_thread_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    inner = Inner(error=RuntimeError("its tasks remain"))
+    runner = TaskRunner(None, DataConverter.default)  # type: ignore[arg-type]
+    instance = runner.runs["run-1"] = TaskInstance(inner, heeded=False)
+    monkeypatch.setattr(TaskInstance, "is_short", lambda *_: False)
+    with pytest.raises(RuntimeError, match="its tasks remain"):
+        await Activations(runner, 1).submit(instance.activate, ACT)
 
 
 # For whom the payloads are.

@@ -34,8 +34,9 @@ from tasker_temporal.pollers import pollers
 from tasker_temporal.reader import Reader
 from tasker_temporal.triggers import elapsed, received
 from tasker_temporal.why import Explanation, Reason
+from tests.patience import until_history
 from tests.server.conftest import Connect, replayed, worker
-from tests.shell.kit import Gate, temporal, until
+from tests.shell.kit import Gate, temporal
 
 HOUR = timedelta(hours=1)
 
@@ -99,7 +100,7 @@ async def shop(client: Connect) -> AsyncIterator[Shop]:
         shop = Shop(connected, template, task, gate, home)
         async with shop.working():
             await gate.reached.wait()
-            await until(task, "TIMER_STARTED")
+            await until_history(task, "TIMER_STARTED")
         yield shop
         gate.open()
     with suppress(RPCError):
@@ -222,7 +223,7 @@ async def test_a_failed_step_gets_new_attempts_by_its_action(client: Connect) ->
     async with worker(connected) as running:
         task = await start_task(connected, template, None, task_queue=running.task_queue)
         await gate.reached.wait()
-        await until(task, "ACTIVITY_TASK_FAILED")
+        await until_history(task, "ACTIVITY_TASK_FAILED")
         found = by_kind(await task.why())["failure", "broken"]
         assert found.action == f"tasker retry-step {task.id} broken --fresh --reason 'WHY'"
         gate.open()
@@ -270,7 +271,7 @@ async def test_a_time_that_is_waited_for_says_when_it_is_over(client: Connect) -
     connected = await client(template)
     async with worker(connected) as running:
         task = await start_task(connected, template, None, task_queue=running.task_queue)
-        await until(task, "TIMER_STARTED")
+        await until_history(task, "TIMER_STARTED")
         found = by_kind(await task.why())["time", "remind"]
         assert found.sentence == "step 'remind' waits for elapsed(1:00:00)"
         assert found.since is not None
@@ -288,7 +289,7 @@ async def test_a_missing_handler_asks_for_a_worker_that_has_it(client: Connect) 
     connected, without = await client(template), await client(other)
     async with worker(without) as running:
         task = await start_task(connected, template, None, task_queue=running.task_queue)
-        await until(task, "TIMER_STARTED")
+        await until_history(task, "TIMER_STARTED")
         found = by_kind(await task.why())["handler", "absent"]
         assert found.sentence == "step 'absent' waits for a worker that has the handler 'why.parted.absent'"
         assert found.action == f"tasker worker --app MODULE:ATTRIBUTE --task-queue {running.task_queue}"
@@ -361,7 +362,7 @@ async def test_a_history_tells_what_its_worker_would_say(shop: Shop) -> None:
 async def test_what_no_worker_has_taken_up_has_not_happened_to_the_task_yet(shop: Shop) -> None:
     await shop.task.workflow.signal("transition", {"request": "pause", **BY})
     shop.gate.open()
-    await until(shop.task, "WORKFLOW_TASK_SCHEDULED", 2)
+    await until_history(shop.task, "WORKFLOW_TASK_SCHEDULED", 2)
     found = await shop.task.why()
     reasons = by_kind(found)
     assert found.state == "in_progress"
@@ -397,6 +398,24 @@ async def test_a_run_that_goes_on_from_another_is_told_again(client: Connect) ->
     await task.workflow.terminate()
 
 
+async def test_a_result_that_was_given_by_hand_is_told_again(client: Connect) -> None:
+    """It stands in no activity, so that without a worker nothing else has it."""
+    template = TaskTemplate("why.given", on_error="hold")
+
+    @template.step
+    async def charge() -> int:
+        raise PermanentError("closed")
+
+    template.approval("sign", after=[charge], approvers=["bob"])
+    connected = await client(template)
+    async with worker(connected) as running:
+        task = await start_task(connected, template, None, task_queue=running.task_queue)
+        await task.settled()
+        await task.complete_step("charge", 7, **BY)
+    assert await task.result_of(charge) == 7
+    await task.workflow.terminate()
+
+
 async def test_a_worker_that_has_stopped_is_not_counted(client: Connect) -> None:
     connected = await client(TaskTemplate("why.polled"))
     async with worker(connected) as running:
@@ -426,7 +445,7 @@ async def test_a_worker_without_the_template_is_told_from_one_that_is_not_there(
     stranger = await client(TaskTemplate("why.stranger"))
     async with worker(stranger, task_queue=shop.home):
         await shop.task.workflow.signal("transition", {"request": "pause", **BY})
-        await until(shop.task, "WORKFLOW_TASK_FAILED")
+        await until_history(shop.task, "WORKFLOW_TASK_FAILED")
         while "tried 2 times" not in (found := (await shop.told())["workflow_task", None]).sentence:
             pass
     assert found.sentence.startswith(
@@ -447,7 +466,7 @@ async def test_a_workflow_task_that_fails_is_told_with_its_cause_from_the_bare_e
         patched.setattr(Driver, "feed", broken)
         async with shop.working():
             await shop.task.workflow.signal("transition", {"request": "pause", **BY})
-            await until(shop.task, "WORKFLOW_TASK_FAILED")
+            await until_history(shop.task, "WORKFLOW_TASK_FAILED")
             while ("workflow_task", None) not in (reasons := await shop.told()):
                 pass
             found = await shop.task.why()
@@ -574,7 +593,7 @@ async def test_a_workflow_that_is_no_task_is_told_as_far_as_it_can_be(client: Co
         queue = running.task_queue
         await connected.execute_workflow("why.theirs", args=[0, "done"], id=names[0], task_queue=queue)
         open_one = await connected.start_workflow("why.theirs", args=[3600, "later"], id=names[1], task_queue=queue)
-        await until(TaskHandle(connected, open_one.id), "TIMER_STARTED")
+        await until_history(TaskHandle(connected, open_one.id), "TIMER_STARTED")
         asked = await TaskHandle(connected, names[1]).why()
     await connected.start_workflow("why.theirs", args=[1, "never"], id=names[2], task_queue="deserted")
     done, untaken = [await TaskHandle(connected, name).why() for name in (names[0], names[2])]

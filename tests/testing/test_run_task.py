@@ -18,8 +18,10 @@ from tasker_temporal import (
     State,
     StepContext,
     TaskTemplate,
+    received,
     result_of,
 )
+from tasker_temporal.core.requests import SendEvent
 from tasker_temporal.core.task import Task
 from tasker_temporal.errors import RecordError, ScriptError
 from tasker_temporal.testing import (
@@ -330,3 +332,14 @@ async def test_the_audit_has_every_transition() -> None:
         ("task", State.IN_PROGRESS, State.COMPLETE),
     ]
     assert_transitions(run.audit, expected)
+
+
+async def test_an_event_that_does_not_validate_is_refused_as_a_worker_would() -> None:
+    template = TaskTemplate("waiting")
+    paid = template.event("paid", Cart)
+    template.wait_for("payment", received(paid))
+    told = [SendEvent(name="paid", payload=payload) for payload in ({"total": "much"}, {"total": "12"})]
+    requests = [(number, event) for number, event in enumerate(told)]
+    run = await run_task(template, requests=requests, refusals="keep")
+    assert ["the payload of event 'paid' is not valid: total: " in str(error) for error in run.refusals] == [True]
+    assert run.result_of("payment") == {"total": 12}
