@@ -148,7 +148,7 @@ class TaskerPlugin(SimplePlugin):
 
         Raises:
             UnknownSink: a template names a sink that this worker would have to reach, and cannot.
-            ValueError: its client has no such plugin, or has one beside this one.
+            OptionError: its client has no such plugin, or has one beside this one.
         """
         self._check_sinks()
         _check_client(config)
@@ -240,14 +240,11 @@ def _check_client(config: WorkerConfig) -> None:
     tells of in words that nobody knows.
     """
     if config["client"].data_converter.payload_converter_class is DefaultPayloadConverter:
-        raise ValueError(
-            "the client of this worker has no TaskerPlugin: pass it where the client is connected, not to the worker"
-        )
+        told = "the worker's client has none: pass it where the client is connected, and not to the worker"
+        raise OptionError("TaskerPlugin", [told])
     if any(workflow is Delivery for workflow in config.get("workflows", ())):
-        raise ValueError(
-            "this worker has two TaskerPlugins: expected one, with all templates; "
-            "a worker takes over that of its client, so do not pass one to the worker too"
-        )
+        told = "this worker has two: expected one with all templates, that of its client, which it takes over"
+        raise OptionError("TaskerPlugin", [told])
 
 
 def _with_runner(config: WorkerConfig) -> None:
