@@ -99,7 +99,8 @@ async def start_task(
 ) -> TaskHandle:
     """Start one task: `task = await start_task(client, sell, Order(...), id="order-7")`.
 
-    It returns as soon as the server has the task, whether or not a worker runs; `await task.result()` waits for its end.
+    It returns as soon as the server has the task, whether or not a worker runs. `await task.result()` waits for its
+    end.
     `StartOptions` lists the options.
 
     Args:
