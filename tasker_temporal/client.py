@@ -100,8 +100,7 @@ async def start_task(
     """Start one task: `task = await start_task(client, sell, Order(...), id="order-7")`.
 
     It returns as soon as the server has the task, whether or not a worker runs. `await task.result()` waits for its
-    end.
-    `StartOptions` lists the options.
+    end. `StartOptions` lists the options.
 
     Args:
         template: The template, or its name. A name that the client's plugin does not know needs `task_queue`: the
