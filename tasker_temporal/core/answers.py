@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final, Literal
 
+from tasker_temporal.core import timers
 from tasker_temporal.core.arguments import missing, weigh
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Content
@@ -193,16 +194,11 @@ def times(step: Step) -> Iterator[int]:
     return (number for number, leaf in enumerate(found) if isinstance(leaf, Elapsed))
 
 
-def clock_id(step: Step, number: int) -> str:
-    """The id of the timer of one of its times."""
-    return f"elapsed:{step.name}:{number}"
-
-
 def due_clocks(step: Step) -> dict[str, datetime]:
     """The timers that the step's trigger needs now."""
     if step.state is not State.PENDING or step.fired:
         return {}
-    return {clock_id(step, number): due for number, due in step.clocks.items() if number not in step.passed}
+    return {timers.clock(step.name, number): due for number, due in step.clocks.items() if number not in step.passed}
 
 
 # Whether only the outside or time is missing.
