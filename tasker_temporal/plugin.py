@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -40,6 +41,7 @@ from tasker_temporal.sinks.deliver import deliver_activity
 from tasker_temporal.sinks.delivery import Delivery
 from tasker_temporal.sinks.handlers import SinkHandlers
 from tasker_temporal.sinks.sweep import Sweep, sweep_activity
+from tasker_temporal.stalls import Stalls
 from tasker_temporal.undecodable import TolerantRunner
 from tasker_temporal.workflow import TaskWorkflow, workflow_class
 
@@ -199,9 +201,11 @@ class TaskerPlugin(SimplePlugin):
         """
         if self.listing.is_wanted:
             await self.listing.decide(worker.client)
+        stalls = Stalls(asyncio.get_running_loop())
         try:
             await super().run_worker(worker, next)
         finally:
+            stalls.end()
             _end_threads(worker)
 
     def template(self, name: str) -> TaskTemplate[Any]:
