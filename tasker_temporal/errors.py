@@ -222,11 +222,11 @@ class TaskEnded(TaskerError):
 
 
 class TaskFailed(TaskEnded):
-    """The task ended in `error`."""
+    """The task ended in `error`: the message names the step, and `report` has all of them. `retry` goes on with it."""
 
 
 class TaskCancelled(TaskEnded):
-    """The task was cancelled."""
+    """The task was cancelled. `report` says how far it had come."""
 
 
 class TaskLost(TaskEnded):

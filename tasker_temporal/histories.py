@@ -104,7 +104,7 @@ class Histories:
 
     async def record(self, run_id: str | None) -> str | None:
         """The packed record that the run left, the latest unless said: with its end, or in markers."""
-        return await self._inline(run_id) or _joined(await self._markers(run_id))
+        return await self._inline(run_id) or joined(await self._markers(run_id))
 
     async def result(self, run_id: str, activity_id: str) -> Payload | None:
         """What the activity of that id returned in the run; None if none did."""
@@ -165,7 +165,7 @@ def _record_in(plain: Any) -> str | None:
     return plain.get("record") if isinstance(plain, dict) else None
 
 
-def _joined(markers: list[dict[str, Any]]) -> str | None:
+def joined(markers: list[dict[str, Any]]) -> str | None:
     """The last record that is whole. A later one takes the place of an earlier."""
     found: str | None = None
     for last in dict.fromkeys(marker["last"] for marker in markers):

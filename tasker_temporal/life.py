@@ -186,7 +186,8 @@ class Life:
             asked = await identified(asked, START, *self._arguments)
             refused = requests.told(await checked(asked, self.driver.engine), self.driver.feed)
         except ApplicationError as error:
-            refused = Refused(error.message, asked.actor, asked.reason)
+            strict = self.driver.task.interpreter > 2
+            refused = requests.unheard(error, asked) if strict else Refused(error.message, asked.actor, asked.reason)
         if refused is not None:
             self.driver.feed(refused)
 

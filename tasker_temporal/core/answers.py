@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final, Literal
 
+from tasker_temporal.core import timers
 from tasker_temporal.core.arguments import missing, weigh
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Content
@@ -31,6 +32,7 @@ from tasker_temporal.core.triggers import (
     parts,
     step_of,
 )
+from tasker_temporal.core.values import after
 
 Answer = Literal["yes", "never", "not yet"]
 
@@ -163,7 +165,7 @@ def _wind(task: Task, step: Step, trigger: Leaf | Group, found: Sequence[Leaf]) 
     for number in sorted(counting - clocks.keys()):
         leaf = found[number]
         assert isinstance(leaf, Elapsed)
-        clocks[number] = task.now + leaf.elapsed
+        clocks[number] = after(task.now, leaf.elapsed)
     if clocks != step.clocks:
         step.clocks, step.passed = clocks, step.passed & counting
         task.journal.append(task.wound, step.name)
@@ -193,16 +195,11 @@ def times(step: Step) -> Iterator[int]:
     return (number for number, leaf in enumerate(found) if isinstance(leaf, Elapsed))
 
 
-def clock_id(step: Step, number: int) -> str:
-    """The id of the timer of one of its times."""
-    return f"elapsed:{step.name}:{number}"
-
-
 def due_clocks(step: Step) -> dict[str, datetime]:
     """The timers that the step's trigger needs now."""
     if step.state is not State.PENDING or step.fired:
         return {}
-    return {clock_id(step, number): due for number, due in step.clocks.items() if number not in step.passed}
+    return {timers.clock(step.name, number): due for number, due in step.clocks.items() if number not in step.passed}
 
 
 # Whether only the outside or time is missing.

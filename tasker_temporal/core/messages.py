@@ -302,10 +302,6 @@ Command = RunStep | StopStep | StartTimer | StopTimer | Notify | CloseTask
 Message = TransitionTo | Note | Announce | Command
 
 
-def backoff_timer(step: str, execution: int, due: datetime, cause: int) -> Timer:
-    return Timer(f"backoff:{step}:{execution}", "backoff", step, due, cause)
-
-
 def seconds_until(due: datetime, now: datetime) -> float:
     """Never negative: what is overdue is due at once."""
     return max((due - now) / timedelta(seconds=1), 0.0)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
+from tasker_temporal.core import timers
 from tasker_temporal.core.announcements import Announcement
 from tasker_temporal.core.events import Event, Payload
 from tasker_temporal.core.journal import Journal
@@ -29,16 +30,11 @@ INTERPRETER: Final = 3
 1: the reasons of skipped steps do not name the steps that they come from.
 2: they do. The same request id for another request has the answer of the first.
 3: it is refused. What was done under its id is not checked again. Who starts a task is told as a request tells it.
+   A config weighs. A name that is spelled otherwise is nobody else's, and nobody is a group. Refusals are short.
 """
 
 NOBODY: Final = (AUTOMATIC, "")
 """The actor and the reason of a cancellation that nobody asked for."""
-
-HOLD: Final = "hold"
-"""The id of the timer that ends a hold."""
-
-APPROVAL: Final = "approval:task"
-"""The id of the timer of the task's own approval."""
 
 NO_STEPS: Final = dict.fromkeys(State, 0)
 """How many steps are in each state. Iterating an enum takes longer than copying a dict."""
@@ -223,7 +219,7 @@ class Task:
     @property
     def is_held(self) -> bool:
         """It is in error, and its run stays open for somebody to step in."""
-        return self.state is State.ERROR and HOLD in self.timers
+        return self.state is State.ERROR and timers.HOLD in self.timers
 
     @property
     def is_open(self) -> bool:
@@ -254,6 +250,10 @@ class Task:
     @property
     def all_done(self) -> bool:
         return sum(self.counts[state] for state in DONE) + self.handled == len(self.steps)
+
+    def due(self, timer: str) -> datetime | None:
+        """When the timer of that id is due; None if there is none."""
+        return self.timers[timer].due if timer in self.timers else None
 
     def tick(self, now: datetime) -> None:
         """Everything from here on happens at `now`, and may change the task's own attributes, `counts`, and `rows`."""

@@ -14,8 +14,9 @@ from tasker_temporal.core.mistakes import mistakes
 from tasker_temporal.core.soundness import unsound
 from tasker_temporal.core.template import Template
 from tasker_temporal.core.wording import meant
-from tasker_temporal.yaml.document import NOT_GIVEN, Document, Loc
+from tasker_temporal.yaml.document import NOT_GIVEN, Document
 from tasker_temporal.yaml.nodes import Place
+from tasker_temporal.yaml.places import Loc
 from tasker_temporal.yaml.source import open_source
 
 
@@ -60,15 +61,15 @@ def _validated(document: Document) -> Template | None:
             return Template.model_validate(plain)
         except ValidationError as error:
             for problem in reversed(wording.problems(error)):
-                if number == 0 and not document.was_refused(problem["loc"]):
+                if number == 0 and not document.places.was_refused(problem["loc"]):
                     _tell_invalid(document, problem)
-                document.refuse(problem["loc"])
+                document.places.refused.add(problem["loc"])
                 plain = _without(plain, problem["loc"])
     return None
 
 
 def _tell_invalid(document: Document, problem: Any) -> None:
-    place, words = document.place(problem["loc"]), _words(document.plain, problem["loc"])
+    place, words = document.places.at(problem["loc"]), _words(document.plain, problem["loc"])
     if problem["type"] == "missing":
         document.source.tell("TT-Y014", place, f"the key {problem['loc'][-1]!r} is missing: {_of(words[:-1])} needs it")
     else:
@@ -172,14 +173,14 @@ def tell_mistake(document: Document, mistake: str, code: str = "TT-Y021") -> Non
     code = next((found for phrase, found in PHRASES if phrase in mistake), code)
     field = found[1] if (found := FIRST_FIELD.search(mistake)) else ""
     if not mistake.startswith("step '") or not quoted:
-        place = _route_place(document, mistake) or document.find_anywhere(_telling(code, quoted))
+        place = _route_place(document, mistake) or document.places.find_anywhere(_telling(code, quoted))
         document.source.tell(code, place or _field_place(document, field), mistake)
         return
     steps = [step["name"] for step in document.plain.get("steps", ())]
-    places = [(text, place) for text in quoted[1:] if (place := document.find(quoted[0], text)) is not None]
+    places = [(text, place) for text in quoted[1:] if (place := document.places.find(quoted[0], text)) is not None]
     text, at = next((it for it in places if it[0] not in steps), places[0] if places else ("", None))
     guess = meant(text, known) if text not in known else ""
-    at = at or document.find_key(quoted[0], field) or document.key(quoted[0], KEYS.get(code, ""))
+    at = at or document.places.find_key(quoted[0], field) or document.places.key(quoted[0], KEYS.get(code, ""))
     document.source.tell(code, at, mistake + guess)
 
 
@@ -195,12 +196,12 @@ def _route_place(document: Document, mistake: str) -> Place | None:
         return None
     names = [route.get("name") for route in document.plain["routes"]]
     number = int(found[1]) - 1 if found[1] else names.index(found[2])
-    return document.place(("routes", number, "when"))
+    return document.places.at(("routes", number, "when"))
 
 
 def _field_place(document: Document, field: str) -> Place:
     return (
-        document.place((field,))
+        document.places.at((field,))
         if field in document.plain
-        else document.find_key(None, field) or document.place(("name",))
+        else document.places.find_key(None, field) or document.places.at(("name",))
     )

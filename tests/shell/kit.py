@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from temporalio.api.enums.v1 import EventType
@@ -12,6 +14,7 @@ from temporalio.api.history.v1 import HistoryEvent
 
 from tasker_temporal import Row, TaskHandle
 from tasker_temporal.dev import DevServer, find_server
+from tests.server.conftest import histories
 
 
 class Gate:
@@ -45,6 +48,20 @@ def lasting(events: Iterable[HistoryEvent]) -> list[HistoryEvent]:
 def said(rows: Iterable[Row]) -> list[str]:
     """The rows' events, each with its step if it has one: `step.skipped a`."""
     return [f"{row.event} {row.step}" if row.step else row.event for row in rows]
+
+
+async def stored(task: TaskHandle) -> bytes:
+    """All that the server keeps of the task, and what a curious reader could unpack of it."""
+    raw = b"".join(event.SerializeToString() for history in await histories(task) for event in history.events)
+    return raw + b"".join(_unpacked(raw))
+
+
+def _unpacked(raw: bytes) -> Iterator[bytes]:
+    for piece in raw.split(b'"'):
+        try:
+            yield zlib.decompress(base64.b64decode(piece, validate=True))
+        except (ValueError, zlib.error):
+            continue
 
 
 async def temporal(server: DevServer, *arguments: str) -> Any:

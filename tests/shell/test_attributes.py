@@ -34,7 +34,7 @@ from tasker_temporal.errors import SearchAttributesMissing
 from tasker_temporal.namespace import Listing, add, missing
 from tasker_temporal.reader import Reader
 from tasker_temporal.triggers import failed
-from tests.patience import until_history, until_step
+from tests.patience import until_history, until_row, until_step
 from tests.server.conftest import Connect, histories, replayed, worker
 from tests.shell.kit import Gate, history, kinds, lasting
 
@@ -285,8 +285,7 @@ async def test_they_last_over_runs_and_none_is_told_twice(client: Connect) -> No
     connected = await client(template)
     async with worker(connected) as running:
         task = await start_task(connected, template, None, task_queue=running.task_queue)
-        while len(await Reader(connected, task.id).runs()) < 2:
-            pass
+        await until_row(task, "workflow.run_continued")
         await task.report()
         assert await told(task) == (None, ("backoff",), ("first",))
         later = (await histories(task))[-1]

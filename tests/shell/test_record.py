@@ -34,7 +34,7 @@ from tasker_temporal import (
 from tasker_temporal.core.rows import verify
 from tasker_temporal.dev import DevServer
 from tasker_temporal.errors import RecordError, TaskLost
-from tasker_temporal.histories import Histories
+from tasker_temporal.histories import Histories, joined
 from tasker_temporal.reader import Reader
 from tasker_temporal.record import INLINE_LIMIT
 from tests.server.conftest import Connect, histories, replayed, worker
@@ -199,6 +199,16 @@ async def test_a_row_holds_no_input_no_result_and_no_message(closed: Closed, end
     text = json.dumps([row.plain() for row in await closed.task(ending).audit()])
     assert "sauce" not in text
     assert "account" not in text
+
+
+def test_of_a_record_in_markers_the_last_that_is_whole_counts() -> None:
+    """A run that wrote one, and was ended while it wrote the next."""
+    first = [{"last": 5, "part": number, "parts": 2, "data": data} for number, data in enumerate("ab")]
+    second = [{"last": 7, "part": number, "parts": 2, "data": data} for number, data in enumerate("cd")]
+    assert joined([*first, *second]) == "cd"
+    assert joined([*second, *first[1:], *first[:1], second[0]]) == "ab"
+    assert joined([*first, second[1]]) == "ab"
+    assert joined([first[1]]) is joined([]) is None
 
 
 # Change one byte.

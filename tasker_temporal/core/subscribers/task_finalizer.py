@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
+from tasker_temporal.core import timers
 from tasker_temporal.core.answers import handles
 from tasker_temporal.core.events import Event, Payload, RowWritten, StepsNamed, TaskTransitioned, Unclear
 from tasker_temporal.core.guards import Way, next_way
@@ -19,8 +20,9 @@ from tasker_temporal.core.messages import (
     Timer,
     TransitionTo,
 )
-from tasker_temporal.core.task import HOLD, Task
+from tasker_temporal.core.task import Task
 from tasker_temporal.core.task_types import Move, known
+from tasker_temporal.core.values import after
 
 RECONSIDER = timedelta(seconds=10)
 """How long a task stays open that was reopened for a request and is in error all the same."""
@@ -30,7 +32,7 @@ def finalize(event: Event[Payload], task: Task) -> Iterator[Message]:
     """Complete, cancelled, blocked by failures, still waiting, or unclear: in this order."""
     if task.cancelling is None and (way := next_way(task)).row is not None:
         yield _moved(task, way, way.row)
-    elif task.in_flight or (task.parked and task.cancelling is None):
+    elif task.in_flight or task.parked:
         return
     elif task.cancelling is not None:
         actor, reason = task.cancelled_by
@@ -97,7 +99,7 @@ def close_task(event: Event[TaskTransitioned], task: Task) -> Iterator[Message]:
     for timer in sorted(task.timers):
         yield StopTimer(timer)
     if event.payload.to_state is State.ERROR and task.template.on_error == "hold" and not task.problems:
-        yield StartTimer(Timer(HOLD, "hold", None, task.now + task.template.hold_for, event.cause))
+        yield StartTimer(Timer(timers.HOLD, "hold", None, after(task.now, task.template.hold_for), event.cause))
     else:
         yield CloseTask(State(event.payload.to_state))
 
@@ -109,4 +111,4 @@ def end_hold(event: Event[RowWritten], task: Task) -> Iterator[Message]:
 def hold_reopened(event: Event[RowWritten], task: Task) -> Iterator[Message]:
     """A reopened task is held for the request for which it was reopened, and then as its template says."""
     hold = task.template.hold_for if task.template.on_error == "hold" else RECONSIDER
-    yield StartTimer(Timer(HOLD, "hold", None, task.now + hold, event.cause))
+    yield StartTimer(Timer(timers.HOLD, "hold", None, after(task.now, hold), event.cause))
