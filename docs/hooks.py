@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import typing
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, Literal
 
@@ -147,8 +148,15 @@ def options(whose: str) -> str:
     """The options of a step, a template or a start, with their types."""
     typed, doc, fields = OPTIONS[whose]
     said = _entries(inspect.cleandoc(doc), ("Args", "Keys"))
+    plain, narrowed = typing.get_type_hints(typed), typing.get_type_hints(typed, include_extras=True)
     rows = [
-        (_code(name), _type(hint), said.get(name, ""), _default(fields[name]) if name in fields else "")
+        # How a value is checked beside its type, the text says.
+        (
+            _code(name),
+            _type(hint if plain[name] == narrowed[name] else plain[name]),
+            said.get(name, ""),
+            _default(fields[name]) if name in fields else "",
+        )
         for name, hint in typed.__annotations__.items()
     ]
     return (

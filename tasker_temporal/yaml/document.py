@@ -51,7 +51,7 @@ class Document:
 
     def refuse_arguments(self, step: str) -> None:
         """Remember that what the step takes is not what its handler asks for."""
-        self.refuse(("steps", self._step_names.index(step), "arguments"))
+        self.places.refused.add(("steps", self._step_names.index(step), "arguments"))
 
     def lacks(self, field: str, step: str | None) -> bool:
         """Something of that field was refused: in the step, or with no step anywhere."""
