@@ -173,6 +173,49 @@ def test_prometheus_can_read_the_dashboards_queries(tmp_path: Path) -> None:
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
+def _query(title: str) -> str:
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    [query] = [target["expr"] for panel in panels if panel["title"] == title for target in panel["targets"]]
+    return re.sub(r"\$__(rate_interval|range)", "1h", query).replace("$template", ".*")
+
+
+SEEN = [
+    # Of a series that begins at 2, what it has counted; and of one whose worker began anew, both of its lives.
+    ('tasker_waits_begun_total{kind="approval", instance="a", template="t"}', "_ _ 2 3 3 3 3 3"),
+    ('tasker_waits_begun_total{kind="approval", instance="b", template="t"}', "_ 0 1 1 0 2 2 2"),
+    ('tasker_wait_duration_seconds_count{kind="approval", instance="a", template="t"}', "_ _ _ 1 1 1 1 1"),
+    ('tasker_waits_begun_total{kind="pause", instance="a", template="t"}', "0 0 0 0 1 1 1 1"),
+    ('tasker_task_duration_seconds_count{state="complete", instance="a", template="t"}', "_ _ _ _ _ _ 1 1"),
+    ('tasker_retries_used_up_total{step="charge", instance="a", template="t"}', "_ _ _ 1 1 1 1 1"),
+    ('tasker_retries_used_up_total{step="other", instance="a", template="t"}', "0 0 0 0 0 0 0 0"),
+]
+
+SHOWN = {
+    "Waits that last, by what is waited for": {'{kind="approval"}': 5, '{kind="pause"}': 1},
+    "Tasks ended in the last hour": {'{state="complete"}': 1},
+    "Retries used up in the last hour": {'{step="charge", template="t"}': 1},
+}
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_the_dashboard_shows_as_many_as_there_were_the_first_included(tmp_path: Path) -> None:
+    """Of a counter that is there at 1 before it was seen at 0, Prometheus' own `increase` is 0."""
+    asked = [
+        {
+            "expr": _query(title),
+            "eval_time": "7m",
+            "exp_samples": [{"labels": labels, "value": value} for labels, value in values.items()],
+        }
+        for title, values in SHOWN.items()
+    ]
+    series = [{"series": name, "values": values} for name, values in SEEN]
+    test = {"interval": "1m", "input_series": series, "promql_expr_test": asked}
+    file = tmp_path / "test.yaml"
+    file.write_text(json.dumps({"evaluation_interval": "1m", "tests": [test]}))
+    checked = subprocess.run(["promtool", "test", "rules", str(file)], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
 def test_the_dashboard_and_its_sources_are_provisioned() -> None:
     folder = ROOT / "docker" / "grafana" / "provisioning"
     sources = read((folder / "datasources" / "prometheus.yaml").read_text())["datasources"]
