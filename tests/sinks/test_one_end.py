@@ -6,6 +6,7 @@ import asyncio
 import uuid
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from temporalio.api.common.v1 import WorkflowExecution
@@ -17,9 +18,10 @@ from temporalio.common import WorkflowIDReusePolicy
 from tasker_temporal import TaskHandle, TaskTemplate, start_task
 from tasker_temporal.core import outbox
 from tasker_temporal.core.machine import State
-from tasker_temporal.core.rows import Row
+from tasker_temporal.core.rows import Row, genesis, verify
 from tasker_temporal.dev import DevServer
-from tasker_temporal.sinks import RowData, Sink, TaskEvent, resend
+from tasker_temporal.sinks import JsonLines, RowData, Sink, TaskEvent, resend
+from tasker_temporal.sinks.archive import archived
 from tasker_temporal.sinks.ends import TERMINATED
 from tests.server.conftest import failures, histories, worker
 from tests.shell.kit import Gate
@@ -156,6 +158,34 @@ async def test_a_run_that_was_reset_hands_over_what_it_wrote_anew(server: DevSer
         down.alive.set()
         await down.until_so(lambda: rows[-1] in all_rows(down))
     assert [row for row in all_rows(down) if row in rows] == rows
+
+
+async def test_of_a_task_that_was_reset_the_archive_has_the_rows_that_the_last_one_is_chained_to(
+    server: DevServer, tmp_path: Path
+) -> None:
+    """The run before the reset had come further, so of its rows some have numbers that nobody has overwritten."""
+    gate, file = Gate(), JsonLines(tmp_path / "audit.jsonl")
+    template = TaskTemplate[object](f"sinks.ends_{uuid.uuid4().hex}", sinks=[Sink(name="all")])
+    template.add_step("waits", gate.passage, after=[template.add_step("first", nothing)])
+    client = await connect(server, template, all=file)
+    async with worker(client) as running:
+        task = await start_task(client, template, None, task_queue=running.task_queue)
+        gate.open()
+        await task.result()
+        [history] = await histories(task)
+        gate.opened.clear()
+        gate.reached.clear()
+        await reset(client, task, history.run_id, 4)
+        await gate.reached.wait()
+        rows = await task.audit()
+        await task.workflow.terminate(reason="once was enough")
+        await swept(client, running.task_queue)
+        kept = await archived(str(file.file), task.id)
+        while kept.ended is None:
+            kept = await archived(str(file.file), task.id)
+    assert len(await file.events(task.id)) > len(rows) + 1
+    assert (kept.rows, kept.ended.reason) == (rows, "once was enough")
+    verify(kept.rows, genesis(task.id, kept.template_digest, kept.context_digest), after=0)
 
 
 async def test_rows_too_many_for_an_input_are_those_of_the_task_and_not_of_a_later_one_of_its_id(
