@@ -7,9 +7,7 @@ shapes take turns, round by round, so that a busy machine disturbs all of them a
 
 from __future__ import annotations
 
-import argparse
 import gc
-import json
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -19,9 +17,7 @@ from statistics import median
 from time import process_time_ns
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
+from benchmarks.quick import Benchmark, Results, main
 from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Content, RunStep, Start, StepSucceeded
@@ -105,7 +101,7 @@ def measured(template: Template) -> float:
     return (process_time_ns() - start) / 1000 / (repeats * len(template.steps))
 
 
-def measure(rounds: int) -> list[dict[str, Any]]:
+def measure(rounds: int) -> Results:
     """The median of the rounds for each shape and size."""
     templates = {(shape, size): template(shape, size) for shape in SHAPES for size in SIZES}
     times: dict[tuple[str, int], list[float]] = {case: [] for case in templates}
@@ -134,35 +130,8 @@ def complaints(results: Sequence[Mapping[str, Any]]) -> list[str]:
     return found
 
 
-def table(results: Sequence[Mapping[str, Any]], rounds: int) -> Table:
-    """The results for people."""
-    python = ".".join(str(part) for part in sys.version_info[:3])
-    made = Table(title=f"The core: microseconds of CPU time a step\n(Python {python}, {rounds} rounds)")
-    for column in ("shape", "steps", "median", "fastest", "slowest"):
-        made.add_column(column, justify="left" if column == "shape" else "right")
-    for line in results:
-        made.add_row(*(str(value) for value in line.values()))
-    return made
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and print. Exits with 1 if `--quick` found the core too slow."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.core", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="few rounds, and fail if a step costs too much")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--rounds", type=int, help="how often each case is measured")
-    options = parser.parse_args(arguments)
-    rounds = options.rounds or (3 if options.quick else 9)
-    results = measure(rounds)
-    if options.json:
-        print(json.dumps(results, indent=2))
-    else:
-        Console().print(table(results, rounds))
-    found = complaints(results) if options.quick else []
-    for complaint in found:
-        print(complaint, file=sys.stderr)
-    return 1 if found else 0
+BENCHMARK = Benchmark("core", __doc__ or "", "The core: microseconds of CPU time a step", measure, complaints, (3, 9))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(BENCHMARK))

@@ -6,9 +6,7 @@ is the median round. The graph itself is built before the clock starts.
 
 from __future__ import annotations
 
-import argparse
 import gc
-import json
 import random
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -17,9 +15,7 @@ from statistics import median
 from time import process_time_ns
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-
+from benchmarks.quick import Benchmark, Results, main
 from tasker_temporal.core.machine import State
 from tasker_temporal.graph import FORMATS, Edge, Graph, Node
 
@@ -83,7 +79,7 @@ def measured(render: Callable[[Graph], str], drawn: Graph) -> float:
     return (process_time_ns() - start) / 1_000_000
 
 
-def measure(rounds: int) -> list[dict[str, Any]]:
+def measure(rounds: int) -> Results:
     """The median of the rounds for each shape, size and format."""
     graphs = {(shape, size): graph(shape, size) for shape in SHAPES for size in SIZES}
     times: dict[tuple[str, int, str], list[float]] = {(*case, form): [] for case in graphs for form in FORMATS}
@@ -110,35 +106,8 @@ def complaints(results: Sequence[Mapping[str, Any]]) -> list[str]:
     ]
 
 
-def table(results: Sequence[Mapping[str, Any]], rounds: int) -> Table:
-    """The results for people."""
-    python = ".".join(str(part) for part in sys.version_info[:3])
-    made = Table(title=f"Pictures: milliseconds of CPU time\n(Python {python}, {rounds} rounds)")
-    for column in results[0]:
-        made.add_column(column, justify="left" if column == "shape" else "right")
-    for line in results:
-        made.add_row(*(str(value) for value in line.values()))
-    return made
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure and print. Exits with 1 if `--quick` found a format too slow."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.graph", description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--quick", action="store_true", help="one round, and fail if 500 steps take a second")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--rounds", type=int, help="how often each case is measured")
-    options = parser.parse_args(arguments)
-    rounds = options.rounds or (1 if options.quick else 5)
-    results = measure(rounds)
-    if options.json:
-        print(json.dumps(results, indent=2))
-    else:
-        Console().print(table(results, rounds))
-    found = complaints(results) if options.quick else []
-    for complaint in found:
-        print(complaint, file=sys.stderr)
-    return 1 if found else 0
+BENCHMARK = Benchmark("graph", __doc__ or "", "Pictures: milliseconds of CPU time", measure, complaints, (1, 5))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(BENCHMARK))

@@ -15,6 +15,7 @@ from temporalio import workflow
 from temporalio.api.enums.v1 import IndexedValueType
 from temporalio.common import SearchAttributeKey
 
+from tasker_temporal.core import timers
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.rows import Row
 from tasker_temporal.core.task import Step, Task
@@ -163,7 +164,7 @@ def waits_for(task: Task, step: Step) -> str | None:
             return "approval" if step.template.awaits == "approval" else "event"
         return None if step.missing_since is None else "handler"
     if step.state is State.ERROR and step.final is None:
-        timer = task.timers.get(f"backoff:{step.name}:{step.execution}")
+        timer = task.timers.get(timers.backoff(step.name, step.execution))
         return "backoff" if timer is not None and step.since is not None and timer.due - step.since >= LONG else None
     return None
 

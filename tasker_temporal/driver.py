@@ -38,7 +38,8 @@ from tasker_temporal.core.requests import Ask
 from tasker_temporal.core.snapshot import snapshot
 from tasker_temporal.core.task import Task
 from tasker_temporal.core.template import PAYLOAD_LIMIT
-from tasker_temporal.wire import BACKSTOP, activity_id, notice, pack, raw, step_call
+from tasker_temporal.payloads import pack, raw
+from tasker_temporal.wire import BACKSTOP, activity_id, notice, step_call
 
 LOST_WORKER_ATTEMPTS = 3
 """How often Temporal itself starts an execution whose worker was lost."""

@@ -4,6 +4,7 @@ Every exception of the package, divided by what the catcher does next:
 * TaskerError
   - TemplateError            mend the declaration: it is not a graph of steps with fitting types
     · YamlError              mend the YAML file: each problem has its line and a code
+  - OptionError              mend the call: a value that it was given, as in `Retry(attempts=0)`
   - ContextInvalid           mend the context: it does not validate against the template's model
   - UnknownTemplate          register the template, or name one that is
   - UnknownSink              say how the sink is reached: `TaskerPlugin(sinks=...)`
@@ -17,7 +18,9 @@ Every exception of the package, divided by what the catcher does next:
   - EventError               mend the publisher: an event nobody registered, or a payload of the wrong shape
   - ConditionError           mend the condition, or its data: it has no answer
   - ConditionsUnavailable    install `cel-expr-python`, or use a system that it has a wheel for
+  - NewerRelease             upgrade: what is read was written by a newer release of this library
   - RecordError              the written record is missing or does not verify
+  - WebhookRefused           mend the receiver: it answered, but not with 2xx
   - SignatureError           do not trust the webhook: who sent it does not know the secret, or sent it long ago
   - TaskEnded                the task is over, and not well
     · TaskFailed
@@ -31,6 +34,8 @@ Every exception of the package, divided by what the catcher does next:
   - RetryableError           try again, perhaps after `retry_after`
   - PermanentError           do not try again
     · EventRefused           mend the handler: it published what its template does not declare
+  - StopRequested            let it through: the handler was told to stop
+* PartlyTaken                raised by the function of a sink that took some of the events
 """
 
 from __future__ import annotations
@@ -83,6 +88,14 @@ class YamlError(TemplateError):
     def __init__(self, template: str, file: str, problems: Sequence[YamlProblem]) -> None:
         super().__init__(template or file, [str(problem) for problem in problems])
         self.file, self.problems = file, tuple(problems)
+
+
+class OptionError(TaskerError, ValueError, TypeError):
+    """What was written in a call cannot be. `mistakes` are sentences about what `call` was to make or do."""
+
+    def __init__(self, call: str, mistakes: Sequence[str]) -> None:
+        super().__init__(f"{call}: {'; '.join(mistakes)}")
+        self.call, self.mistakes = call, tuple(mistakes)
 
 
 class ContextInvalid(TaskerError):
@@ -177,12 +190,23 @@ class ConditionsUnavailable(TaskerError):
         )
 
 
+class NewerRelease(TaskerError):
+    """What is read was written by a newer release. It may say what this one does not know, and must not pass over."""
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(f"{what} was written by a newer release of tasker_temporal: {why}; upgrade this one")
+
+
 class RecordError(TaskerError):
     """A written record is missing, incomplete, or does not verify. `sort_key` names the first bad row, if one is."""
 
     def __init__(self, message: str, *, sort_key: int | None = None) -> None:
         super().__init__(message)
         self.sort_key = sort_key
+
+
+class WebhookRefused(TaskerError):
+    """The receiver answered, but not with 2xx."""
 
 
 class SignatureError(TaskerError):
@@ -249,3 +273,15 @@ class PermanentError(StepError):
 
 class EventRefused(PermanentError):
     """A handler published an event that its template does not declare, or whose payload does not validate."""
+
+
+class StopRequested(StepError):
+    """Raised by `StepContext.heartbeat` in a sync handler that was told to stop: let it through."""
+
+
+class PartlyTaken(Exception):
+    """The first `count` events were taken, then it went wrong: only the others come again."""
+
+    def __init__(self, count: int, error: Exception) -> None:
+        super().__init__(str(error))
+        self.count, self.error = count, error

@@ -12,11 +12,13 @@ import hmac
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import Annotated, Any, Final, TypedDict
 
+from pydantic import Field
 from pydantic_core import to_json
 from temporalio.api.common.v1 import Payload
 from temporalio.client import (
+    Client,
     Interceptor,
     OutboundInterceptor,
     SignalWorkflowInput,
@@ -35,6 +37,7 @@ from temporalio.worker import (
 from temporalio.worker import Interceptor as WorkerInterceptor
 
 from tasker_temporal.core.requests import Identity
+from tasker_temporal.options import check_options
 
 HEADER: Final = "tasker-identity"
 
@@ -91,16 +94,27 @@ def _canonical(content: Any) -> bytes:
         return data
 
 
+class InterceptorOptions(TypedDict, total=False):
+    """What `IdentityInterceptor` takes."""
+
+    who: Callable[[], Identity | None]
+    key: Annotated[bytes, Field(min_length=1, repr=False)]
+
+
 class IdentityInterceptor(Interceptor):
     """Says with each start and each request of a client who is behind it: `interceptors=[IdentityInterceptor(who)]`.
 
     Args:
         who: Gives the identity of whoever the process acts for at the moment; None for nobody.
         key: Signs it. Give the workers the same: `TaskerPlugin(..., identity_key=key)`.
+
+    Raises:
+        OptionError: an option has a value that it cannot have.
     """
 
     def __init__(self, who: Callable[[], Identity | None], *, key: bytes | None = None) -> None:
-        self._who, self._key = who, key
+        check_options("IdentityInterceptor", InterceptorOptions, {"who": who, "key": key})
+        self.who, self._key = who, key
 
     def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:
         return _Outbound(next, self)
@@ -109,12 +123,19 @@ class IdentityInterceptor(Interceptor):
         self, known: Mapping[str, Payload], task_id: str, purpose: str, args: Sequence[Any]
     ) -> Mapping[str, Payload]:
         """The headers with the claim of whoever it is."""
-        identity = self._who()
+        identity = self.who()
         if identity is None:
             return known
         claim = sign(identity, self._key, task_id, purpose, digest_of(*args))
         metadata = {"encoding": b"json/plain"}
         return {**known, HEADER: Payload(metadata=metadata, data=claim.model_dump_json().encode())}
+
+
+def claimed(client: Client) -> Identity | None:
+    """Whose this client's requests will say that they are; None if nobody's. The innermost interceptor wins."""
+    known = client.config(active_config=True)["interceptors"]
+    found = (one.who() for one in reversed(known) if isinstance(one, IdentityInterceptor))
+    return next((identity for identity in found if identity is not None), None)
 
 
 class _Outbound(OutboundInterceptor):

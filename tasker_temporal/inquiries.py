@@ -13,13 +13,13 @@ from temporalio import workflow
 from temporalio.api.common.v1 import Payload
 
 from tasker_temporal import requests
+from tasker_temporal.core.contents import Handed, handed_over
 from tasker_temporal.core.engine import Engine
+from tasker_temporal.core.repeats import COMPARED_FROM
 from tasker_temporal.core.requests import (
     ACTOR_LIMIT,
     REASON_LIMIT,
-    Approve,
     Ask,
-    CompleteStep,
     Identity,
     SendEvent,
     clipped,
@@ -28,7 +28,7 @@ from tasker_temporal.driver import local
 from tasker_temporal.errors import RequestRefused
 from tasker_temporal.identity import HEADERS, Claim, digest_of
 from tasker_temporal.local_activities import CHECK_EVENT, CHECK_RESULT, WHO_ASKS, WHO_CANCELLED
-from tasker_temporal.wire import raw, read_raw
+from tasker_temporal.payloads import raw, read_raw
 
 
 async def identified(asked: Ask, purpose: str, *contents: Any) -> Ask:
@@ -50,26 +50,22 @@ async def checked(asked: Ask, engine: Engine) -> Ask:
     Raises:
         ApplicationError: of type `RequestRefused`, saying what is wrong with it.
     """
-    match asked:
-        case CompleteStep():
-            return asked.model_copy(update={"result": await _checked(asked.step, asked.result)})
-        case Approve(step=str(step)) if _has_form(step, engine):
-            return asked.model_copy(update={"form": await _checked(step, asked.form)})
-        case SendEvent(name=name) if _has_model(asked, engine):
-            return asked.model_copy(update={"payload": await _checked_event(name, asked.payload)})
-    return asked
+    handed = handed_over(asked, engine.task.template)
+    if handed is None or _is_known(asked, engine):
+        return asked
+    try:
+        value = await _checked(handed, getattr(asked, handed.field))
+    except RequestRefused as error:
+        # It stands in the rows of earlier runs that nobody had looked at the task.
+        known = error if engine.task.interpreter > 2 else RequestRefused(error.rule)
+        raise requests.refusal(known) from error
+    return asked.holding(**{handed.field: value})
 
 
-def _has_model(asked: SendEvent, engine: Engine) -> bool:
-    """What was taken before is not checked again, and any JSON fits an event without a model."""
-    known = {event.name: event.model for event in engine.task.template.events}
-    taken = asked.request_id is not None and engine.answer(asked.request_id) is not None
-    return known.get(asked.name, "Any") != "Any" and not taken
-
-
-def _has_form(step: str, engine: Engine) -> bool:
-    known = engine.task.steps.get(step)
-    return known is not None and known.template.approval is not None and known.template.result != "None"
+def _is_known(asked: Ask, engine: Engine) -> bool:
+    """What was taken before under its id is not checked again."""
+    compares = engine.task.interpreter >= COMPARED_FROM or isinstance(asked, SendEvent)
+    return compares and asked.request_id in engine.task.answers
 
 
 async def who_asks(headers: Mapping[str, Payload], purpose: str, contents: Sequence[Any]) -> Identity | None:
@@ -90,28 +86,17 @@ async def who_asks(headers: Mapping[str, Payload], purpose: str, contents: Seque
     return Identity.model_validate(found["identity"])
 
 
-async def _checked(step: str, value: Any) -> Any:
-    """The value as the step's result, in JSON.
+async def _checked(handed: Handed, value: Any) -> Any:
+    """The value as its declared type has it, in JSON.
 
     Raises:
-        ApplicationError: of type `RequestRefused`: it is not of the step's type.
+        RequestRefused: it is not of that type.
     """
-    found = read_raw(await local(CHECK_RESULT, raw(step), raw(value)))
+    activity, answer = (CHECK_EVENT, "payload") if handed.field == "payload" else (CHECK_RESULT, "result")
+    found = read_raw(await local(activity, raw(handed.name), raw(value)))
     if "problem" in found:
-        raise requests.refusal(RequestRefused(found["problem"]))
-    return found["result"]
-
-
-async def _checked_event(event: str, payload: Any) -> Any:
-    """The payload as the event's model has it, in JSON.
-
-    Raises:
-        ApplicationError: of type `RequestRefused`: it does not validate.
-    """
-    found = read_raw(await local(CHECK_EVENT, raw(event), raw(payload)))
-    if "problem" in found:
-        raise requests.refusal(RequestRefused(found["problem"]))
-    return found["payload"]
+        raise RequestRefused(found["problem"], None)
+    return found[answer]
 
 
 async def who_cancelled() -> tuple[str, str]:

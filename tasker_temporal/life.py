@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
@@ -21,12 +22,13 @@ from tasker_temporal.attributes import Attributes
 from tasker_temporal.core.engine import Engine, Observer
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Content, Refused, RunContinued, RunReopened, Start
-from tasker_temporal.core.requests import CancelTask
+from tasker_temporal.core.requests import ACTOR_LIMIT, REASON_LIMIT, CancelTask, clipped
 from tasker_temporal.core.snapshot import restore, snapshot
 from tasker_temporal.core.task import Task
 from tasker_temporal.deliveries import Deliveries
 from tasker_temporal.driver import Driver, local
-from tasker_temporal.errors import RequestRefused
+from tasker_temporal.errors import NewerRelease, RequestRefused
+from tasker_temporal.given import said as said_of
 from tasker_temporal.identity import HEADERS, START
 from tasker_temporal.inquiries import checked, identified, who_asks, who_cancelled
 from tasker_temporal.local_activities import (
@@ -35,25 +37,17 @@ from tasker_temporal.local_activities import (
     PREPARE,
     RECORD,
 )
-from tasker_temporal.local_activities import said as said_of
+from tasker_temporal.payloads import chunks, content_of, raw, read_raw, unpack
 from tasker_temporal.record import CHUNK, INLINE_LIMIT, outcome, written
-from tasker_temporal.wire import (
-    MEMO_ACTOR,
-    MEMO_REASON,
-    Prepared,
-    StartInput,
-    chunks,
-    content_of,
-    raw,
-    read_raw,
-    unpack,
-    unpacked_template,
-)
+from tasker_temporal.wire import MEMO_ACTOR, MEMO_REASON, Prepared, StartInput, unpacked_template
 
 Problems = tuple[dict[str, Any], ...]
 
 ENDS = (State.COMPLETE, State.RESOLVED_MANUALLY, State.ERROR)
 """How a run ends that carries its record in its result or failure."""
+
+CLIPPED_FROM = 3
+"""The first interpreter that makes legible who started a task without the library, and why."""
 
 Ear = Callable[[Task, Mapping[str, str]], Observer]
 """Makes an observer of a task, which may have been started in a trace."""
@@ -76,17 +70,28 @@ class Life:
         self.driver.watch_rows = self.deliveries.watch
         self._ear: Ear | None = None
         self._start = self._read(start)
-        if self._start is not None:
-            self.driver.prepared = Engine(self._task(self._start))
+        self._take_up()
         self.has_begun = self._may_end = self._recording = False
         self._recorded = -1
         self._packed: tuple[int, str] = (-1, "")
 
-    def _read(self, start: Any) -> StartInput | None:
-        """What cannot be read ends the run as failed: a workflow task that fails would be tried again for ever."""
+    def _take_up(self) -> None:
+        """What a newer release wrote fails the workflow task: the run waits for a worker that has been upgraded."""
         try:
-            said = b"" if start is None else _as_raw(start).payload.data
-            return None if said in (b"", b"null") else StartInput.model_validate_json(said)
+            if self._start is not None:
+                self.driver.prepared = Engine(self._task(self._start))
+        except NewerRelease as error:
+            self._start, self.driver.broken = None, error
+
+    def _read(self, start: Any) -> StartInput | None:
+        """What is no start ends the run as failed: a workflow task that fails would be tried again for ever."""
+        said = b"" if start is None else _as_raw(start).payload.data
+        try:
+            return None if said in (b"", b"null") else StartInput.read(_from_json(said))
+        except NewerRelease as error:
+            # It is raised where the run begins, and so fails the workflow task: a worker that is upgraded goes on.
+            self.driver.broken = error
+            return None
         except ValidationError as error:
             # What it is stays out of the failure: it may hold anything.
             message = f"the workflow's second argument is the library's own, and this is none: {said_of(error)}"
@@ -136,11 +141,8 @@ class Life:
     async def _begin(self) -> None:
         problems: Problems = ()
         if self._start is None:
-            prepared = Prepared.model_validate(read_raw(await local(PREPARE, self._context)))
-            memo = workflow.memo()
-            start = prepared.start
-            said = {"actor": memo.get(MEMO_ACTOR, start.actor), "reason": memo.get(MEMO_REASON, start.reason)}
-            self._start, problems = start.model_copy(update=said), prepared.problems
+            prepared = Prepared.read(read_raw(await local(PREPARE, self._context)))
+            self._start, problems = _with_starter(prepared.start), prepared.problems
             self.driver.prepared = Engine(self._task(self._start))
             self._lend_ear()
         start = self._start
@@ -176,7 +178,8 @@ class Life:
             asked = await identified(asked, START, *self._arguments)
             refused = requests.told(await checked(asked, self.driver.engine), self.driver.feed)
         except ApplicationError as error:
-            refused = Refused(error.message, asked.actor, asked.reason)
+            strict = self.driver.task.interpreter > 2
+            refused = requests.unheard(error, asked) if strict else Refused(error.message, asked.actor, asked.reason)
         if refused is not None:
             self.driver.feed(refused)
 
@@ -271,6 +274,15 @@ class Life:
         workflow.continue_as_new(args=[self._context, start.raw()])
 
 
+def _with_starter(start: StartInput) -> StartInput:
+    """Who started the task, as its memo says. Nobody can be asked to mend what is no actor or no reason."""
+    actor, reason = workflow.memo_value(MEMO_ACTOR, start.actor), workflow.memo_value(MEMO_REASON, start.reason)
+    if start.interpreter >= CLIPPED_FROM:
+        actor = clipped(str(actor), ACTOR_LIMIT).strip() or start.actor
+        reason = clipped(str(reason), REASON_LIMIT)
+    return start.model_copy(update={"actor": actor, "reason": reason})
+
+
 def beginning(id: str, start: StartInput, context: Content) -> Task:
     """The task as a run of it begins: new, or as the run before has left it."""
     if start.snapshot:
@@ -280,6 +292,14 @@ def beginning(id: str, start: StartInput, context: Content) -> Task:
         task.listed = start.listed
     task.interpreter = start.interpreter
     return task
+
+
+def _from_json(said: bytes) -> Any:
+    """What is no JSON is no start either."""
+    try:
+        return from_json(said)
+    except ValueError:
+        return None
 
 
 def _as_raw(value: Any) -> RawValue:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Final
@@ -17,16 +16,15 @@ from temporalio.api.workflowservice.v1 import (
 )
 from temporalio.client import Client
 from temporalio.common import RawValue
-from temporalio.converter import PayloadConverter
 from temporalio.service import RPCError, RPCStatusCode
 
 from tasker_temporal.core.rows import salted
-from tasker_temporal.core.template import PAYLOAD_LIMIT
 from tasker_temporal.declare import TaskTemplate
 from tasker_temporal.errors import ContextInvalid
+from tasker_temporal.given import given_payload, given_result, problems_of
 from tasker_temporal.identity import Claim, is_signed
-from tasker_temporal.signature import adapter
-from tasker_temporal.wire import Prepared, StartInput, raw, read_raw, successor, undecoded
+from tasker_temporal.payloads import raw, read_raw, undecoded
+from tasker_temporal.wire import Prepared, StartInput, successor
 
 PREPARE: Final = "tasker.prepare"
 CHECK_RESULT: Final = "tasker.check_result"
@@ -50,17 +48,6 @@ def check_context(template: TaskTemplate[Any], context: Any) -> Any:
         return TypeAdapter(template.context).validate_python(context)
     except ValidationError as error:
         raise ContextInvalid(template.name, problems_of(error)) from error
-
-
-def problems_of(error: ValidationError) -> list[dict[str, Any]]:
-    """The errors as `loc`, `type` and `msg`, without the input, which may be personal."""
-    found = error.errors(include_input=False, include_url=False, include_context=False)
-    return [{"loc": list(problem["loc"]), "type": problem["type"], "msg": problem["msg"]} for problem in found]
-
-
-def said(error: ValidationError) -> str:
-    """The errors in one line, without the input."""
-    return "; ".join(f"{'.'.join(map(str, p['loc'])) or 'the whole'}: {p['msg']}" for p in problems_of(error))
 
 
 def _problems(template: TaskTemplate[Any], payload: Payload) -> list[dict[str, Any]]:
@@ -111,42 +98,13 @@ def check_result(templates: Mapping[str, TaskTemplate[Any]]) -> Callable[..., An
     return tasker_check_result
 
 
-def given_result(template: TaskTemplate[Any], name: str, given: bytes, converter: PayloadConverter) -> dict[str, Any]:
-    """A `result` that somebody gave, as JSON of the step's type, or the `problem` with it. It never raises."""
-    known = [s for s in template.declared if name in (s.name, *s.options.get("formerly", ()))]
-    if not known:
-        return {"problem": f"this worker does not know step {name!r}, so nobody can check a result for it"}
-    try:
-        checked = adapter(known[0].signature.result).validate_json(given)
-        payload = converter.to_payload(checked)
-        plain = json.loads(payload.data or b"null")
-    except ValidationError as error:
-        return {"problem": f"the result of step {name!r} is not valid: {said(error)}"}
-    except Exception as error:
-        # A local activity that raises would be tried again for ever.
-        return {"problem": f"the result of step {name!r} cannot be given as JSON: {error!r}"}
-    if payload.ByteSize() > PAYLOAD_LIMIT:
-        return {"problem": f"the result takes {payload.ByteSize()} bytes: at most {PAYLOAD_LIMIT} can be kept"}
-    return {"result": plain}
-
-
 def check_event(templates: Mapping[str, TaskTemplate[Any]]) -> Callable[..., Any]:
     """`tasker.check_event`: an event's payload as JSON of the declared type, or the `problem` with it."""
 
     @activity.defn(name=CHECK_EVENT)
     async def tasker_check_event(event: RawValue, payload: RawValue) -> RawValue:
-        name, template = read_raw(event), templates[activity.info().workflow_type or ""]
-        known = next((declared for declared in template.events if declared.name == name), None)
-        if known is None:
-            return raw({"problem": f"this worker does not know event {name!r}, so nobody can check its payload"})
-        try:
-            checked = adapter(known.model).validate_json(payload.payload.data or b"null")
-            return raw({"payload": json.loads(activity.payload_converter().to_payload(checked).data or b"null")})
-        except ValidationError as error:
-            return raw({"problem": f"the payload of event {name!r} is not valid: {said(error)}"})
-        except Exception as error:
-            # A local activity that raises would be tried again for ever.
-            return raw({"problem": f"the payload of event {name!r} cannot be kept as JSON: {error!r}"})
+        template = templates[activity.info().workflow_type or ""]
+        return raw(given_payload(template, read_raw(event), payload.payload.data, activity.payload_converter()))
 
     return tasker_check_event
 

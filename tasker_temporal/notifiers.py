@@ -17,8 +17,8 @@ from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from tasker_temporal.approval_notice import ApprovalNotice, Notifier
 from tasker_temporal.attempt import translated
 from tasker_temporal.declare import DeclaredApproval, TaskTemplate
+from tasker_temporal.payloads import raw
 from tasker_temporal.signature import is_async
-from tasker_temporal.wire import raw
 
 
 def notifier_activities(templates: Iterable[TaskTemplate[Any]], executor: Executor) -> list[Callable[..., Any]]:

@@ -17,8 +17,8 @@ from tasker_temporal.core.messages import (
     StepStopped,
     StepSucceeded,
 )
+from tasker_temporal.payloads import content_of
 from tasker_temporal.published import detach, of_failure
-from tasker_temporal.wire import content_of
 
 Outcome = StepSucceeded | StepFailed | StepStopped | HandlerMissing
 

@@ -7,30 +7,18 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from temporalio.api.common.v1 import Payload
-from temporalio.api.enums.v1 import EventType
-from temporalio.api.history.v1 import HistoryEvent
-from temporalio.client import Client, WorkflowExecutionStatus, WorkflowHistoryEventFilterType
+from temporalio.client import Client
 from temporalio.common import RawValue
-from temporalio.exceptions import ApplicationError
-from temporalio.service import RPCError, RPCStatusCode
 
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.report import TaskReport
 from tasker_temporal.core.rows import Row, genesis, salted, verify
 from tasker_temporal.core.template import Template
 from tasker_temporal.errors import RecordError
-from tasker_temporal.local_activities import PREPARE, RECORD
+from tasker_temporal.histories import Histories, Run
+from tasker_temporal.payloads import content_of, payload_of
 from tasker_temporal.record import Record, read
-from tasker_temporal.wire import (
-    TRACE_HEADER,
-    Prepared,
-    StartInput,
-    carried,
-    content_of,
-    payload_of,
-    read_raw,
-    unpacked_template,
-)
+from tasker_temporal.wire import TRACE_HEADER, Prepared, StartInput, activity_id, carried, unpacked_template
 
 Pages = Callable[[str], AsyncIterator[dict[str, Any]]]
 """Asks the open run of that id for its rows."""
@@ -54,22 +42,6 @@ class Beginning(NamedTuple):
         return unpacked_template(self.start.template)
 
 
-class Run(NamedTuple):
-    """What there is to know of a run to start another like it."""
-
-    run_id: str
-    started: HistoryEvent
-    """Its first event."""
-
-    @property
-    def type(self) -> str:
-        return self.started.workflow_execution_started_event_attributes.workflow_type.name
-
-    @property
-    def task_queue(self) -> str:
-        return self.started.workflow_execution_started_event_attributes.task_queue.name
-
-
 class Reader:
     """Reads one task.
 
@@ -78,7 +50,7 @@ class Reader:
     """
 
     def __init__(self, client: Client, id: str, last: str | None = None) -> None:
-        self._client, self._id, self._last = client, id, last
+        self._histories, self._id, self._last = Histories(client, id), id, last
 
     async def record(self, run_id: str | None = None) -> Record:
         """The record of one closed run, the latest unless said, its chain verified.
@@ -86,7 +58,7 @@ class Reader:
         Raises:
             RecordError: the run left none, or it does not verify.
         """
-        packed = await self._inline(run_id) or _joined(await self._markers(run_id))
+        packed = await self._histories.record(run_id)
         if packed is None:
             which = f"run {run_id}" if run_id else "the latest run"
             raise RecordError(f"{which} of task {self._id!r} left no record: it is open, or was ended from outside")
@@ -129,7 +101,8 @@ class Reader:
         if line.state is not State.COMPLETE:
             raise RecordError(f"step {step!r} of task {self._id!r} is {line.state}: it has no result")
         for run_id in reversed(await self.runs()):
-            async for payload in self._results(run_id, f"{step}:{line.execution}"):
+            payload = await self._histories.result(run_id, activity_id(step, line.execution))
+            if payload is not None:
                 return payload
         raise RecordError(f"the run in which step {step!r} of task {self._id!r} completed is not kept any more")
 
@@ -139,31 +112,6 @@ class Reader:
         if content is None:
             raise RecordError(f"step {step!r} of task {self._id!r} has no result")
         return payload_of(content)
-
-    async def _inline(self, run_id: str | None) -> str | None:
-        async for event in self._events(run_id, closing=True):
-            if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_COMPLETED:
-                payloads = event.workflow_execution_completed_event_attributes.result.payloads
-                return _record_in(await self._decode(payloads[0]))
-            if event.event_type == EventType.EVENT_TYPE_WORKFLOW_EXECUTION_FAILED:
-                failure = event.workflow_execution_failed_event_attributes.failure
-                error = await self._client.data_converter.decode_failure(failure)
-                details = error.details if isinstance(error, ApplicationError) else ()
-                return _record_in(details[0] if details else None)
-        return None
-
-    async def _markers(self, run_id: str | None) -> list[dict[str, Any]]:
-        return [plain async for name, plain in self._local_results(run_id) if name == RECORD]
-
-    async def _local_results(self, run_id: str | None) -> AsyncIterator[tuple[str, Any]]:
-        async for event in self._events(run_id):
-            if event.event_type != EventType.EVENT_TYPE_MARKER_RECORDED:
-                continue
-            details = event.marker_recorded_event_attributes.details
-            if "data" in details and "result" in details:
-                name = read_raw(RawValue(details["data"].payloads[0])).get("activity_type")
-                if name in (RECORD, PREPARE):
-                    yield name, await self._decode(details["result"].payloads[0])
 
     async def _run_rows(self, run_id: str, open_rows: Pages) -> AsyncIterator[tuple[tuple[int, str] | None, list[Row]]]:
         if not await self.is_open(run_id):
@@ -175,11 +123,6 @@ class Reader:
             before = (page["before"][0], page["before"][1]) if first else None
             yield before, [Row.of(plain) for plain in page["rows"]]
             first = False
-
-    async def is_open(self, run_id: str) -> bool:
-        """Asked for the closing event of an open run, the server would wait 20 seconds for it."""
-        described = await self._client.get_workflow_handle(self._id, run_id=run_id).describe()
-        return described.status is WorkflowExecutionStatus.RUNNING
 
     async def runs(self) -> list[str]:
         """The ids of the task's runs, oldest first."""
@@ -200,12 +143,6 @@ class Reader:
         start = await self.start_of(run_id)
         return start.request if start else None
 
-    async def start_of(self, run_id: str) -> StartInput | None:
-        """What the run was started with, beside its context; None if it was without the library's client."""
-        payloads = (await self._started(run_id)).workflow_execution_started_event_attributes.input.payloads
-        plain = await self._decode(payloads[1]) if len(payloads) > 1 else None
-        return StartInput.model_validate(plain) if plain else None
-
     async def written(self, first: int, last: int) -> list[Row]:
         """The rows from number `first` to `last` in the records of closed runs, as far as they are kept."""
         found: list[Row] = []
@@ -222,88 +159,39 @@ class Reader:
 
     async def context(self) -> RawValue:
         """The task's context as the payload that it was started with; that of None if it was with nothing."""
-        started = (await self._started(await self._latest())).workflow_execution_started_event_attributes
-        if not started.input.payloads:
-            return RawValue(self._client.data_converter.payload_converter.to_payload(None))
-        decoded: list[RawValue] = await self._client.data_converter.decode(started.input.payloads[:1], [RawValue])
-        return decoded[0]
+        return await self._histories.context(await self.latest())
 
     async def trace(self, run: Run) -> Mapping[str, str]:
         """The trace in which the task was started, if it was in any."""
-        start = await self.start_of(run.run_id)
-        header = run.started.workflow_execution_started_event_attributes.header
-        return (start and start.trace) or carried(header.fields.get(TRACE_HEADER))
+        start = await self._histories.start(run)
+        return (start and start.trace) or carried(run.begun.header.fields.get(TRACE_HEADER))
 
     async def latest(self) -> Run:
         """The task's latest run."""
-        run_id = await self._latest()
-        return Run(run_id, await self._started(run_id))
+        return await self._histories.run(await self._latest())
 
     async def _latest(self) -> str:
-        return self._last or (await self._client.get_workflow_handle(self._id).describe()).run_id
+        return self._last or await self._histories.latest()
 
-    async def _started(self, run_id: str) -> HistoryEvent:
-        try:
-            async for event in self._events(run_id, page_size=1):
-                return event
-        except RPCError as error:
-            if error.status != RPCStatusCode.NOT_FOUND:
-                raise
-        raise RecordError(f"run {run_id} of task {self._id!r} is not kept any more")
+    async def start_of(self, run_id: str) -> StartInput | None:
+        """What the run was started with, beside its context; None if it was without the library's client."""
+        return await self._histories.start(await self._histories.run(run_id))
+
+    async def is_open(self, run_id: str) -> bool:
+        return await self._histories.is_open(run_id)
+
+    async def prepared(self, run_id: str) -> Prepared:
+        """What a worker found for a run that was started without the library's client.
+
+        Raises:
+            RecordError: none has taken it yet.
+        """
+        return await self._histories.prepared(run_id)
 
     async def _beginning(self, run_id: str) -> Beginning:
-        payloads = (await self._started(run_id)).workflow_execution_started_event_attributes.input.payloads
-        if len(payloads) > 1 and (plain := await self._decode(payloads[1])):
-            start = StartInput.model_validate(plain)
-            decoded: list[RawValue] = await self._client.data_converter.decode(payloads[:1], [RawValue])
-            context = content_of(decoded[0].payload)
+        run = await self._histories.run(run_id)
+        if start := await self._histories.start(run):
+            context = content_of((await self._histories.context(run)).payload)
             return Beginning(self._id, start, salted(bytes.fromhex(start.key), context.data))
         prepared = await self.prepared(run_id)
         return Beginning(self._id, prepared.start, prepared.context_digest)
-
-    async def prepared(self, run_id: str) -> Prepared:
-        """What a worker found for a run that was started without the library's client."""
-        async for name, plain in self._local_results(run_id):
-            if name == PREPARE:
-                return Prepared.model_validate(plain)
-        raise RecordError(f"task {self._id!r} was never prepared: no worker has taken it yet")
-
-    async def _results(self, run_id: str, activity_id: str) -> AsyncIterator[Payload]:
-        scheduled = -1
-        async for event in self._events(run_id):
-            if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED:
-                if event.activity_task_scheduled_event_attributes.activity_id == activity_id:
-                    scheduled = event.event_id
-            elif event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_COMPLETED:
-                ended = event.activity_task_completed_event_attributes
-                if ended.scheduled_event_id == scheduled:
-                    decoded: list[RawValue] = await self._client.data_converter.decode(
-                        ended.result.payloads, [RawValue]
-                    )
-                    yield decoded[0].payload
-
-    async def _events(
-        self, run_id: str | None, *, closing: bool = False, page_size: int | None = None
-    ) -> AsyncIterator[HistoryEvent]:
-        kind = WorkflowHistoryEventFilterType.CLOSE_EVENT if closing else WorkflowHistoryEventFilterType.ALL_EVENT
-        handle = self._client.get_workflow_handle(self._id, run_id=run_id)
-        async for event in handle.fetch_history_events(event_filter_type=kind, page_size=page_size):
-            yield event
-
-    async def _decode(self, payload: Payload) -> Any:
-        return read_raw((await self._client.data_converter.decode([payload], [RawValue]))[0])
-
-
-def _record_in(plain: Any) -> str | None:
-    return plain.get("record") if isinstance(plain, dict) else None
-
-
-def _joined(markers: list[dict[str, Any]]) -> str | None:
-    """The last record that is whole. A later one takes the place of an earlier."""
-    found: str | None = None
-    for last in dict.fromkeys(marker["last"] for marker in markers):
-        parts = {marker["part"]: marker["data"] for marker in markers if marker["last"] == last}
-        count = next(marker["parts"] for marker in markers if marker["last"] == last)
-        if len(parts) == count:
-            found = "".join(parts[number] for number in range(count))
-    return found

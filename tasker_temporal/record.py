@@ -19,7 +19,7 @@ from tasker_temporal.core.rows import Row, sealed
 from tasker_temporal.core.snapshot import restore, snapshot
 from tasker_temporal.core.task import Task
 from tasker_temporal.errors import RecordError
-from tasker_temporal.wire import pack, unpack
+from tasker_temporal.payloads import pack, unpack
 
 INLINE_LIMIT = 1024 * 1024
 """Characters of a packed record that may travel in a result or a failure."""

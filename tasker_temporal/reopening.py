@@ -23,8 +23,10 @@ from tasker_temporal.core.rows import Row
 from tasker_temporal.core.task import Task
 from tasker_temporal.core.template import PAYLOAD_LIMIT
 from tasker_temporal.errors import RequestRefused
-from tasker_temporal.reader import Reader, Run
-from tasker_temporal.wire import StartInput, content_of, successor
+from tasker_temporal.histories import Run
+from tasker_temporal.payloads import content_of
+from tasker_temporal.reader import Reader
+from tasker_temporal.wire import StartInput, successor
 
 TOO_LATE = "somebody reopened the task at the same moment: look again"
 
@@ -51,7 +53,8 @@ async def reopen(client: Client, task_id: str, plain: Mapping[str, Any]) -> None
         return
     record, context = await reader.record(latest.run_id), await reader.context()
     task = record.task(content_of(context.payload))
-    planned(task, plain, latest.run_id)
+    if not planned(task, plain, latest.run_id):
+        raise RequestRefused(TOO_LATE, None)
     trace = await reader.trace(latest)
     known = await reader.start_of(latest.run_id)
     reopened = (*(known.reopened if known else ()), latest.run_id)[-REOPENED_KEPT:]
@@ -63,14 +66,14 @@ async def reopen(client: Client, task_id: str, plain: Mapping[str, Any]) -> None
         rule = f"the task and the request take {size} bytes: at most {PAYLOAD_LIMIT} can be handed to a new run"
         raise RequestRefused(rule)
     if (await reader.latest()).run_id != latest.run_id:
-        raise RequestRefused(TOO_LATE)
+        raise RequestRefused(TOO_LATE, None)
     run_id = await _started(client, task_id, latest, [context, argument])
     if (await reader.request(run_id) or {}).get("request_id") != plain["request_id"]:
-        raise RequestRefused(TOO_LATE)
+        raise RequestRefused(TOO_LATE, None)
 
 
 def planned(task: Task, plain: Mapping[str, Any], run_id: str) -> Sequence[Row]:
-    """The rows that the request would write in a new run. The core is the same here as in the workflow.
+    """The rows that the request would write in a new run: none if it came before. The core is the same here as there.
 
     Raises:
         RequestRefused: it would be refused there.
@@ -94,7 +97,7 @@ async def _started(client: Client, task_id: str, latest: Run, arguments: Sequenc
         )
     except RPCError as error:
         if error.status is RPCStatusCode.ALREADY_EXISTS:
-            raise RequestRefused(TOO_LATE) from error
+            raise RequestRefused(TOO_LATE, None) from error
         raise
     return handle.result_run_id or ""
 
@@ -124,7 +127,7 @@ class _FollowingOutbound(OutboundInterceptor):
             workflow_id_reuse_policy=WorkflowIdReusePolicy.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY,
         )
         request.input.payloads.extend(await self._client.data_converter.encode(input.args))
-        started = self._latest.started.workflow_execution_started_event_attributes
+        started = self._latest.begun
         for field, value in started.ListFields():
             if field.name in KEPT:
                 getattr(request, field.name).CopyFrom(value)

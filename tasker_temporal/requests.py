@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, get_args
 
@@ -10,15 +10,20 @@ from pydantic import TypeAdapter, ValidationError
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
+from tasker_temporal.core.contents import handed_over
 from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.messages import Refused
-from tasker_temporal.core.requests import Ask, Request
+from tasker_temporal.core.requests import Ask, Request, clipped
 from tasker_temporal.core.rows import Row
+from tasker_temporal.core.task import Task
 from tasker_temporal.errors import RequestRefused
-from tasker_temporal.wire import undecoded
+from tasker_temporal.payloads import raw, undecoded
 
 ROWS_SHOWN = 100
 """An answer lists at most so many of the rows that followed; the audit has them all."""
+
+SAID_LIMIT = 10_000
+"""Characters of what a refusal says. It may name what it was given, and a worker cannot answer with megabytes."""
 
 CONTENT_LIMIT = 1_000_000
 """Bytes of one update. The answer of one workflow task has it up to three times: as the request, checked in a marker,
@@ -45,66 +50,88 @@ def parse(name: str | None, plain: Any) -> Ask:
     try:
         return _request.validate_python({**plain, "request": name} if name is not None else plain)
     except ValidationError as error:
-        problems = error.errors(include_input=False, include_url=False, include_context=False)
-        lines = (
-            f"{'.'.join(str(part) for part in problem['loc'][1:] or ('request',))}: "
-            f"{problem['msg'].removeprefix('Value error, ')}"
-            for problem in problems
-        )
-        raise _invalid("; ".join(lines)) from error
+        raise _invalid(_told(error, 1)) from error
 
 
-def require_small(size: int) -> None:
-    """Refuse a request whose content would end the task.
+def _told(error: ValidationError, outer: int = 0) -> str:
+    """The problems in one line, each with the field that is wrong; of its place, so many parts are not told."""
+    problems = error.errors(include_input=False, include_url=False, include_context=False)
+    return "; ".join(
+        f"{'.'.join(str(part) for part in problem['loc'][outer:] or ('request',))}: "
+        f"{problem['msg'].removeprefix('Value error, ')}"
+        for problem in problems
+    )
+
+
+def require_small(plain: Any, *, most: int = CONTENT_LIMIT) -> None:
+    """Refuse a request whose content would end the task, or stop it.
 
     Raises:
-        ApplicationError: of type `RequestInvalid`.
+        ApplicationError: of type `RequestInvalid`: it is too large, or nothing that can be handed on.
     """
-    if size > CONTENT_LIMIT:
-        raise _invalid(f"the request takes {size} bytes: at most {CONTENT_LIMIT} are taken")
+    try:
+        size = raw(plain).payload.ByteSize()
+    except (ValueError, RecursionError) as error:
+        raise _invalid(f"it cannot be sent as JSON: {error}") from error
+    if size > most:
+        raise _invalid(f"the request takes {size} bytes: at most {most} are taken")
 
 
 def _invalid(message: str) -> ApplicationError:
-    return ApplicationError(message, type="RequestInvalid", non_retryable=True)
+    return ApplicationError(clipped(message, SAID_LIMIT), type="RequestInvalid", non_retryable=True)
 
 
 def refusal(error: RequestRefused) -> ApplicationError:
-    details = {"rule": error.rule, "legal": list(error.legal)}
-    return ApplicationError(str(error), details, type="RequestRefused", non_retryable=True)
+    rule, legal = clipped(error.rule, SAID_LIMIT), list(error.legal)
+    known = RequestRefused(rule, None if str(error) == error.rule else legal)
+    details = {"rule": rule, "legal": None if str(error) == error.rule else legal}
+    return ApplicationError(str(known), details, type="RequestRefused", non_retryable=True)
+
+
+def unheard(error: ApplicationError, asked: Ask) -> Refused:
+    """The fact that a request was refused of which nobody can be told."""
+    rule = error.details[0]["rule"] if error.details else error.message
+    return Refused(rule, asked.actor, asked.reason)
 
 
 def check(engine: Engine, asked: Ask, now: datetime) -> None:
     """Refuse now what would be refused, before it costs an event."""
-    if asked.request_id is None or engine.answer(asked.request_id) is None:
-        try:
-            engine.plan(asked, now)
-        except RequestRefused as error:
-            raise refusal(error) from error
+    try:
+        engine.plan(asked, now)
+    except RequestRefused as error:
+        raise refusal(error) from error
 
 
 def plan(engine: Engine, plain: Any, now: datetime) -> dict[str, Any]:
     """The `rows` that the request would write; or what it is `refused` by, and what is `legal`.
 
-    A refusal is an answer: of a failed query nothing reaches the caller but its text, and that may be encoded.
+    A refusal is an answer: of a failed query nothing reaches the caller but its text, and that may be encoded. What it
+    hands over is `unchecked`, because that takes a local activity, which no query may run.
     """
     try:
-        return {"rows": [row.plain() for row in engine.plan(parse(None, plain), now)]}
+        asked = parse(None, plain)
+        rows = [row.plain() for row in engine.plan(asked, now)]
+        return {"rows": rows, "template": engine.task.template.name, "unchecked": unchecked(engine.task, asked, rows)}
     except RequestRefused as error:
         return {"refused": error.rule, "legal": list(error.legal)}
     except ApplicationError as error:
         return {"refused": error.message, "legal": []}
 
 
+def unchecked(task: Task, asked: Ask, planned: Sequence[Any]) -> str:
+    """What a plan of the request cannot tell to be of the right type; empty if nothing."""
+    return str(handed_over(asked, task.template) or "") if planned else ""
+
+
 def ask(engine: Engine, asked: Ask, feed: Callable[[Ask], None]) -> dict[str, Any]:
-    """Apply the request, unless one of the same id was applied before; the answer is the same."""
+    """Apply the request, unless it was applied before under its id; the answer is the same."""
     first = engine.task.sort_key + 1
-    known = None if asked.request_id is None else engine.answer(asked.request_id)
-    if known is None:
-        try:
+    try:
+        if (known := engine.answer(asked)) is None:
             feed(asked)
-        except RequestRefused as error:
-            raise refusal(error) from error
-    begin, end = known or (first, engine.task.sort_key)
+    except RequestRefused as error:
+        raise refusal(error) from error
+    begin, end = (first, engine.task.sort_key) if known is None else known[:2]
     return answer(begin, end, engine.task.rows)
 
 

@@ -24,7 +24,8 @@ from temporalio.worker import (
 from tasker_temporal.core.engine import Engine
 from tasker_temporal.errors import RetellingFailed
 from tasker_temporal.life import beginning
-from tasker_temporal.wire import StartInput, content_of, raw, read_raw
+from tasker_temporal.payloads import content_of, raw, read_raw
+from tasker_temporal.wire import StartInput
 from tasker_temporal.workflow import TaskWorkflow, workflow_class
 
 NEWS = {
@@ -81,7 +82,7 @@ async def _untaken(client: Client, id: str, started: HistoryEvent) -> Engine | N
     context, *more = await client.data_converter.decode(payloads, [RawValue] * len(payloads)) or [raw(None)]
     try:
         plain = read_raw(more[0]) if more else None
-        start = None if plain is None else StartInput.model_validate(plain)
+        start = None if plain is None else StartInput.read(plain)
         return None if start is None else Engine(beginning(id, start, content_of(context.payload)))
     except Exception as error:
         raise RetellingFailed(f"workflow {id!r} is no task of this library") from error

@@ -8,15 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from tasker_temporal.custom_events import CustomEvent
-from tasker_temporal.errors import StepError
 
 T = TypeVar("T")
 
 _logger = logging.getLogger("tasker_temporal.step")
-
-
-class StopRequested(StepError):
-    """Raised by `StepContext.heartbeat` in a sync handler that was told to stop: let it through."""
 
 
 def _ignore(*details: Any) -> None:

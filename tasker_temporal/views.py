@@ -17,7 +17,7 @@ from tasker_temporal.core.messages import Timer
 from tasker_temporal.core.report import TaskReport
 from tasker_temporal.core.report import report as report_of
 from tasker_temporal.core.task import Task
-from tasker_temporal.wire import payload_of
+from tasker_temporal.payloads import payload_of
 
 PAGE = 500
 """Rows in one page of the audit, unless asked for fewer."""

@@ -1,94 +1,38 @@
 """The shapes that cross a process border, and so stand in workflow histories for years.
 
 Rule 1: fields are added with defaults, and never renamed or removed.
-Rule 2: contexts and results pass through the workflow as the payloads they are, never decoded.
-Rule 3: what only the library reads is packed: JSON, zlib, base64. What a person may want to see is readable beside it.
+Rule 2: what only the library reads is packed: JSON, zlib, base64. What a person may want to see is readable beside it.
 """
 
 from __future__ import annotations
 
-import base64
 import json
-import zlib
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from functools import lru_cache
 from typing import Any, Final
 
-from pydantic import Field
-from pydantic_core import to_json
+from pydantic import ConfigDict, Field
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 
 from tasker_temporal.core.announcements import Entry, entry_of
-from tasker_temporal.core.answers import argument_of
-from tasker_temporal.core.messages import AUTOMATIC, JSON, Content, Notify
+from tasker_temporal.core.arguments import argument_of
+from tasker_temporal.core.messages import AUTOMATIC, Notify
 from tasker_temporal.core.outbox import Outbox
 from tasker_temporal.core.routes import Course
 from tasker_temporal.core.task import INTERPRETER, Task
-from tasker_temporal.core.template import Frozen, Sink, StepTemplate, Template
-
-NOTHING = Content(b"", (("encoding", b"binary/null"),))
-"""How None crosses the wire."""
+from tasker_temporal.core.template import Frozen, Sink, StepTemplate, Template, read_template
+from tasker_temporal.errors import NewerRelease
+from tasker_temporal.payloads import pack, payload_of, raw, unpack
 
 BACKSTOP = timedelta(seconds=10)
 """How much longer than a handler's own timeout Temporal waits for its activity."""
 
 
-def content_of(payload: Payload) -> Content:
-    """The payload as the core keeps it. Nearly all are plain JSON, whose metadata need not be read and sorted."""
-    metadata = payload.metadata
-    if len(metadata) == 1 and metadata.get("encoding") == b"json/plain":
-        return Content(payload.data)
-    return Content(payload.data, tuple(sorted(metadata.items())))
-
-
-def payload_of(content: Content | None) -> Payload:
-    """The inverse of `content_of`; None is sent as null."""
-    data, metadata = NOTHING if content is None else content
-    return _payload(data, metadata)
-
-
-def _payload(data: bytes, metadata: Sequence[tuple[str, bytes]]) -> Payload:
-    """Its metadata is set item by item, because the constructor takes three times as long for a dict."""
-    payload = Payload(data=data)
-    for key, value in metadata:
-        payload.metadata[key] = value
-    return payload
-
-
-def raw(value: Any) -> RawValue:
-    """JSON of the library's own, whatever converter the user has."""
-    return RawValue(_payload(to_json(value), JSON))
-
-
-def read_raw(value: RawValue) -> Any:
-    """The inverse of `raw`; null and no data at all are None."""
-    return json.loads(value.payload.data) if value.payload.data else None
-
-
-def undecoded(payload: Payload) -> str:
-    """Says that nobody could decode it, without repeating what it holds."""
-    encoding = payload.metadata.get("encoding", b"").decode(errors="replace")[:100]
-    return f"it cannot be decoded, its encoding is {encoding!r}"
-
-
-def pack(plain: Any) -> str:
-    """In a window of 4 KiB, which is as good for rows, and spares the allocation of 256 KiB.
-
-    Level 3 takes half the time of level 6, for a tenth more bytes.
-    """
-    packer = zlib.compressobj(3, zlib.DEFLATED, wbits=12, memLevel=5)
-    return base64.b64encode(packer.compress(to_json(plain)) + packer.flush()).decode()
-
-
-def unpack(packed: str) -> Any:
-    return json.loads(zlib.decompress(base64.b64decode(packed)))
-
-
 @lru_cache(maxsize=256)
 def unpacked_template(packed: str) -> Template:
-    return Template.model_validate(unpack(packed))
+    return read_template(unpack(packed))
 
 
 TRACE_HEADER = "_tracer-data"
@@ -106,6 +50,10 @@ def carried(header: Payload | None) -> dict[str, str]:
 
 MEMO_ACTOR, MEMO_REASON = "tasker.actor", "tasker.reason"
 """Where the memo of a task that was started without a `StartInput` says who started it, and why."""
+
+
+FORMAT: Final = 1
+"""Of a `StartInput`. Who adds a field gives a start that has it the next number: older releases pass over nothing."""
 
 
 class StartInput(Frozen):
@@ -181,6 +129,21 @@ class StartInput(Frozen):
             trace=trace or {},
         )
 
+    @classmethod
+    def read(cls, plain: Any) -> StartInput:
+        """A start as JSON has it.
+
+        Raises:
+            NewerRelease: a newer release has written it.
+            ValidationError: it is none.
+        """
+        known = {"format": FORMAT, "interpreter": INTERPRETER}
+        said = {name: plain.get(name) for name in known} if isinstance(plain, Mapping) else {}
+        for name, number in said.items():
+            if isinstance(number, int) and number > known[name]:
+                raise NewerRelease("the task's start", f"its {name} is {number}, and {known[name]} is the last known")
+        return cls.model_validate(plain)
+
     @property
     def untold(self) -> tuple[str, ...]:
         """Those of `reopened` which the server does not know yet that this run comes after."""
@@ -203,12 +166,25 @@ class Prepared(Frozen):
     """Salted, of the context as the workflow holds it: it may have been decoded and encoded on its way."""
     problems: tuple[dict[str, Any], ...] = ()
 
+    @classmethod
+    def read(cls, plain: Mapping[str, Any]) -> Prepared:
+        """It may come from another worker, in a replay.
+
+        Raises:
+            NewerRelease: a newer release has written it.
+        """
+        StartInput.read(plain["start"])
+        return cls.model_validate(plain)
+
 
 class StepCall(Frozen):
     """The first argument of every step's activity; the values of `arguments` follow it, in their order.
 
-    It says what Temporal does not tell an activity anyway, and leaves out what is as by default.
+    It says what Temporal does not tell an activity anyway, and leaves out what is as by default. What a newer release
+    says besides is passed over: a step must not fail because its handler's worker is upgraded last.
     """
+
+    model_config = ConfigDict(extra="ignore")
 
     arguments: tuple[str, ...] = ()
     attempt: int = 1
@@ -313,7 +289,3 @@ def notice(task: Task, command: Notify) -> dict[str, Any]:
     """What an approval's notifier is told, as JSON."""
     said = {"task_id": task.id, "template": task.template.name, **command._asdict()}
     return {key: value for key, value in said.items() if value is not None or key == "step"}
-
-
-def chunks(text: str, size: int) -> Sequence[str]:
-    return [text[start : start + size] for start in range(0, len(text), size)] or [""]

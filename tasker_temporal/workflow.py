@@ -6,6 +6,7 @@ no converter can decode comes as a `RawValue` (`undecodable`).
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -20,7 +21,7 @@ from tasker_temporal.core.requests import Ask
 from tasker_temporal.identity import HEADERS, Claim
 from tasker_temporal.inquiries import checked, identified
 from tasker_temporal.life import Ear, Life
-from tasker_temporal.wire import raw, read_raw
+from tasker_temporal.payloads import raw, read_raw
 
 
 class TaskWorkflow:
@@ -79,7 +80,7 @@ class TaskWorkflow:
     def check(self, name: str, request: Any) -> None:
         """Refuse the request now, if it would be refused: that costs no event."""
         asked = self._claimed(requests.parse(name, request))
-        requests.require_small(raw(request).payload.ByteSize())
+        requests.require_small(request)
         if self._life.has_begun:
             requests.check(self._ready, asked, workflow.now())
 
@@ -115,7 +116,7 @@ class TaskWorkflow:
             return
         try:
             payload = read_raw(args[0]) if args else None
-        except ValueError:
+        except (ValueError, RecursionError):
             driver.feed(Refused("its payload is not JSON", name=name))
             return
         await self._take("send_event", {"name": name, "payload": payload}, (name, payload))
@@ -127,11 +128,17 @@ class TaskWorkflow:
             signed: What whoever sent it has signed, if anybody did: the signal's name, and its argument.
         """
         driver = await self._life.begun()
+        strict = driver.task.interpreter > 2
         try:
             asked = requests.parse(name, plain)
-            asked = await checked(await identified(asked, *signed), driver.engine)
+            requests.require_small(plain, most=requests.CONTENT_LIMIT if strict else sys.maxsize)
         except ApplicationError as error:
             driver.feed(Refused(error.message))
+            return
+        try:
+            asked = await checked(await identified(asked, *signed), driver.engine)
+        except ApplicationError as error:
+            driver.feed(requests.unheard(error, asked) if strict else Refused(error.message))
             return
         if (refused := requests.told(asked, driver.feed)) is not None:
             driver.feed(refused)

@@ -148,7 +148,7 @@ def _queries() -> Iterator[str]:
 
 
 def test_the_dashboard_asks_for_metrics_and_labels_that_there_are() -> None:
-    exported = {metric.exported(name): metric for name, metric in METRICS.items()}
+    exported = {f"{name}_{metric.unit or 'total'}": metric for name, metric in METRICS.items()}
     shown = set()
     for query in _queries():
         for name, _, selector in re.findall(r"(tasker_\w+?)(_bucket|_count|_sum)?\b(?:\{([^}]*)\})?", query):

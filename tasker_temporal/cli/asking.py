@@ -13,7 +13,7 @@ from temporalio.exceptions import ApplicationError
 
 from tasker_temporal.cli.connection import connected
 from tasker_temporal.cli.looking import me
-from tasker_temporal.cli.many import Answers, Found, find, preview
+from tasker_temporal.cli.many import Answers, Found, find, preview, tell_unchecked
 from tasker_temporal.cli.options import Connection
 from tasker_temporal.cli.process import CLEAN, FAILED, WrongUse
 from tasker_temporal.cli.screen import is_asked_by_a_person, is_confirmed, screen
@@ -39,7 +39,8 @@ class Asked(NamedTuple):
         """Make the request, or plan it. The answer has the `rows` that followed, or would."""
         door = Door(client, task)
         if self.plan:
-            return {"rows": [row.plain() for row in await door.plan({**self.fields, "request": self.request})]}
+            planned = await door.plan({**self.fields, "request": self.request})
+            return {"rows": [row.plain() for row in planned], "unchecked": planned.unchecked}
         return {"request_id": self.fields["request_id"], **await door.ask(self.request, self.fields)}
 
 
@@ -69,9 +70,13 @@ async def ask_one(asked: Asked, task: str, connection: Connection) -> int:
         screen().json({"task_id": task, **answer})
         return CLEAN
     rows = [Row.of(plain) for plain in answer["rows"]]
+    if asked.plan and not rows:
+        click.echo("Nothing would follow: the request was made before, under this id.", err=True)
+        return CLEAN
     screen().show(audit_table(rows))
     if asked.plan:
         click.echo("This would follow. Nothing was done.", err=True)
+        tell_unchecked(answer["unchecked"])
         return CLEAN
     if (more := answer["last"] - answer["first"] + 1 - len(rows)) > 0:
         click.echo(f"And {more} more rows. To see them: tasker audit {task}", err=True)

@@ -127,8 +127,8 @@ def _place(found: Found, finding: Finding) -> Place | None:
     if found.document is None:
         return None
     if finding.step:
-        return found.document.key(finding.step, finding.field)
-    return found.document.place((finding.field,))
+        return found.document.places.key(finding.step, finding.field)
+    return found.document.places.at((finding.field,))
 
 
 def _compared(comparison: Comparison) -> Iterator[str]:

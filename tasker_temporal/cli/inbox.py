@@ -59,7 +59,7 @@ async def approvals(
             told = await _asked(client, tasks)
             silent += sum(lines is None for lines in told)
             found += [line for lines in told for line in lines or () if voter.is_asked(line)]
-    _print(found, as_json)
+    screen().found(found, as_json, _table, "Nobody is asked to approve anything.")
     if silent:
         click.echo(f"Warning: {silent} tasks that wait for approval did not answer; ask again.", err=True)
     return CLEAN
@@ -95,16 +95,6 @@ def _line(task: WorkflowExecution, line: Mapping[str, Any]) -> Line:
         "verified": approval.get("verified", False),
         "form": approval.get("form"),
     }
-
-
-def _print(found: Sequence[Line], as_json: bool) -> None:
-    out = screen()
-    if as_json:
-        out.json(found)
-    elif found:
-        out.show(_table(found))
-    else:
-        click.echo("Nobody is asked to approve anything.", err=True)
 
 
 def _table(found: Sequence[Line]) -> Table:

@@ -67,6 +67,7 @@ class Answers:
         plan: It was only planned.
         done: The tasks that took it, or would, each with the first and the last row that followed.
         unanswered: Those that may still take it.
+        unchecked: Of a plan, what nobody has checked the type of.
     """
 
     request: str
@@ -77,6 +78,7 @@ class Answers:
     done: list[Mapping[str, Any]] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     unanswered: list[str] = field(default_factory=list)
+    unchecked: str = ""
 
     async def collect(self, client: Client, put: Put, found: Iterable[Found], at_once: int) -> None:
         """Ask each task, so many at a time."""
@@ -88,6 +90,7 @@ class Answers:
             try:
                 await _require_latest(client, task)
                 answer = await put(client, task.id)
+                self.unchecked = self.unchecked or answer.get("unchecked", "")
                 self.done.append({"task_id": task.id, **_span(answer)})
             except RequestRefused as error:
                 self.refused.append(Refused(task.id, error.rule, error.legal))
@@ -104,6 +107,7 @@ class Answers:
             return
         would = "would take it" if self.plan else "took it"
         click.echo(f"{len(self.done)} of {self.found} tasks {would}.")
+        tell_unchecked(self.unchecked)
         if self.refused:
             screen().show(_reasons(self.refused))
         if self.unanswered:
@@ -111,6 +115,12 @@ class Answers:
                 f"{_some(self.unanswered)}: no answer, probably because no worker runs. The request may still be "
                 f"applied: ask again with --request-id {self.request_id}"
             )
+
+
+def tell_unchecked(what: str) -> None:
+    """Say what a plan leaves open."""
+    if what:
+        click.echo(f"Not checked: whether {what} is of the right type. A worker checks it when it is asked.", err=True)
 
 
 async def _require_latest(client: Client, task: Found) -> None:
@@ -124,7 +134,8 @@ async def _require_latest(client: Client, task: Found) -> None:
 def _span(answer: Mapping[str, Any]) -> Mapping[str, int]:
     if "first" in answer:
         return {"first": answer["first"], "last": answer["last"]}
-    return {"first": answer["rows"][0]["sort_key"], "last": answer["rows"][-1]["sort_key"]}
+    keys = [row["sort_key"] for row in answer["rows"]]
+    return {"first": keys[0], "last": keys[-1]} if keys else {}
 
 
 def _reasons(refused: Iterable[Refused]) -> Table:

@@ -137,13 +137,7 @@ async def list_schedules(connection: Connection, as_json: bool) -> int:
     """Print the namespace's schedules. Returns the exit code."""
     async with connected(connection) as client:
         found = [_plain(each) async for each in await client.list_schedules()]
-    out = screen()
-    if as_json:
-        out.json(found)
-    elif found:
-        out.show(_table(found))
-    else:
-        click.echo("No schedule was found.", err=True)
+    screen().found(found, as_json, _table, "No schedule was found.")
     return CLEAN
 
 

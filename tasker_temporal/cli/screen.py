@@ -6,6 +6,7 @@ import asyncio
 import os
 import sys
 import threading
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,15 @@ class Screen(Console):
         with self.capture() as captured:
             self.print(table)
         self.out("\n".join(line.rstrip() for line in captured.get().splitlines()), highlight=False)
+
+    def found(self, lines: Sequence[Any], as_json: bool, table: Callable[[Any], Table], nothing: str) -> None:
+        """Print what was found, as JSON or as a table; if that is nothing, a table's place takes the note."""
+        if as_json:
+            self.json(lines)
+        elif lines:
+            self.show(table(lines))
+        else:
+            click.echo(nothing, err=True)
 
     def json(self, value: Any, before: str = "") -> None:
         """Print a value as JSON: indented on a terminal, on one line elsewhere."""

@@ -26,7 +26,7 @@ from tasker_temporal.core.rows import Row
 from tasker_temporal.door import PATIENCE, Door
 from tasker_temporal.errors import NoAnswer
 from tasker_temporal.handle import TaskHandle
-from tasker_temporal.wire import raw, read_raw
+from tasker_temporal.payloads import raw, read_raw
 
 LOOK_SECONDS = 0.25
 """How often an open task is asked."""

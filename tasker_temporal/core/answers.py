@@ -1,4 +1,4 @@
-"""What a trigger says as things stand: yes, never, or not yet. And what a step takes that its trigger names.
+"""What a trigger says as things stand: yes, never, or not yet.
 
 The answer of a step with `on` is found again whenever a step that it names changes, an event comes, or time is over:
 that costs the trigger's own size, however large the task is.
@@ -11,12 +11,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final, Literal
 
-from pydantic_core import to_json
-
+from tasker_temporal.core import timers
+from tasker_temporal.core.arguments import missing, weigh
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Content
 from tasker_temporal.core.task import Step, Task
-from tasker_temporal.core.template import Argument
 from tasker_temporal.core.triggers import (
     AllOf,
     AtLeast,
@@ -125,9 +124,9 @@ def reconsider(task: Task, step: Step) -> None:
     _wind(task, step, trigger, found)
     answers = [_leaf(task, step, number, leaf) for number, leaf in enumerate(found)]
     step.told = combined(trigger, iter(answers))
-    step.missing = _missing(task, step) if step.told == "yes" else None
+    step.missing = missing(task, step) if step.told == "yes" else None
     if step.state is State.PENDING:
-        _weigh(task, step)
+        weigh(task, step)
     _expect(task, step, _is_expecting(step, trigger, found, answers))
 
 
@@ -195,16 +194,11 @@ def times(step: Step) -> Iterator[int]:
     return (number for number, leaf in enumerate(found) if isinstance(leaf, Elapsed))
 
 
-def clock_id(step: Step, number: int) -> str:
-    """The id of the timer of one of its times."""
-    return f"elapsed:{step.name}:{number}"
-
-
 def due_clocks(step: Step) -> dict[str, datetime]:
     """The timers that the step's trigger needs now."""
     if step.state is not State.PENDING or step.fired:
         return {}
-    return {clock_id(step, number): due for number, due in step.clocks.items() if number not in step.passed}
+    return {timers.clock(step.name, number): due for number, due in step.clocks.items() if number not in step.passed}
 
 
 # Whether only the outside or time is missing.
@@ -229,76 +223,6 @@ def stop_expecting(task: Task, step: Step) -> None:
     _expect(task, step, False)
     if step.clocks:
         task.journal.append(task.wound, step.name)
-
-
-# What a step takes of what its trigger names: what is there when it runs.
-
-
-def _missing(task: Task, step: Step) -> str | None:
-    """What it requires and cannot have."""
-    for argument in step.template.arguments:
-        if is_named(step, argument) and not argument.optional and argument_of(task, step, argument) is None:
-            return _missed(argument)
-    return None
-
-
-def is_named(step: Step, argument: Argument) -> bool:
-    """The parameter takes something that the step's trigger names."""
-    return argument.event is not None or argument.step in step.template.named
-
-
-def _missed(argument: Argument) -> str:
-    if argument.event is not None:
-        return f"the event {argument.event!r}, which it takes, has not come"
-    return f"the {argument.part} of {argument.step!r}, which it requires, is not there"
-
-
-def _weigh(task: Task, step: Step) -> None:
-    taken = [argument_of(task, step, a) for a in step.template.arguments if is_named(step, a)]
-    weight = sum(content.size for content in taken if content is not None)
-    step.size += weight - step.taken
-    step.taken = weight
-
-
-def argument_of(task: Task, step: Step, argument: Argument) -> Content | None:
-    """What the parameter is handed; None if there is nothing."""
-    if argument.event is not None:
-        return payload_of(task, step, argument.event)
-    if argument.step is None:
-        return task.context
-    named = task.steps[argument.step]
-    return failure_of(named) if argument.part == "failure" else named.result
-
-
-def failure_of(step: Step) -> Content | None:
-    """How the step failed, as JSON; None if it has not failed for good."""
-    if not step.has_failed or step.failure is None:
-        return None
-    told = {"step": step.name, "type": step.failure.type, "message": step.failure.message, "attempts": step.attempt}
-    return Content(to_json(told))
-
-
-def payload_of(task: Task, step: Step, event: str) -> Content | None:
-    """The payload of the event of that name that the step was waiting for; None if it has not come."""
-    on = step.template.on
-    for number, leaf in enumerate(leaves(on)) if on is not None else ():
-        if isinstance(leaf, Received) and leaf.received == event and number in step.came:
-            row = step.came[number]
-            return next((kept.content for kept in task.inbox.get(inbox_name(event), ()) if kept.row == row), None)
-    return None
-
-
-def forget_gone(task: Task, step: Step) -> None:
-    """A step that is done again takes the events that it had, as far as they are still kept."""
-    if not step.came:
-        return
-    kept = {entry.row for entries in task.inbox.values() for entry in entries}
-    step.came = {number: row for number, row in step.came.items() if row in kept}
-
-
-def inbox_name(event: str) -> str:
-    """Under which name events are kept. Steps keep theirs there too."""
-    return f"event:{event}"
 
 
 def handles(task: Task, step: Step) -> tuple[str, ...]:

@@ -46,6 +46,8 @@ ZONED: Final = {
 _TEXT = re.compile(r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'")
 _BY_KEY = re.compile(r"\b(result|failure)\s*\[\s*[\"']([\w-]+)[\"']\s*\]")
 _RESULTS = re.compile(r"\bresult\s*(?:\.\s*(\w+)|\[\s*[\"']([\w-]+)[\"']\s*\])")
+_WORDS = re.compile(r"\w+")
+_MEMBERS = re.compile(r"\b(\w+)(?=\s*(?:\.\s*(\w+)|\[\s*[\"']([\w-]+)[\"']\s*\]))")
 _UNZONED = re.compile(rf"'({'|'.join(ZONED)})'")
 _APPLIED = re.compile(r"applied to '\((.*)\)'")
 
@@ -223,12 +225,16 @@ def holds(expression: str, data: Mapping[str, Any]) -> bool:
     return bool(value.value())
 
 
-def reads(expression: str, root: str) -> bool:
+def reads(expression: str, path: str) -> bool:
     """The expression names `context`, `event`, or `result.charge`."""
-    head, _, step = root.partition(".")
-    if not step:
-        return re.search(rf"\b{head}\b", expression) is not None
-    return re.search(rf"\b{head}\s*(\.\s*{step}\b|\[\s*[\"']{step}[\"']\s*\])", expression) is not None
+    return path in _named(expression)
+
+
+@lru_cache(maxsize=1024)
+def _named(expression: str) -> frozenset[str]:
+    """Every word of it, and every two that stand as `word.member` or `word["member"]`."""
+    members = (f"{word}.{dotted or keyed}" for word, dotted, keyed in _MEMBERS.findall(expression))
+    return frozenset([*_WORDS.findall(expression), *members])
 
 
 @lru_cache(maxsize=256)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from tasker_temporal.core.answers import inbox_name
+from tasker_temporal.core.arguments import inbox_name
 from tasker_temporal.core.ballots import cast, escalate, open_ballot, take_back
 from tasker_temporal.core.external import make_room
 from tasker_temporal.core.inbox import keep_early

@@ -25,12 +25,11 @@ from tasker_temporal.core.messages import (
 )
 from tasker_temporal.core.moves import move, note
 from tasker_temporal.core.registry import EventRegistry
+from tasker_temporal.core.repeats import answered, remember
 from tasker_temporal.core.requests import Ask
 from tasker_temporal.core.rows import Row
 from tasker_temporal.core.subscribers import SUBSCRIPTIONS, Subscriptions
 from tasker_temporal.core.task import Step, Task
-
-ANSWERS_KEPT = 1000
 
 Observer = Callable[[Event[Payload]], object]
 
@@ -72,14 +71,13 @@ class Engine:
         Raises:
             RequestRefused: the request broke a rule; the task is unchanged.
         """
-        request_id = message.request_id if isinstance(message, Ask) else None
-        if request_id in self.task.answers:
+        if isinstance(message, Ask) and self.answer(message) is not None:
             return []
         first = self.task.sort_key + 1
         try:
             commands = self._run(message, now)
-            if request_id is not None:
-                self._remember(request_id, Answer(first, self.task.sort_key))
+            if isinstance(message, Ask):
+                remember(self.task, message, first)
         except BaseException:
             self._published.clear()
             self.task.journal.rollback()
@@ -90,11 +88,13 @@ class Engine:
         return commands
 
     def plan(self, request: Ask, now: datetime) -> list[Row]:
-        """The rows that `request` would write if it came now. The task stays as it is.
+        """The rows that `request` would write if it came now: none if it came before. The task stays as it is.
 
         Raises:
             RequestRefused: it would be refused.
         """
+        if self.answer(request) is not None:
+            return []
         before = len(self.task.rows)
         try:
             self._run(request, now)
@@ -103,10 +103,13 @@ class Engine:
             self._published.clear()
             self.task.journal.rollback()
 
-    def answer(self, request_id: str) -> Answer | None:
-        """What the request of that id did, if it is one of the last 1,000."""
-        found = self.task.answers.get(request_id)
-        return None if found is None else Answer(*found)
+    def answer(self, request: Ask) -> Answer | None:
+        """What the request did, if it came before, and is one of the last 1,000.
+
+        Raises:
+            RequestRefused: its id is that of another request.
+        """
+        return answered(self.task, request)
 
     def _run(self, message: Ask | Fact, now: datetime) -> list[Command]:
         self.task.tick(now)
@@ -182,12 +185,6 @@ class Engine:
         elif isinstance(command, StopTimer):
             self.task.journal.drop(self.task.timers, command.timer)
         return command
-
-    def _remember(self, request_id: str, answer: Answer) -> None:
-        answers, journal = self.task.answers, self.task.journal
-        if len(answers) >= ANSWERS_KEPT:
-            journal.drop(answers, min(answers, key=lambda known: answers[known]))
-        journal.put(answers, request_id, tuple(answer))
 
     def _tell(self, observe: Observer) -> None:
         published, self._published = self._published, []

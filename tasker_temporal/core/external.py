@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tasker_temporal.core.answers import inbox_name
+from tasker_temporal.core.arguments import inbox_name
 from tasker_temporal.core.inbox import require_room
 from tasker_temporal.core.judgement import evaluated
 from tasker_temporal.core.machine import State

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from typing import Literal
 
-from tasker_temporal.core import answers
+from tasker_temporal.core import answers, timers
 from tasker_temporal.core.answers import Answer, handles, reconsider, stop_expecting
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.task import Step, Task
@@ -102,11 +102,16 @@ def count(step: Step, over: Step) -> None:
         step.size += step.template.takes[over.name] * over.result.size
 
 
+def weight(task: Task, step: Step) -> int:
+    """Bytes that an execution is handed: up to the interpreter 2 without its config."""
+    return step.size if task.interpreter < 3 else step.size + step.template.config_size
+
+
 def occupy(task: Task, step: Step, places: Literal[1, -1]) -> None:
     """Take a place among the steps in progress, or give it back."""
     if step.template.runs:
         task.in_flight += places
-        task.bytes_in_flight += places * step.size
+        task.bytes_in_flight += places * weight(task, step)
     else:
         task.parked += places
 
@@ -177,13 +182,9 @@ def unwound(task: Task, step: Step) -> dict[str, datetime | None]:
     if step.template.trigger is None:
         return {}
     wanted = answers.due_clocks(step)
-    known = {answers.clock_id(step, number) for number in answers.times(step)} & task.timers.keys()
-    found: dict[str, datetime | None] = {id: due for id, due in wanted.items() if _due(task, id) != due}
+    known = {timers.clock(step.name, number) for number in answers.times(step)} & task.timers.keys()
+    found: dict[str, datetime | None] = {id: due for id, due in wanted.items() if task.due(id) != due}
     return found | dict.fromkeys(sorted(known - wanted.keys()))
-
-
-def _due(task: Task, timer: str) -> datetime | None:
-    return task.timers[timer].due if timer in task.timers else None
 
 
 def is_doomed(step: Step) -> bool:
@@ -216,7 +217,7 @@ def _within_window(task: Task) -> tuple[str, ...]:
         if task.in_flight + len(found) >= window:
             break
         if name not in found and may_start(task, step):
-            size += step.size
+            size += weight(task, step)
             if size > most and (found or task.in_flight):
                 break
             found[name] = None

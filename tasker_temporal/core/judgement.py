@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tasker_temporal.core.answers import failure_of, payload_of
+from tasker_temporal.core.arguments import failure_of, payload_of
 from tasker_temporal.core.conditions import DATA_LIMIT, decoded, holds, reads
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Content, Failure, Message, Note, TransitionTo

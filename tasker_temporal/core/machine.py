@@ -76,8 +76,3 @@ STEP_TABLE: Final[Table] = {
     (State.SKIPPED, State.PENDING): "step.redo_requested",
     (State.RESOLVED_MANUALLY, State.PENDING): "step.redo_requested",
 }
-
-
-def targets(table: Table, state: State | str | None) -> tuple[State | str, ...]:
-    """The states that can follow `state`, in the table's order."""
-    return tuple(to for (source, to) in table if source == state)

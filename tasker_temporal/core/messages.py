@@ -79,10 +79,16 @@ class Ballot(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """What a request did: the sort_keys of the first and the last row that followed from it."""
+    """What a request did: the sort_keys of the first and the last row that followed from it.
+
+    `request` names the request, and `digest` is that of its content, salted. A run of an interpreter before 3 has them
+    not.
+    """
 
     first: int
     last: int
+    request: str = ""
+    digest: str = ""
 
 
 class Published(NamedTuple):
@@ -294,10 +300,6 @@ class CloseTask(NamedTuple):
 
 Command = RunStep | StopStep | StartTimer | StopTimer | Notify | CloseTask
 Message = TransitionTo | Note | Announce | Command
-
-
-def backoff_timer(step: str, execution: int, due: datetime, cause: int) -> Timer:
-    return Timer(f"backoff:{step}:{execution}", "backoff", step, due, cause)
 
 
 def seconds_until(due: datetime, now: datetime) -> float:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from tasker_temporal.core.answers import answer_of, argument_of, is_named
+from tasker_temporal.core.answers import answer_of
+from tasker_temporal.core.arguments import argument_of, is_named
 from tasker_temporal.core.joins import says_never
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.task import Step, Task

@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic import Field
 
+from tasker_temporal.core import timers
 from tasker_temporal.core.machine import DONE, State
 from tasker_temporal.core.messages import Failure
 from tasker_temporal.core.task import Step, Task
@@ -109,7 +110,7 @@ def _action(task: Task, status: str) -> str:
 
 def step_report(task: Task, step: Step) -> StepReport:
     """One step's line of the report."""
-    timer = task.timers.get(f"backoff:{step.name}:{step.execution}")
+    timer = task.timers.get(timers.backoff(step.name, step.execution))
     return StepReport(
         state=step.state or State.PENDING,
         attempt=step.attempt,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from datetime import timedelta
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
-from tasker_temporal.core.values import Frozen, QueueName
+from tasker_temporal.core.values import EVENT_NAME_LIMIT, TIME_LIMIT, Declaration, Frozen, QueueName
 
-ACTOR_LIMIT, REASON_LIMIT = 200, 2000
+ACTOR_LIMIT, REASON_LIMIT, ID_LIMIT = 200, 2000, 200
 """Characters."""
 
 LINES = "\n\r\t"
@@ -39,8 +41,11 @@ def clipped(text: str, limit: int) -> str:
 Actor = Annotated[str, Field(min_length=1, max_length=ACTOR_LIMIT), AfterValidator(_legible)]
 Reason = Annotated[str, Field(min_length=1, max_length=REASON_LIMIT), AfterValidator(lambda t: _legible(t, LINES))]
 
+StartReason = Annotated[str, Field(max_length=REASON_LIMIT), AfterValidator(lambda t: t and _legible(t, LINES))]
+"""Why a task is started need not be said."""
 
-class Identity(Frozen):
+
+class Identity(Declaration):
     """Who somebody is, as whoever vouches for it says."""
 
     actor: Actor
@@ -54,9 +59,12 @@ class Ask(Frozen):
     """Who asks."""
     reason: Reason
     """Why."""
-    request_id: str | None = Field(default=None, min_length=1, max_length=200)
-    """The same id twice has one effect and one answer."""
+    request_id: str | None = Field(default=None, min_length=1, max_length=ID_LIMIT)
+    """The same id twice has one effect and one answer; for another request it is refused."""
+    beside: ClassVar[frozenset[str]] = frozenset({"actor", "reason", "request_id"})
+    """The fields that do not make it another request: a colleague may ask for the same in words of his own."""
     _identity: Identity | None = PrivateAttr(default=None)
+    _content: bytes | None = PrivateAttr(default=None)
 
     @property
     def identity(self) -> Identity | None:
@@ -67,6 +75,25 @@ class Ask(Frozen):
         """The same request, of somebody whose identity was verified: it wins over `actor`."""
         copy = self.model_copy(update={"actor": identity.actor})
         copy._identity = identity
+        return copy
+
+    @property
+    def kind(self) -> str:
+        """Its name, as it is sent."""
+        return str(type(self).model_fields["request"].default)
+
+    @property
+    def content(self) -> bytes:
+        """What it asks for, as JSON in one form: the same for the same request."""
+        if self._content is not None:
+            return self._content
+        plain = self.model_dump(mode="json", exclude=set(self.beside), exclude_defaults=True)
+        return json.dumps({**plain, "request": self.kind}, sort_keys=True, separators=(",", ":")).encode()
+
+    def holding(self, **checked: Any) -> Self:
+        """The same request, handing over what a worker has made of what it handed over."""
+        copy = self.model_copy(update=checked)
+        copy._content = self.content
         return copy
 
 
@@ -114,6 +141,8 @@ class VoteAsk(Ask):
     """None for the task's own approval."""
     approval: str | None = None
     """Its id, as `fraud_review#1`: the request is refused if another one counts by now."""
+    beside: ClassVar[frozenset[str]] = Ask.beside - {"actor"}
+    """The vote of another person is another one."""
 
 
 class Approve(VoteAsk):
@@ -178,7 +207,7 @@ class ChangeStep(StepAsk):
 
     request: Literal["change_step"] = "change_step"
     attempts: int | None = Field(default=None, ge=1)
-    timeout: timedelta | None = Field(default=None, gt=timedelta(0))
+    timeout: timedelta | None = Field(default=None, gt=timedelta(0), lt=TIME_LIMIT)
     task_queue: QueueName | None = None
     config: dict[str, Any] | None = None
 
@@ -189,9 +218,11 @@ class SendEvent(Ask):
     request: Literal["send_event"] = "send_event"
     actor: Actor = "outside"
     reason: Reason = "it happened"
-    name: str = Field(min_length=1, max_length=200)
+    name: str = Field(min_length=1, max_length=EVENT_NAME_LIMIT)
     payload: Any = None
     id: str | None = Field(default=None, min_length=1, max_length=100)
+    beside: ClassVar[frozenset[str]] = Ask.beside | {"payload"}
+    """An event is what its name and id say: who delivers it once more may word it otherwise."""
 
     @model_validator(mode="before")
     @classmethod
@@ -204,7 +235,8 @@ class SendEvent(Ask):
 
 def event_request(name: Any, id: Any) -> str:
     """The request id of an event that has an id of its own."""
-    return f"event:{name}:{id}"[:200]
+    known = f"event:{name}:{id}"
+    return known if len(known) <= ID_LIMIT else f"{known[: ID_LIMIT - 65]}:{hashlib.sha256(known.encode()).hexdigest()}"
 
 
 Request = Annotated[

@@ -18,12 +18,13 @@ from tasker_temporal.core.conditions import reads
 from tasker_temporal.core.guards import results_read
 from tasker_temporal.core.joins import count, is_doomed, is_unjudged, occupy, queue_of, take_place, unwound
 from tasker_temporal.core.machine import DONE, OVER, State
-from tasker_temporal.core.messages import AUTOMATIC, DROPPED, JSON, Ballot, Content, Failure, Kept, Timer, Vote
+from tasker_temporal.core.messages import AUTOMATIC, DROPPED, JSON, Answer, Ballot, Content, Failure, Kept, Timer, Vote
 from tasker_temporal.core.outbox import Outbox
 from tasker_temporal.core.routes import Course
 from tasker_temporal.core.task import INTERPRETER, Step, Task
 from tasker_temporal.core.task_types import known
-from tasker_temporal.core.template import PAYLOAD_LIMIT, Template, changed
+from tasker_temporal.core.template import PAYLOAD_LIMIT, changed, read_template
+from tasker_temporal.errors import NewerRelease
 
 SPARE_BYTES: Final = 256 * 1024
 """At most so many bytes of results are kept that no open step asks for."""
@@ -56,7 +57,7 @@ def snapshot(task: Task) -> dict[str, Any]:
         "course": task.course.model_dump(mode="json", exclude_defaults=True),
         "viable": [name for name in dict.fromkeys((*task.gates, *task.viable)) if task.steps[name].viable],
         "timers": [[*timer[:3], _time(timer.due), timer.cause] for timer in sorted(task.timers.values())],
-        "answers": {name: list(rows) for name, rows in sorted(task.answers.items(), key=lambda item: item[1])},
+        "answers": {id: _answer(known) for id, known in sorted(task.answers.items(), key=lambda item: item[1])},
         "requester": None if task.requester == AUTOMATIC else task.requester,
         "failure": None if task.failure is None else list(task.failure),
         "round": None if task.round == 1 else task.round,
@@ -149,6 +150,10 @@ def _content(content: Content) -> Any:
     return {"data": base64.b64encode(content.data).decode(), "metadata": metadata}
 
 
+def _answer(answer: Answer) -> list[Any]:
+    return list(answer if answer.digest else answer[:2])
+
+
 def _kept(kept: Kept) -> list[Any]:
     return [kept.id, kept.row, _content(kept.content)]
 
@@ -164,8 +169,13 @@ def _read_ballot(plain: Any) -> Ballot:
 
 
 def restore(plain: Mapping[str, Any], context: Content) -> Task:
-    """The task that `plain` was made of, without its rows."""
-    template = Template.model_validate(plain["template"])
+    """The task that `plain` was made of, without its rows.
+
+    Raises:
+        NewerRelease: it says what this release does not know.
+    """
+    _require_known(plain)
+    template = read_template(plain["template"])
     task = Task(plain["id"], template, context, bytes.fromhex(plain["key"]))
     task.before = (plain["before"][0], plain["before"][1])
     task.state = known(plain["state"]) if "state" in plain else None
@@ -177,7 +187,7 @@ def restore(plain: Mapping[str, Any], context: Content) -> Task:
     task.problems = tuple(plain.get("problems", ()))
     task.course = Course.model_validate(plain.get("course", {}))
     task.timers = {row[0]: Timer(row[0], row[1], row[2], _known(row[3]), row[4]) for row in plain.get("timers", ())}
-    task.answers = {name: (rows[0], rows[1]) for name, rows in plain.get("answers", {}).items()}
+    task.answers = {id: Answer(*known) for id, known in plain.get("answers", {}).items()}
     inbox = plain.get("inbox", {})
     task.inbox = {name: tuple(Kept(row[0], row[1], _read_content(row[2])) for row in inbox[name]) for name in inbox}
     boxes = plain.get("outboxes", {})
@@ -191,6 +201,28 @@ def restore(plain: Mapping[str, Any], context: Content) -> Task:
     _count(task)
     _queue(task, plain.get("viable", ()))
     return task
+
+
+TASK_KEYS: Final = frozenset({
+    "interpreter", "id", "key", "template", "state", "before", "started_at", "ended_at", "since", "listed",
+    "cancelling", "cancelled_by", "problems", "course", "viable", "timers", "answers", "requester", "failure",
+    "round", "ballots", "inbox", "outboxes", "steps",
+})  # fmt: skip
+STEP_KEYS: Final = frozenset({
+    "row", "attempt", "execution", "round", "started_at", "ended_at", "missing_since", "state", "since",
+    "failure", "final", "changes", "result", "by_hand", "handled", "fired", "taken", "came", "clocks",
+})  # fmt: skip
+"""What a snapshot can say. A key that nobody knows is state that would be lost."""
+
+
+def _require_known(plain: Mapping[str, Any]) -> None:
+    if (number := plain.get("interpreter", INTERPRETER)) > INTERPRETER:
+        raise NewerRelease("the task's snapshot", f"its interpreter is {number}, and {INTERPRETER} is the last known")
+    strange = plain.keys() - TASK_KEYS
+    for step in plain.get("steps", {}).values():
+        strange |= step.keys() - STEP_KEYS
+    if strange:
+        raise NewerRelease("the task's snapshot", f"it has {', '.join(sorted(strange))}, which nobody here knows")
 
 
 def _restore_step(task: Task, step: Step, plain: Mapping[str, Any]) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from tasker_temporal.core.answers import forget_gone, reconsider
+from tasker_temporal.core.answers import reconsider
+from tasker_temporal.core.arguments import forget_gone
 from tasker_temporal.core.joins import begin_round, count_down, count_up, join, occupy
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Failure, TransitionTo

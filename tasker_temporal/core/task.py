@@ -12,32 +12,29 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
 
+from tasker_temporal.core import timers
 from tasker_temporal.core.announcements import Announcement
 from tasker_temporal.core.events import Event, Payload
 from tasker_temporal.core.journal import Journal
 from tasker_temporal.core.machine import DONE, OPEN, OVER, State
-from tasker_temporal.core.messages import AUTOMATIC, Ballot, Content, Failure, Kept, Timer
+from tasker_temporal.core.messages import AUTOMATIC, Answer, Ballot, Content, Failure, Kept, Timer
 from tasker_temporal.core.outbox import Outbox, announced_to
 from tasker_temporal.core.routes import AS_DECLARED, Mode
 from tasker_temporal.core.rows import Kind, Row, entity_of, genesis, ordered, salted, sealed
 from tasker_temporal.core.task_types import TYPES, TaskType
 from tasker_temporal.core.template import StepTemplate, Template
 
-INTERPRETER: Final = 2
+INTERPRETER: Final = 3
 """The number of the rules by which a run is interpreted. A run keeps its number until it continues as new.
 
 1: the reasons of skipped steps do not name the steps that they come from.
-2: they do.
+2: they do. The same request id for another request has the answer of the first.
+3: it is refused. What was done under its id is not checked again. Who starts a task is told as a request tells it.
+   A config weighs. A name that is spelled otherwise is nobody else's, and nobody is a group. Refusals are short.
 """
 
 NOBODY: Final = (AUTOMATIC, "")
 """The actor and the reason of a cancellation that nobody asked for."""
-
-HOLD: Final = "hold"
-"""The id of the timer that ends a hold."""
-
-APPROVAL: Final = "approval:task"
-"""The id of the timer of the task's own approval."""
 
 NO_STEPS: Final = dict.fromkeys(State, 0)
 """How many steps are in each state. Iterating an enum takes longer than copying a dict."""
@@ -155,7 +152,7 @@ class Task:
         round: Counts the openings of its own approval.
         ballots: The open approvals, by id.
         inbox: What came before anybody waited for it, by the name of what it is for.
-        answers: For the last requests, by id, the first and last sort_key of what they did.
+        answers: What the last requests did, by their ids.
         said: What a template's own events say, by the sort_key of their rows, until every outbox has it.
         outboxes: What each sink is still to get, by its name.
         announced: The events of this run that are no rows, and that one of its sinks names.
@@ -195,7 +192,7 @@ class Task:
         self.failure: Failure | None = None
         self.round = 1
         self.ballots: dict[str, Ballot] = {}
-        self.answers: dict[str, tuple[int, int]] = {}
+        self.answers: dict[str, Answer] = {}
         self.inbox: dict[str, tuple[Kept, ...]] = {}
         self.said: dict[int, str] = {}
         self.outboxes = {sink.name: Outbox(sink) for sink in template.sinks}
@@ -222,7 +219,7 @@ class Task:
     @property
     def is_held(self) -> bool:
         """It is in error, and its run stays open for somebody to step in."""
-        return self.state is State.ERROR and HOLD in self.timers
+        return self.state is State.ERROR and timers.HOLD in self.timers
 
     @property
     def is_open(self) -> bool:
@@ -253,6 +250,10 @@ class Task:
     @property
     def all_done(self) -> bool:
         return sum(self.counts[state] for state in DONE) + self.handled == len(self.steps)
+
+    def due(self, timer: str) -> datetime | None:
+        """When the timer of that id is due; None if there is none."""
+        return self.timers[timer].due if timer in self.timers else None
 
     def tick(self, now: datetime) -> None:
         """Everything from here on happens at `now`, and may change the task's own attributes, `counts`, and `rows`."""

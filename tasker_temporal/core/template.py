@@ -13,14 +13,18 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
+from pydantic_core import to_json
 
+from tasker_temporal.core import wording
 from tasker_temporal.core.approval import Approval
 from tasker_temporal.core.retry import Retry
 from tasker_temporal.core.routes import Mode, Route
 from tasker_temporal.core.task_types import DEFAULT, TaskType
 from tasker_temporal.core.triggers import EventTemplate, Trigger, events_of, steps_of
+from tasker_temporal.core.values import TIME_LIMIT, Declaration
 from tasker_temporal.core.values import Frozen as Frozen
+from tasker_temporal.errors import NewerRelease
 
 PAYLOAD_LIMIT = 2 * 1024 * 1024 - 32 * 1024
 """Bytes that one step may send or receive: the server's 2 MiB a payload, less room for a codec's own bytes."""
@@ -61,7 +65,7 @@ class StepTemplate(Frozen):
     """What becomes of a wait for an event that does not come in time."""
     retry: Retry = Retry()
     retryable: bool = True
-    timeout: timedelta = Field(default=timedelta(minutes=10), gt=timedelta(0))
+    timeout: timedelta = Field(default=timedelta(minutes=10), gt=timedelta(0), lt=TIME_LIMIT)
     """One attempt."""
     deadline: timedelta | None = Field(default=None, gt=timedelta(0))
     """The whole step, from its first attempt on, waits between attempts included."""
@@ -77,6 +81,11 @@ class StepTemplate(Frozen):
     def runs(self) -> bool:
         """It has a handler. A step without one takes no place among those that run at once."""
         return self.awaits == "handler"
+
+    @cached_property
+    def config_size(self) -> int:
+        """Bytes of its config, as JSON."""
+        return len(to_json(self.config)) if self.config else 0
 
     @cached_property
     def trigger(self) -> Trigger | None:
@@ -110,8 +119,10 @@ class StepTemplate(Frozen):
     @cached_property
     def takes(self) -> dict[str | None, int]:
         """How many of its parameters take each result, and, under None, the context."""
-        taken = [argument.step for argument in self._results]
-        return {step: taken.count(step) for step in taken}
+        taken: dict[str | None, int] = {}
+        for argument in self._results:
+            taken[argument.step] = taken.get(argument.step, 0) + 1
+        return taken
 
     @cached_property
     def _results(self) -> tuple[Argument, ...]:
@@ -122,7 +133,7 @@ class StepTemplate(Frozen):
         return self.retry.attempts if self.retryable else 1
 
 
-class Sink(Frozen):
+class Sink(Declaration):
     """Somebody outside who is told what happens to the task: in order, numbered, at least once."""
 
     name: str
@@ -144,7 +155,7 @@ class Sink(Frozen):
     """It gets what a template's own events say, which is in no row. Not so an archive in which nothing personal is."""
 
 
-class Limits(Frozen):
+class Limits(Declaration):
     """How much of one task may be under way at a time."""
 
     in_flight: int = Field(default=64, ge=1)
@@ -257,6 +268,18 @@ class Template(Frozen):
     def notifier_type(self, step: str | None) -> str:
         """The activity type of the notifier of a step's approval, or of the task's own. No step's has a colon."""
         return f"{self.name}:notify" if step is None else f"{self.name}.{step}:notify"
+
+
+def read_template(plain: Mapping[str, Any]) -> Template:
+    """The template that stands in a history, where only the library has written it.
+
+    Raises:
+        NewerRelease: it says what this release does not know.
+    """
+    try:
+        return Template.model_validate(plain)
+    except ValidationError as error:
+        raise NewerRelease("the task's template", "; ".join(wording.told(error, Template, {}))) from None
 
 
 def changed(step: StepTemplate, changes: Mapping[str, Any]) -> StepTemplate:

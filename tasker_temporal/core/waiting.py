@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Final, Literal
 
+from tasker_temporal.core import timers
 from tasker_temporal.core.answers import due_clocks
 from tasker_temporal.core.approval import is_name
 from tasker_temporal.core.ballots import approval_id, terms_of
@@ -16,7 +17,7 @@ from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import AUTOMATIC
 from tasker_temporal.core.outbox import Outbox
 from tasker_temporal.core.report import waits_for
-from tasker_temporal.core.task import APPROVAL, HOLD, Step, Task
+from tasker_temporal.core.task import Step, Task
 from tasker_temporal.core.template import Frozen
 from tasker_temporal.core.triggers import events_of, said
 from tasker_temporal.core.values import Instant
@@ -115,7 +116,7 @@ def _sink(box: Outbox) -> Wait:
 
 def _task_waits(task: Task) -> Iterator[Wait]:
     if task.cancelling is not None:
-        grace, actor = task.timers.get("grace"), task.cancelled_by[0]
+        grace, actor = task.timers.get(timers.GRACE), task.cancelled_by[0]
         until = None if grace is None else grace.due
         since = None if until is None else until - task.template.cancel_grace
         what = f"{actor!r} cancelled it; {task.in_flight} running steps are being stopped"
@@ -129,7 +130,7 @@ def _task_waits(task: Task) -> Iterator[Wait]:
         what, could = _moves(task), legal_requests(task)
         yield Wait(kind="move", step=None, what=what, since=task.since, could=could)
     if task.is_held:
-        until, could = task.timers[HOLD].due, legal_requests(task)
+        until, could = task.timers[timers.HOLD].due, legal_requests(task)
         yield Wait(kind="hold", step=None, what="somebody to step in", since=task.ended_at, until=until, could=could)
     if task.draining:
         what = "the run's history is long: nothing starts until it continues as new"
@@ -200,7 +201,7 @@ def _viable(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
 def _parked(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
     if step.template.approval is not None:
         return _approval(task, step.name, step.started_at, could)
-    until = _due(task, f"deadline:{step.name}")
+    until = task.due(timers.deadline(step.name))
     what = said(step.template.on) if step.template.on is not None else "something from outside"
     return Wait(
         kind="event",
@@ -219,7 +220,7 @@ def _approval(task: Task, step: str | None, since: datetime | None, could: tuple
     ballot = task.ballots[id]
     voters = tuple(vote.actor for vote in ballot.votes)
     asked = terms.voters(escalated=ballot.escalated)
-    until = _due(task, APPROVAL if step is None else f"deadline:{step}")
+    until = task.due(timers.deadline(step))
     requester = task.requester if terms.not_requester and task.requester not in NAMELESS else None
     votes = "a vote" if terms.quorum == 1 else f"{terms.quorum - len(voters)} more of {terms.quorum} votes"
     return Wait(
@@ -252,25 +253,20 @@ def _form(task: Task, step: str | None) -> str | None:
     return None if form == "None" else form
 
 
-def _due(task: Task, timer: str) -> datetime | None:
-    return task.timers[timer].due if timer in task.timers else None
-
-
 def _running(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
     if not step.template.runs:
         return _parked(task, step, could)
-    timer = task.timers.get(f"handler:{step.name}:{step.execution}")
-    if timer is not None:
-        handler = task.template.activity_type(step.name)
-        what, until = f"a worker that has the handler {handler!r}", timer.due
+    if step.missing_since is not None and timers.handler(step.name, step.execution) in task.timers:
+        what = f"a worker that has the handler {task.template.activity_type(step.name)!r}"
+        until = step.missing_since + task.template.handler_grace
         return Wait(kind="handler", step=step.name, what=what, since=step.missing_since, until=until, could=could)
     what = f"execution {step.execution} of its handler"
-    deadline = _due(task, f"deadline:{step.name}")
+    deadline = task.due(timers.deadline(step.name))
     return Wait(kind="execution", step=step.name, what=what, since=step.since, until=deadline, could=could)
 
 
 def _failed(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
-    timer = task.timers.get(f"backoff:{step.name}:{step.execution}")
+    timer = task.timers.get(timers.backoff(step.name, step.execution))
     error = "an unknown failure" if step.failure is None else f"{step.failure.type}: {step.failure.message}"
     if timer is not None:
         what = f"attempt {step.attempt + 1} of {step.template.max_attempts}, after {error}"

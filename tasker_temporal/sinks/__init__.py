@@ -4,6 +4,7 @@ A template names its sinks (`Sink`) and what each gets; `TaskerPlugin(sinks={...
 """
 
 from tasker_temporal.core.template import Sink
+from tasker_temporal.errors import PartlyTaken, WebhookRefused
 from tasker_temporal.sinks.events import (
     Announced,
     EndedOutside,
@@ -15,12 +16,12 @@ from tasker_temporal.sinks.events import (
     TaskEvent,
     TaskMoved,
 )
-from tasker_temporal.sinks.handlers import PartlyTaken, SinkHandler
+from tasker_temporal.sinks.handlers import SinkHandler
 from tasker_temporal.sinks.json_lines import JsonLines
 from tasker_temporal.sinks.postgres import Postgres
 from tasker_temporal.sinks.resend import resend
 from tasker_temporal.sinks.signature import verify_webhook
-from tasker_temporal.sinks.webhook import Webhook, WebhookRefused
+from tasker_temporal.sinks.webhook import Webhook
 
 __all__ = [
     "Announced",

@@ -14,12 +14,14 @@ from temporalio.common import RawValue
 
 from tasker_temporal.core.outbox import fits
 from tasker_temporal.deliveries import DELIVER, HEARTBEAT
+from tasker_temporal.errors import PartlyTaken
+from tasker_temporal.payloads import raw, read_raw
 from tasker_temporal.sinks.events import TaskEvent, end_of, events_of
-from tasker_temporal.sinks.handlers import PartlyTaken, SinkHandlers, slow, translated, unknown
+from tasker_temporal.sinks.handlers import SinkHandlers, slow, translated, unknown
 from tasker_temporal.sinks.outlet import Outlet
 from tasker_temporal.sinks.rows import told_of
 from tasker_temporal.telemetry import deliveries as telemetry
-from tasker_temporal.wire import Batch, raw, read_raw
+from tasker_temporal.wire import Batch
 
 PAGE = 500
 """Events that a handler gets at once of rows that are read from the record."""

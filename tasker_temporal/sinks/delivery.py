@@ -6,7 +6,8 @@ from temporalio import workflow
 from temporalio.common import RawValue
 
 from tasker_temporal.deliveries import DELIVER, DELIVERY, how_to_send
-from tasker_temporal.wire import Remainder, read_raw
+from tasker_temporal.payloads import read_raw
+from tasker_temporal.wire import Remainder
 
 
 @workflow.defn(name=DELIVERY, sandboxed=False)

@@ -28,14 +28,6 @@ LONGEST = 1000
 """Characters of what is said of a failed attempt: a receiver may have answered anything."""
 
 
-class PartlyTaken(Exception):
-    """The first `count` events were taken, then it went wrong: only the others come again."""
-
-    def __init__(self, count: int, error: Exception) -> None:
-        super().__init__(str(error))
-        self.count, self.error = count, error
-
-
 def translated(sink: str, error: Exception) -> ApplicationError:
     """The error as Temporal tries it again: for ever, and when the receiver asked for it.
 

@@ -25,9 +25,10 @@ from tasker_temporal.deliveries import DELIVER
 from tasker_temporal.errors import RecordError, RetellingFailed
 from tasker_temporal.life import beginning
 from tasker_temporal.local_activities import KEY_BYTES
+from tasker_temporal.payloads import NOTHING, content_of, read_raw
 from tasker_temporal.reader import Reader
 from tasker_temporal.retelling import retold
-from tasker_temporal.wire import NOTHING, Batch, StartInput, content_of, read_raw
+from tasker_temporal.wire import Batch, StartInput
 
 
 class Left(NamedTuple):

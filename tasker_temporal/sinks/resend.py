@@ -10,10 +10,12 @@ from temporalio.client import Client, WorkflowHandle
 from temporalio.service import RPCError
 
 from tasker_temporal.core.outbox import fits
+from tasker_temporal.core.template import Sink
 from tasker_temporal.deliveries import DELIVERY, delivery_id
 from tasker_temporal.door import Door
 from tasker_temporal.errors import UnknownSink
-from tasker_temporal.reader import Reader
+from tasker_temporal.histories import Run
+from tasker_temporal.reader import Beginning, Reader
 from tasker_temporal.sinks.ends import closing_of, end_of_run, plain_end
 from tasker_temporal.sinks.remains import known_of
 from tasker_temporal.sinks.rows import told_of
@@ -33,40 +35,54 @@ async def resend(
         RecordError: the task's rows do not verify, or are not kept any more.
         UnknownTask: there is none of this id.
     """
-    reader = Reader(client, task_id)
-    try:
-        began, latest = await reader.beginning(), await reader.latest()
-    except RPCError as error:
-        raise Door(client, task_id).translated(error) from error
-    known = {each.name: each for each in began.template.sinks}
-    if sink not in known:
-        raise UnknownSink(f"task {task_id!r} has no sink {sink!r}; it has: {', '.join(known) or 'none'}")
-    told = await told_of(client, task_id, known[sink].events, contents=False)
-    total = sum(fits(known[sink].events, row.event) for row, _ in told)
-    count = max(total - start + 1, 0)
-    batch = Batch(
-        task_id=task_id,
-        template=began.template.name,
-        version=began.template.version,
-        template_digest=began.start.digest,
-        context_digest=began.context_digest,
-        sink=sink,
-        events=known[sink].events,
-        contents=known[sink].contents,
-        number=start,
-        count=count,
-    )
-    end = await _end(client, task_id, latest.run_id)
-    if end is not None and fits(known[sink].events, str(end["type"])) and start <= total + 1:
-        batch, count = batch.model_copy(update={"ended": end}), count + 1
+    began, latest = await _known(client, task_id)
+    batch = await _batch(client, began, _sink(began, sink), latest.run_id, start)
+    count = batch.count + (batch.ended is not None)
     handle = await client.start_workflow(
         DELIVERY,
-        Remainder(sink=known[sink], batches=(batch,) if count else ()).raw(),
+        Remainder(sink=_sink(began, sink), batches=(batch,) if count else ()).raw(),
         id=delivery_id(task_id, sink, "again", str(uuid.uuid4())),
         task_queue=latest.task_queue,
         static_summary=f"{sink} · once more, {count} from {start} on",
     )
     return count, handle
+
+
+async def _known(client: Client, task_id: str) -> tuple[Beginning, Run]:
+    """How the task began, and its last run."""
+    reader = Reader(client, task_id)
+    try:
+        return await reader.beginning(), await reader.latest()
+    except RPCError as error:
+        raise Door(client, task_id).translated(error) from error
+
+
+def _sink(began: Beginning, name: str) -> Sink:
+    known = {each.name: each for each in began.template.sinks}
+    if name not in known:
+        raise UnknownSink(f"task {began.task_id!r} has no sink {name!r}; it has: {', '.join(known) or 'none'}")
+    return known[name]
+
+
+async def _batch(client: Client, began: Beginning, sink: Sink, last_run: str, start: int) -> Batch:
+    """So many events as there are from that number on, and the end if only a sweeper could tell it."""
+    told = await told_of(client, began.task_id, sink.events, contents=False)
+    total = sum(fits(sink.events, row.event) for row, _ in told)
+    end = await _end(client, began.task_id, last_run)
+    is_told = end is not None and fits(sink.events, str(end["type"])) and start <= total + 1
+    return Batch(
+        task_id=began.task_id,
+        template=began.template.name,
+        version=began.template.version,
+        template_digest=began.start.digest,
+        context_digest=began.context_digest,
+        sink=sink.name,
+        events=sink.events,
+        contents=sink.contents,
+        number=start,
+        count=max(total - start + 1, 0),
+        ended=end if is_told else None,
+    )
 
 
 async def _end(client: Client, task_id: str, run_id: str) -> Mapping[str, Any] | None:

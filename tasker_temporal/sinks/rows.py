@@ -27,7 +27,7 @@ from tasker_temporal.published import detach, of_failure
 from tasker_temporal.reader import Reader
 from tasker_temporal.retelling import retold
 from tasker_temporal.sinks.remains import task_of
-from tasker_temporal.wire import Told
+from tasker_temporal.wire import Told, activity_id
 
 Said = dict[str, list[Published]]
 """By the id of the activity: what the attempt published, in order."""
@@ -107,7 +107,7 @@ def _content(entry: Entry, said: Said) -> str | None:
     """What an attempt published stands in the audit in the same order."""
     if not isinstance(entry, Row) or not _is_custom(entry):
         return None
-    left = said.get(f"{entry.step}:{entry.metadata['execution']}")
+    left = said.get(activity_id(entry.step or "", entry.metadata["execution"]))
     return left.pop(0).content if left else None
 
 

@@ -20,8 +20,8 @@ from temporalio.service import RPCError, RPCStatusCode
 from tasker_temporal.core.template import Frozen
 from tasker_temporal.declare import TaskTemplate
 from tasker_temporal.deliveries import FOR_EVER
+from tasker_temporal.payloads import raw, read_raw
 from tasker_temporal.sinks.untold import tell
-from tasker_temporal.wire import raw, read_raw
 
 SWEEP: Final = "tasker.sweep"
 

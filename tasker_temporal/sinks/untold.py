@@ -19,7 +19,8 @@ from tasker_temporal.core.task import Task
 from tasker_temporal.core.template import Sink, Template
 from tasker_temporal.deliveries import DELIVERY, delivery_id
 from tasker_temporal.errors import RecordError
-from tasker_temporal.reader import Reader, Run
+from tasker_temporal.histories import Run
+from tasker_temporal.reader import Reader
 from tasker_temporal.sinks.ends import closing_of, end_of_run, plain_end
 from tasker_temporal.sinks.remains import known_of
 from tasker_temporal.telemetry import deliveries as telemetry

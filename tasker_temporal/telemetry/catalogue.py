@@ -76,10 +76,6 @@ class Metric(NamedTuple):
     def unit(self) -> str | None:
         return "seconds" if self.kind == "histogram" else None
 
-    def exported(self, name: str) -> str:
-        """The name under which Prometheus has it."""
-        return f"{name}_seconds" if self.kind == "histogram" else f"{name}_total"
-
 
 def _count(*labels: str, of: str) -> Metric:
     return Metric("counter", labels, of)

@@ -19,10 +19,11 @@ from tasker_temporal.core.task import Task
 from tasker_temporal.declare import DeclaredStep, TaskTemplate
 from tasker_temporal.errors import ScriptError
 from tasker_temporal.outcomes import failed, failure_of, succeeded
+from tasker_temporal.payloads import content_of
 from tasker_temporal.retry_after import seconds_of
 from tasker_temporal.testing.memory import AT_ONCE, Ended
 from tasker_temporal.testing.script import Fail, Hang, NoHandler, Ok, Outcomes, duration, outcome_of
-from tasker_temporal.wire import BACKSTOP, activity_id, content_of, step_call
+from tasker_temporal.wire import BACKSTOP, activity_id, step_call
 
 CONVERTER: Final = PydanticPayloadConverter()
 

@@ -9,24 +9,25 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal, TypeVar, overload
 
-from pydantic_core import to_json
 from temporalio.api.common.v1 import Payload
 
 from tasker_temporal.client import start_arguments
 from tasker_temporal.core.messages import AUTOMATIC, Notify, RunStep, Start
 from tasker_temporal.core.report import TaskReport
 from tasker_temporal.core.report import report as report_of
-from tasker_temporal.core.requests import Approve, Ask, CompleteStep
+from tasker_temporal.core.requests import Ask
 from tasker_temporal.core.rows import Row
 from tasker_temporal.core.task import Task
 from tasker_temporal.core.template import Template
 from tasker_temporal.declare import DeclaredStep, TaskTemplate
 from tasker_temporal.errors import RecordError, RequestRefused, ScriptError
-from tasker_temporal.local_activities import KEY_BYTES, check_context, given_result
+from tasker_temporal.given import as_checked, declares
+from tasker_temporal.local_activities import KEY_BYTES, check_context
+from tasker_temporal.payloads import content_of, payload_of
 from tasker_temporal.testing.handlers import CONVERTER, Handlers
 from tasker_temporal.testing.memory import Fed, MemoryDriver
 from tasker_temporal.testing.script import Delay, Outcome, Outcomes, duration
-from tasker_temporal.wire import StartInput, content_of, payload_of
+from tasker_temporal.wire import StartInput
 
 T = TypeVar("T")
 
@@ -151,18 +152,10 @@ def _next_step(driver: MemoryDriver, refused: list[RequestRefused] | None) -> Ru
 
 
 def _as_checked(template: TaskTemplate[Any] | Template, request: Ask) -> Ask:
-    """A result that is given, and a form, are checked as a worker would."""
-    field = {CompleteStep: "result", Approve: "form"}.get(type(request))
-    compiled = template.compiled if isinstance(template, TaskTemplate) else template
-    step = next((known for known in compiled.steps if known.name == getattr(request, "step", None)), None)
-    if field is None or step is None or not isinstance(template, TaskTemplate):
-        return request
-    if field == "form" and (step.approval is None or step.result == "None"):
-        return request
-    found = given_result(template, step.name, to_json(getattr(request, field)), CONVERTER)
-    if "problem" in found:
-        raise RequestRefused(found["problem"])
-    return request.model_copy(update={field: found["result"]})
+    """What it hands over is checked as a worker would."""
+    if isinstance(template, TaskTemplate) and declares(template, request):
+        return as_checked(template, request, CONVERTER)
+    return request
 
 
 def _checked(template: Template, declared: Mapping[str, Any], outcomes: Script) -> Outcomes:

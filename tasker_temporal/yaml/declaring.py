@@ -10,6 +10,7 @@ from typing import Any, Final
 from tasker_temporal.core.approval import Approval
 from tasker_temporal.core.template import Argument, StepTemplate, Template
 from tasker_temporal.core.triggers import EventTemplate, Received, leaves
+from tasker_temporal.core.wording import meant
 from tasker_temporal.errors import TemplateError
 from tasker_temporal.expression import On
 from tasker_temporal.signature import (
@@ -27,7 +28,6 @@ from tasker_temporal.yaml.document import Document
 from tasker_temporal.yaml.nodes import Place
 from tasker_temporal.yaml.reading import read_document, tell_mistake
 from tasker_temporal.yaml.registry import Handler, Handlers, Registry
-from tasker_temporal.yaml.source import meant
 
 NOT_OPTIONS: Final = {"name", "arguments", "result", "context", "steps", "events"}
 """What a declaration says otherwise than by an option."""
@@ -70,7 +70,7 @@ class _Declaring:
         found = (
             context
             if context is not None
-            else self._type(template.context, self._document.place(("context",)), "the context")
+            else self._type(template.context, self._document.places.at(("context",)), "the context")
         )
         notify = self._notifier("", template.approval)
         made = self._makes.template(template.name, context=found, notify=notify, **_options(template))
@@ -91,7 +91,7 @@ class _Declaring:
 
     def _event_places(self) -> Iterator[tuple[EventTemplate, Place]]:
         for number, event in enumerate(self._template.events):
-            yield event, self._document.place(("events", number, "model"))
+            yield event, self._document.places.at(("events", number, "model"))
 
     def _type(self, name: str, place: Place, what: str) -> Any:
         if name in self._registry.types:
@@ -112,7 +112,7 @@ class _Declaring:
                 meant(name, known)
                 or f": expected one of {', '.join(known) or 'those registered, of which there is none'}"
             )
-            place = self._document.key(step.name, "handler")
+            place = self._document.places.key(step.name, "handler")
             self._tell("TT-Y030", place, f"step {step.name!r}: no handler {name!r} is registered{hint}")
         return found or ABSENT
 
@@ -130,7 +130,7 @@ class _Declaring:
         return declared
 
     def _form(self, step: StepTemplate) -> Any:
-        place = self._document.key(step.name, "result")
+        place = self._document.places.key(step.name, "result")
         return self._type(step.result, place, f"the form of step {step.name!r}")
 
     def _notifier(self, step: str, approval: Approval | None) -> Any:
@@ -142,13 +142,13 @@ class _Declaring:
         if found is None:
             known = sorted(self._registry.handlers)
             hint = meant(name or "", known) or f": expected one of {', '.join(known)}"
-            place = self._document.approval_key(step, "notify")
+            place = self._document.places.approval_key(step, "notify")
             self._tell("TT-Y030", place, f"the approval's notify is {name!r}, and no such function is registered{hint}")
         return None if found is None else found.function
 
     def _no_handler(self, step: StepTemplate) -> Handler:
         if step.name in self._document.handlers:
-            place = self._document.key(step.name, "handler")
+            place = self._document.places.key(step.name, "handler")
             self._tell("TT-Y031", place, f"step {step.name!r} runs no handler: expected no key 'handler'")
         return ABSENT
 
@@ -196,7 +196,7 @@ class _Declaring:
         known = {binding.name for binding in bindings}
         for argument in step.arguments:
             if argument.name not in known:
-                place = self._document.find(step.name, argument.name) or self._document.key(step.name)
+                place = self._document.places.find(step.name, argument.name) or self._document.places.key(step.name)
                 hint = meant(argument.name, known) or f": expected one of {sorted(known)}"
                 self._tell(
                     "TT-Y031", place, f"step {step.name!r}: its handler has no parameter {argument.name!r}{hint}"
@@ -204,7 +204,7 @@ class _Declaring:
         self._compare_optional(step, bindings)
         result = type_name(signature.result)
         if "result" in step.model_fields_set and result != step.result:
-            place = self._document.key(step.name, "result")
+            place = self._document.places.key(step.name, "result")
             self._tell(
                 "TT-Y034",
                 place,
@@ -215,7 +215,7 @@ class _Declaring:
         said = {a.name: a.optional for a in step.arguments if "optional" in a.model_fields_set}
         for binding in bindings:
             if binding.name in said and binding.source != "context" and said[binding.name] != binding.optional:
-                place = self._document.find(step.name, binding.name) or self._document.key(step.name)
+                place = self._document.places.find(step.name, binding.name) or self._document.places.key(step.name)
                 accepts = "accepts None" if binding.optional else "does not accept None"
                 told = f"is {'optional' if said[binding.name] else 'not optional'} here, but the handler's {accepts}"
                 self._tell("TT-Y034", place, f"step {step.name!r}: its parameter {binding.name!r} {told}")
@@ -226,7 +226,7 @@ class _Declaring:
         """A type that was given beside the file must be the one that the file names."""
         given = type_name(made.context)
         if "context" in self._template.model_fields_set and given != self._template.context and given != "Any":
-            place = self._document.place(("context",))
+            place = self._document.places.at(("context",))
             self._tell("TT-Y034", place, f"the context is {self._template.context!r}, but {given!r} was given")
 
     def _compile(self, made: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Final, Literal, get_args, get_origin
 
@@ -11,12 +11,12 @@ from pydantic import BaseModel
 
 from tasker_temporal.core.approval import Approval
 from tasker_temporal.core.template import Argument, StepTemplate, Template
+from tasker_temporal.core.wording import meant
 from tasker_temporal.durations import parse_duration
 from tasker_temporal.yaml import shape
 from tasker_temporal.yaml.nodes import Mapping, Node, Place, Scalar, Sequence, Unreadable, compose
-from tasker_temporal.yaml.source import Source, meant
-
-Loc = tuple[str | int, ...]
+from tasker_temporal.yaml.places import Loc, Places
+from tasker_temporal.yaml.source import Source
 
 NOT_GIVEN: Final = object()
 """Stands for a value that was refused already."""
@@ -35,6 +35,7 @@ class Document:
 
     Attributes:
         source: The file, and all problems that were found.
+        places: Where it all stands.
         plain: What the template's model validates.
         handlers: The names of the handlers that differ from their steps' own.
         notifiers: The names of those who are told of approvals, by step; under "" that of the task's own.
@@ -44,54 +45,17 @@ class Document:
         self.source = source
         self.handlers: dict[str, str] = {}
         self.notifiers: dict[str, str] = {}
-        self._places: dict[Loc, Place] = {(): Place()}
-        self._roots: dict[str, Node] = {}
-        self._refused: set[Loc] = set()
+        self.places = Places()
         self._step_names: list[str] = []
         self.plain: dict[str, Any] = {}
-        self._root: Node | None = None
 
-    def place(self, loc: Loc) -> Place:
-        """Where the value stands, or else what it is part of. Parts that only the model knows are passed over."""
-        return self._places[self._known(loc)]
+    def lacks(self, field: str, step: str | None) -> bool:
+        """Something of that field was refused: in the step, or with no step anywhere."""
+        return any(field in loc and step in (None, self._step_of(loc)) for loc in self.places.refused)
 
-    def _known(self, loc: Loc) -> Loc:
-        known: Loc = ()
-        for part in loc:
-            if (*known, part) in self._places:
-                known = (*known, part)
-        return known
-
-    def was_refused(self, loc: Loc) -> bool:
-        """Something in the value was refused when it was read, so that the model misses it."""
-        known = self._known(loc)
-        if known == self._known(loc[:-1]):
-            # It is not there at all: then what is beside it is no reason.
-            known = (*known, loc[-1])
-        return any(refused[: len(known)] == known for refused in self._refused)
-
-    def key(self, step: str, word: str = "") -> Place:
-        """Where a step begins, or one of its keys, if it has it."""
-        node = self._roots.get(step)
-        if isinstance(node, Mapping) and word in node.keys:
-            return node.keys[word]
-        return self._places.get(("step", step), Place())
-
-    def approval_key(self, step: str, word: str) -> Place:
-        """Where a key of an approval stands: of a step's, or with no step of the task's own."""
-        root = self._roots.get(step) if step else self._root
-        approval = root.items.get("approval") if isinstance(root, Mapping) else None
-        known = approval.keys.get(word) if isinstance(approval, Mapping) else None
-        return known or self.key(step, "approval")
-
-    def find(self, step: str, text: str) -> Place | None:
-        """Where the text stands as a value, or as a key, in the step's mapping."""
-        return next(_places_of(self._roots[step], text), None) if step in self._roots else None
-
-    def find_anywhere(self, texts: Iterable[str]) -> Place | None:
-        """Where one of the texts stands in the file."""
-        root = self._root
-        return next((place for text in texts for place in (_places_of(root, text) if root else ())), None)
+    def _step_of(self, loc: Loc) -> str | None:
+        number = loc[1] if loc[0] == "steps" and len(loc) > 1 else None
+        return self._step_names[number] if isinstance(number, int) else None
 
     def read(self) -> None:
         """Read the text. What is wrong is told to the source."""
@@ -100,14 +64,14 @@ class Document:
         except Unreadable as error:
             self.source.tell(error.code, error.place, error.message)
             return
-        self._root = node
+        self.places.root = node
         plain = self._model(node, Template, (), "the template")
         self.plain = plain if isinstance(plain, dict) else {}
 
     # By the kinds of types.
 
     def _read(self, node: Node, hint: Any, loc: Loc, what: str) -> Any:
-        self._places[loc] = node.place
+        self.places.known[loc] = node.place
         bare = shape.bare(hint)
         if isinstance(node, Scalar) and node.value is None and shape.accepts_none(hint):
             return None
@@ -151,7 +115,7 @@ class Document:
             if read is not NOT_GIVEN:
                 found[field] = read
             else:
-                self._refused.add((*loc, field))
+                self.places.refused.add((*loc, field))
         return found
 
     def _field(self, model: type[BaseModel], word: str, place: Place, what: str, name: str | None) -> str | None:
@@ -190,14 +154,14 @@ class Document:
             if model is StepTemplate:
                 value = self._step(name, node.keys[name], value)
             here = (*loc, len(found))
-            self._places[here] = self._places[*here, "name"] = node.keys[name]
+            self.places.known[here] = self.places.known[*here, "name"] = node.keys[name]
             read = self._model(value, model, here, told, name)
             found.append({"name": name} if read is NOT_GIVEN else {"name": name, **read})
         return found
 
     def _step(self, name: str, place: Place, node: Node) -> Node:
         """Take out what is not part of the template."""
-        self._roots[name], self._places["step", name] = node, place
+        self.places.steps[name], self.places.known["step", name] = node, place
         self._step_names.append(name)
         if not isinstance(node, Mapping) or shape.HANDLER not in node.items:
             return node
@@ -225,7 +189,7 @@ class Document:
             self._read(each, item, (*loc, number), f"an item of {what}" if isinstance(node, Sequence) else what)
             for number, each in enumerate(nodes)
         ]
-        self._refused |= {(*loc, number) for number, each in enumerate(read) if each is NOT_GIVEN}
+        self.places.refused |= {(*loc, number) for number, each in enumerate(read) if each is NOT_GIVEN}
         return [each for each in read if each is not NOT_GIVEN]
 
     def _duration(self, node: Node, what: str) -> Any:
@@ -296,18 +260,3 @@ def _unmarked(node: Mapping) -> Mapping:
         if "part" in says:
             items["part"], keys["part"] = Scalar(node.keys[word], says["part"], says["part"]), node.keys[word]
     return Mapping(node.place, items, keys, node.size)
-
-
-def _places_of(node: Node, text: str) -> Iterator[Place]:
-    if isinstance(node, Scalar):
-        if node.text == text:
-            yield node.place
-        return
-    if isinstance(node, Mapping):
-        for key, value in node.items.items():
-            if key == text:
-                yield node.keys[key]
-            yield from _places_of(value, text)
-        return
-    for item in node.items:
-        yield from _places_of(item, text)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import re
@@ -16,34 +15,21 @@ from playwright.async_api import Locator, Page, expect
 from temporalio.client import Client
 
 from tasker_temporal import (
-    Move,
     PermanentError,
-    RequestRefused,
     Retry,
-    Row,
     State,
     TaskerPlugin,
     TaskHandle,
     TaskTemplate,
-    TaskType,
     received,
     start_task,
 )
 from tasker_temporal.dev import DevServer
 from tasker_temporal.requests import KINDS
-from tests.patience import PATIENCE
+from tests.patience import until_legal, until_row, until_step
 from tests.server.conftest import replayed, worker
 from tests.shell.kit import Gate
-
-AUDITED = TaskType(
-    name="audited",
-    states=("under_audit",),
-    rows=(
-        Move(source="in_progress", to="under_audit"),
-        Move(source="under_audit", to="complete", by="request"),
-        Move(source="under_audit", to="error", by="request"),
-    ),
-)
+from tests.task_types import AUDITED
 
 shop = TaskTemplate[Any]("browser.shop", on_error="hold", type=AUDITED)
 
@@ -139,38 +125,16 @@ class Dialogs:
 
     async def make(self, asked: Asked) -> None:
         """Make the request as soon as it is legal, and see that it was taken."""
-        await legal(self.task, asked)
+        if asked.after is not None:
+            await until_step(self.task, *asked.after)
+        await until_legal(self.task, {"request": asked.name, "actor": "ann", "reason": "?", **asked.more})
         dialog = await self.send(asked.name, asked.more)
-        found = await row(self.task, self.reason(asked.name))
+        found = await until_row(self.task, reason=self.reason(asked.name))
         assert (found.event, found.actor, found.cause) == (asked.event, "ann", None), asked.name
         if self.kind == "signal":
             await self.open()  # The UI's second dialog for a signal on one page stays open, and takes no more input.
         else:
             await expect(dialog).to_be_hidden(timeout=60_000)
-
-
-async def legal(task: TaskHandle, asked: Asked) -> None:
-    """Wait until the request would be taken."""
-    request = {"request": asked.name, "actor": "ann", "reason": "?", **asked.more}
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            try:
-                await task.plan(request)
-                if asked.after is None or (await task.report()).steps[asked.after[0]].state is asked.after[1]:
-                    return
-            except RequestRefused:
-                pass
-            await asyncio.sleep(0.05)
-
-
-async def row(task: TaskHandle, reason: str) -> Row:
-    """The first row of that reason, as soon as it is there."""
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            for row in await task.audit():
-                if row.reason == reason:
-                    return row
-            await asyncio.sleep(0.05)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -213,7 +177,7 @@ async def test_a_request_by_a_signal_is_taken_or_noted_and_an_update_says_why_it
     client, queue = serving
     task = await start_task(client, busy, None, id=f"busy-{uuid.uuid4()}", task_queue=queue)
     rule = "the task is in_progress: 'resume' is legal for one that is paused"
-    await legal(task, CANCEL)
+    await until_legal(task, {"request": CANCEL.name, "actor": "ann", "reason": "?"})
     dialogs = Dialogs(page, with_ui, task, "update")
     await dialogs.open()
     dialog = await dialogs.send("resume", {})
@@ -222,7 +186,7 @@ async def test_a_request_by_a_signal_is_taken_or_noted_and_an_update_says_why_it
     dialogs = Dialogs(page, with_ui, task, "signal")
     await dialogs.open()
     await dialogs.send("resume", {})
-    refused = await row(task, dialogs.reason("resume"))
+    refused = await until_row(task, reason=dialogs.reason("resume"))
     assert (refused.event, refused.kind, refused.metadata["rule"]) == ("workflow.request_refused", "refused", rule)
     await dialogs.open()
     await dialogs.make(CANCEL)

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
-from temporalio.client import Interceptor, OutboundInterceptor, StartWorkflowInput, WorkflowHandle
+from temporalio.client import Client, Interceptor, OutboundInterceptor, StartWorkflowInput, WorkflowHandle
 
 from tasker_temporal import State, TaskHandle
 from tests.chaos.victim import bottom, diamond
@@ -24,6 +29,19 @@ class _HastyStart(OutboundInterceptor):
     async def start_workflow(self, input: StartWorkflowInput) -> WorkflowHandle[Any, Any]:
         input.task_timeout = timedelta(seconds=1)
         return await super().start_workflow(input)
+
+
+@asynccontextmanager
+async def victim(module: str, client: Client, *arguments: str) -> AsyncIterator[None]:
+    """The module run by a process of its own as a worker on the client's server, killed at the end of the block."""
+    command = [sys.executable, "-m", module, client.service_client.config.target_host, *arguments]
+    process = await asyncio.create_subprocess_exec(*command, cwd=Path(__file__).parents[2])
+    try:
+        yield
+    finally:
+        assert process.returncode is None, "it ended before it was killed"
+        process.kill()
+        await process.wait()
 
 
 async def ended_right(task: TaskHandle) -> None:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,27 +14,13 @@ from temporalio.client import Client
 
 from tasker_temporal import start_task
 from tasker_temporal.driver import LOST_WORKER_ATTEMPTS
-from tests.chaos.kit import HastyTasks, ended_right
+from tests.chaos.kit import HastyTasks, ended_right, victim
 from tests.chaos.victim import diamond, hasty
 from tests.server.conftest import Connect
 from tests.shell.kit import history
 
 ABREAST = 4
 """So many are killed at a time: most of the time is spent waiting for timeouts."""
-
-
-@asynccontextmanager
-async def victim(client: Client, queue: str) -> AsyncIterator[None]:
-    """A worker in a process of its own, killed at the end of the block."""
-    target = client.service_client.config.target_host
-    command = [sys.executable, "-m", "tests.chaos.victim", target, queue]
-    process = await asyncio.create_subprocess_exec(*command, cwd=Path(__file__).parents[2])
-    try:
-        yield
-    finally:
-        assert process.returncode is None, "it ended before it was killed"
-        process.kill()
-        await process.wait()
 
 
 class Killed(NamedTuple):
@@ -51,7 +35,7 @@ class Killed(NamedTuple):
 
 async def kill_at(client: Client, boundary: int, folder: Path) -> Killed:
     queue, log = f"chaos-{uuid.uuid4()}", folder / f"{boundary}.log"
-    async with victim(client, queue):
+    async with victim("tests.chaos.victim", client, queue):
         task = await start_task(client, diamond, str(log), task_queue=queue)
         async for event in task.workflow.fetch_history_events(wait_new_event=True):
             if event.event_id >= boundary:

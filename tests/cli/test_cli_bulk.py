@@ -19,7 +19,7 @@ from tasker_temporal import State, TaskHandle
 from tasker_temporal.dev import DevServer
 from tests.cli.desk import ASKED, Desk, some_at_a_time
 from tests.cli.kit import environment
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, until_visible
 
 MANY = int(os.environ.get("TASKER_MANY", "1000"))
 """Tasks of the long test."""
@@ -35,9 +35,7 @@ async def desk(server: DevServer, tmp_path_factory: pytest.TempPathFactory) -> A
 
 async def seen(desk: Desk, query: str, count: int) -> str:
     """Wait until visibility knows of so many, and return the query."""
-    async with asyncio.timeout(PATIENCE):
-        while (await desk.client.count_workflows(query)).count < count:
-            await asyncio.sleep(0.05)
+    await until_visible(desk.client, query, count)
     return query
 
 
@@ -93,6 +91,7 @@ async def test_the_same_request_id_is_asked_again_without_harm(desk: Desk) -> No
     first, again = await desk.told(*made), await desk.told(*made)
     assert sorted(map(str, first.pop("done"))) == sorted(map(str, again.pop("done")))
     assert first == again
+    assert len((await desk.told(*made, "--plan"))["done"]) == 3
     await complete(tasks)
 
 

@@ -17,7 +17,7 @@ from tasker_temporal.cli import listing
 from tasker_temporal.cli.listing import Wanted, pages, query_of
 from tasker_temporal.dev import DevServer
 from tests.cli.kit import Ended, tasker
-from tests.patience import until_step
+from tests.patience import until_step, until_visible
 from tests.server.conftest import Connect, worker
 from tests.shell.kit import Gate
 
@@ -44,10 +44,8 @@ class Desk:
     async def until(self, count: int) -> None:
         """Visibility lags: wait until it knows of so many that wait for something or have a state of their own."""
         query = f"WorkflowType = '{self.name}' AND (TaskerState IS NOT NULL OR TaskerWaitingFor IS NOT NULL)"
-        while (await self.client.count_workflows(query)).count < count:
-            pass
-        while (await self.client.count_workflows(f"WorkflowType = '{self.name}'")).count < len(self.tasks):
-            pass
+        await until_visible(self.client, query, count)
+        await until_visible(self.client, f"WorkflowType = '{self.name}'", len(self.tasks))
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 import uuid
@@ -17,6 +18,7 @@ from click.testing import CliRunner
 
 from tasker_temporal.cli import tasker as command
 from tasker_temporal.cli.app import load_app
+from tasker_temporal.cli.context import read_json
 from tasker_temporal.cli.process import WrongUse
 from tasker_temporal.dev import DevServer
 from tests.cli.kit import Ended, Running, environment, tasker, write
@@ -94,6 +96,21 @@ def test_an_empty_text_is_a_variable_that_nobody_has_set() -> None:
         assert "it is empty." in ended.output, (call, ended.output)
 
 
+@pytest.mark.parametrize(
+    "call",
+    [("status", "\udcff"), ("retry", "--query", "WorkflowId = '\udcff'", "--reason", "r"), ("skip", "a", "\udcff")],
+)
+def test_a_text_that_is_no_utf_8_is_told(call: tuple[str, ...]) -> None:
+    ended = CliRunner().invoke(command, call)
+    assert ended.exit_code == 2
+    assert "it is not UTF-8." in ended.output
+
+
+def test_json_that_is_nested_too_deeply_is_told() -> None:
+    with pytest.raises(WrongUse, match="the JSON for --result is nested too deeply"):
+        read_json("[" * 60_000 + "]" * 60_000, "--result")
+
+
 def one_line(ended: Ended) -> str:
     assert (ended.code, ended.out) == (2, ""), ended
     [line] = ended.err.splitlines()
@@ -152,3 +169,24 @@ async def test_a_reader_that_goes_away_ends_the_command_in_silence(parked: tuple
     calls = [("events", "export"), ("events", "list")]
     ended = await asyncio.gather(*(redirected("| head -1", *call, folder=parked[0]) for call in calls))
     assert [(each.err, len(each.out.splitlines())) for each in ended] == [("", 1)] * len(calls)
+
+
+async def without_a_reader(*arguments: str, folder: Path) -> Ended:
+    """How the command ends whose standard output nobody reads any more."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tasker_temporal", *arguments, cwd=folder, env=environment(folder),
+            stdout=writing, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+    finally:
+        os.close(writing)
+    _, err = await process.communicate()
+    return Ended(process.returncode or 0, "", err.decode())
+
+
+async def test_help_that_nobody_reads_is_no_failure(parked: tuple[Path, str]) -> None:
+    calls = [("--help",), ("--version",), ("start", "--help"), ("schedule", "create", "--help")]
+    ended = await asyncio.gather(*(without_a_reader(*call, folder=parked[0]) for call in calls))
+    assert ended == [Ended(0, "", "")] * len(calls)

@@ -152,6 +152,11 @@ def refused(drive: Drive, request: Ask) -> RequestRefused:
     return caught.value
 
 
+def rule_against(drive: Drive, request: Ask) -> str:
+    """Why the request is refused; it changed nothing."""
+    return refused(drive, request).rule
+
+
 def taken(drive: Drive, request: Ask) -> None:
     """The request is applied, as it was planned, and the plan left no trace."""
     before, said = dump(drive.task), list(drive.said)

@@ -84,20 +84,6 @@ AUDITED = TaskType(
 """What is packed is audited if every step is complete, and somebody says how that ended."""
 
 
-SHIPPED = TaskType(
-    name="shipped",
-    states=("packed", "shipping"),
-    rows=(
-        Move(source="in_progress", to="packed"),
-        Move(source="packed", to="pending_approval", by="request"),
-        Move(source="pending_approval", to="shipping", when="approved"),
-        Move(source="pending_approval", to="error", when="rejected"),
-        Move(source="shipping", to="complete", by="request"),
-    ),
-)
-"""It has states of its own before people decide, and after."""
-
-
 def _argument(takes: str) -> Argument:
     if takes == "*":
         return Argument(name="context")

@@ -80,8 +80,17 @@ def test_the_same_id_twice_has_one_effect_and_one_answer(name: str) -> None:
     drive = makers.get(name, lambda: begun("complete" if name == "retry_from" else "error"))()
     request = REQUESTS[name].model_copy(update={"request_id": "one"})
     drive.tell(request)
-    before, answer = dump(drive.task), drive.engine.answer("one")
+    before, answer = dump(drive.task), drive.engine.answer(request)
     assert answer is not None
     assert drive.tell(request) == []
-    assert (dump(drive.task), drive.engine.answer("one")) == (before, answer)
+    assert (dump(drive.task), drive.engine.answer(request)) == (before, answer)
     assert restored(drive.task).answers["one"] == answer
+
+
+@pytest.mark.parametrize("name", REQUESTS)
+def test_the_same_id_for_another_request_is_refused_also_in_a_later_run(name: str) -> None:
+    drive = begun("error")
+    drive.tell(REQUESTS["change_step"].model_copy(update={"request_id": "one", "attempts": 77}))
+    for later in (drive, drive.restored()):
+        error = refused(later, REQUESTS[name].model_copy(update={"request_id": "one"}))
+        assert error.rule.startswith("request id 'one' was already used for change_step of step 'a'")

@@ -17,7 +17,7 @@ from tasker_temporal.core.requests import (
 from tasker_temporal.core.soundness import unsound
 from tasker_temporal.core.waiting import waiting
 from tasker_temporal.errors import RequestRefused
-from tests.core.driving import ONCE, seconds, started, step, template
+from tests.core.driving import ONCE, restored, seconds, started, step, template
 from tests.core.expecting import EVENTS, PAID, expecting, tell
 
 
@@ -34,6 +34,14 @@ def test_an_event_ends_a_wait_and_its_payload_is_the_result() -> None:
     assert row.metadata["taken_by"] == ["w"]
     assert row.metadata["payload"]["size"] == 11
     assert b"order" not in json.dumps(dict(row.metadata)).encode()
+
+
+def test_a_payload_that_ended_a_wait_is_kept_for_good_because_no_activity_has_it() -> None:
+    drive = expecting(step("w", awaits="event", on=PAID))
+    tell(drive)
+    assert drive.closed == "complete"
+    kept = restored(drive.task).steps["w"]
+    assert (kept.by_hand, kept.result) == (True, Content(b'{"order":7}'))
 
 
 def test_one_event_serves_every_step_that_waits_for_it_begun_or_not() -> None:
@@ -83,6 +91,13 @@ def test_the_same_id_twice_is_one_event() -> None:
     assert len([row for row in drive.rows if row.event == "external.received"]) == 1
     drive.ask(SendEvent, name="other", id="p-1")
     assert len([row for row in drive.rows if row.event == "external.received"]) == 2
+
+
+def test_an_event_under_the_id_of_another_request_is_refused() -> None:
+    drive = expecting(step("w", awaits="event", on={"received": "paid"}), step("z"))
+    drive.ask(PauseTask, request_id="event:paid:p-1")
+    with pytest.raises(RequestRefused, match="'event:paid:p-1' was already used for pause of the task"):
+        tell(drive, id="p-1")
 
 
 def test_an_undeclared_event_is_refused() -> None:

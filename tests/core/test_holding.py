@@ -7,7 +7,6 @@ from collections.abc import Callable
 import pytest
 
 from tasker_temporal.core.messages import (
-    Answer,
     RunStep,
     StopTimer,
     TimerFired,
@@ -133,7 +132,7 @@ def test_a_reopened_task_goes_on_with_its_chain_and_its_answers() -> None:
     drive.fail("b")
     assert drive.closed == "error"
     later = drive.reopened()
-    assert later.task.answers["one"] == Answer(7, 7)
+    assert later.task.answers["one"][:2] == (7, 7)
     assert later.skip("z", request_id="one") == []
     later.ask(RetryTask)
     assert later.ran() == ["b"]

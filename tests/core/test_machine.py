@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from tasker_temporal.core.machine import DONE, ENDS, OPEN, OVER, STEP_TABLE, TASK_TABLE, State, targets
+from tasker_temporal.core.machine import DONE, ENDS, OPEN, OVER, STEP_TABLE, TASK_TABLE, State, Table
 from tasker_temporal.core.messages import AUTOMATIC, Content, Failure, Message, Refused, TransitionTo
 from tasker_temporal.core.moves import IllegalMove
 from tasker_temporal.core.task_types import CRITICAL
@@ -118,10 +118,14 @@ def test_what_nobody_asked_for_is_signed_by_the_library() -> None:
     assert drive.rows[-1].actor == AUTOMATIC == "tasker"
 
 
-def test_targets_are_the_states_that_can_follow() -> None:
-    assert targets(STEP_TABLE, State.IN_PROGRESS) == (State.COMPLETE, State.ERROR, State.CANCELLED, State.SKIPPED)
-    assert targets(TASK_TABLE, None) == (State.PENDING,)
-    assert targets(TASK_TABLE, State.COMPLETE) == ()
+def targets(table: Table, state: State | None) -> set[State | str]:
+    return {to for source, to in table if source == state}
+
+
+def test_a_complete_task_goes_nowhere_and_a_running_step_ends() -> None:
+    assert targets(STEP_TABLE, State.IN_PROGRESS) == {State.COMPLETE, State.ERROR, State.CANCELLED, State.SKIPPED}
+    assert targets(TASK_TABLE, None) == {State.PENDING}
+    assert targets(TASK_TABLE, State.COMPLETE) == set()
 
 
 def test_the_words_of_the_states_are_those_of_the_design_document() -> None:
@@ -141,7 +145,7 @@ def test_the_words_of_the_states_are_those_of_the_design_document() -> None:
 def test_a_task_is_open_exactly_while_it_can_still_end_or_is_in_error_and_can_be_put_right() -> None:
     ends = {State.COMPLETE, State.ERROR, State.CANCELLED}
     table = TASK_TABLE | CRITICAL.table
-    assert {state for state in State if ends & set(targets(table, state))} == OPEN | {State.ERROR}
+    assert {state for state in State if ends & targets(table, state)} == OPEN | {State.ERROR}
     assert set(State) - ENDS - {State.SKIPPED} == OPEN
 
 

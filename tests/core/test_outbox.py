@@ -127,7 +127,9 @@ def test_a_backlog_is_sent_before_the_rows_that_follow_it() -> None:
     box.collect(task.rows, task.said, task.announced)
     assert box.batch() == 5
     assert box.rest() == [(4, 5), (9, task.rows)]
-    box.acknowledge(5)
+    box.acknowledge(2)
+    assert (box.told, box.batch(), box.rest()) == (5, 3, [(6, 3), (9, task.rows)])
+    box.acknowledge(3)
     assert (box.told, box.batch()) == (8, task.rows)
 
 

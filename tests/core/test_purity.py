@@ -22,11 +22,13 @@ ALLOWED = {
     "collections",
     "dataclasses",
     "datetime",
+    "difflib",
     "enum",
     "fnmatch",
     "functools",
     "graphlib",
     "hashlib",
+    "heapq",
     "itertools",
     "json",
     "operator",
@@ -35,8 +37,10 @@ ALLOWED = {
     "re",
     "sys",
     "tasker_temporal.core",
+    "tasker_temporal.durations",
     "tasker_temporal.errors",
     "typing",
+    "unicodedata",
 }
 
 FORBIDDEN_CALLS = {"now", "utcnow", "today", "open", "print", "input", "exec", "eval", "id", "hash"}

@@ -7,20 +7,23 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
+from tasker_temporal.core.contents import handed_over
 from tasker_temporal.core.intake.legality import legal_requests
-from tasker_temporal.core.messages import Answer, Refused, StopStep
-from tasker_temporal.core.requests import REASON_LIMIT, CancelTask, ChangeStep, Request, SkipStep, clipped
+from tasker_temporal.core.messages import Content, Refused, StopStep
+from tasker_temporal.core.requests import (
+    ACTOR_LIMIT,
+    ID_LIMIT,
+    REASON_LIMIT,
+    CancelTask,
+    ChangeStep,
+    Request,
+    SkipStep,
+    clipped,
+)
+from tasker_temporal.core.template import changed
 from tasker_temporal.errors import RequestRefused
-from tests.core.driving import ONCE, STEADY, Drive, dump, limits, seconds, started, step, template
-
-
-def refused(drive: Drive, request: CancelTask | SkipStep) -> RequestRefused:
-    """The refusal, after which everything is as before."""
-    before = dump(drive.task)
-    with pytest.raises(RequestRefused) as caught:
-        drive.engine.apply(request, drive.now + seconds(1))
-    assert dump(drive.task) == before
-    return caught.value
+from tests.core.doors import refused
+from tests.core.driving import ONCE, STEADY, Drive, approval, dump, limits, seconds, started, step, template
 
 
 def skip(name: str) -> SkipStep:
@@ -210,18 +213,96 @@ def test_the_same_id_twice_has_one_effect_and_one_answer() -> None:
     drive = started(step("a"), step("b", "a"), step("c", "a"))
     drive.skip("b", request_id="one")
     before = dump(drive.task)
-    answer = drive.engine.answer("one")
-    assert answer == Answer(7, 7)
+    answer = drive.task.answers["one"]
+    assert answer[:2] == (7, 7)
     assert drive.skip("b", request_id="one") == []
-    assert drive.cancel(request_id="one") == []
     assert dump(drive.task) == before
-    assert drive.engine.answer("one") == answer
+    assert drive.engine.answer(asked("skip", step="b")) == answer
 
 
-def test_an_answer_spans_the_rows_that_followed() -> None:
+def asked(kind: str, **fields: Any) -> Any:
+    """A request under the id `one`."""
+    return REQUESTS.validate_python({"request": kind, "request_id": "one", "actor": "ann", "reason": "r", **fields})
+
+
+REQUESTS: TypeAdapter[Any] = TypeAdapter(Request)
+
+
+def test_somebody_else_may_ask_for_the_same_in_words_of_his_own() -> None:
+    drive = started(step("a"), step("b", "a"))
+    drive.tell(asked("change_step", step="b", attempts=4))
+    before = dump(drive.task)
+    again = {"step": "b", "attempts": 4, "actor": "bob", "reason": "the same", "task_queue": None, "config": None}
+    assert drive.tell(asked("change_step", **again)) == []
+    assert dump(drive.task) == before
+
+
+FIRST = asked("change_step", step="b", attempts=4, config={"one": 1, "two": [2]})
+
+
+@pytest.mark.parametrize(
+    ("another", "said"),
+    [
+        (asked("cancel"), "was"),
+        (asked("skip", step="b"), "was"),
+        (asked("change_step", step="c", attempts=4, config={"one": 1, "two": [2]}), "was"),
+        (asked("change_step", step="b", attempts=5, config={"one": 1, "two": [2]}), "something else"),
+        (asked("change_step", step="b", attempts=4, config={"one": 1, "two": [3]}), "something else"),
+        (asked("change_step", step="b", attempts=4), "something else"),
+    ],
+)
+def test_the_id_of_another_request_is_refused_and_names_that_request(another: Any, said: str) -> None:
+    drive = started(step("a"), step("b", "a"), step("c", "a"))
+    drive.tell(FIRST)
+    else_ = ", which handed over something else" if said != "was" else ""
+    rule = f"request id 'one' was already used for change_step of step 'b'{else_} (sort_key 7): use another id"
+    assert refused(drive, another).rule == str(refused(drive, another)) == rule
+    with pytest.raises(RequestRefused, match="use another id"):
+        drive.engine.plan(another, drive.now)
+    assert (drive.tell(FIRST), drive.engine.plan(FIRST, drive.now)) == ([], [])
+
+
+def test_json_is_the_same_in_whatever_order_its_keys_come() -> None:
+    drive = started(step("a"), step("b", "a"))
+    drive.tell(FIRST)
+    assert drive.tell(asked("change_step", step="b", attempts=4, config={"two": [2], "one": 1})) == []
+
+
+def test_what_a_worker_has_made_of_a_result_does_not_make_it_another_request() -> None:
+    drive = started(step("a"))
+    given = asked("complete_step", step="a", result={"cents": "12"})
+    drive.tell(given.holding(result={"cents": 12}))
+    assert drive.task.steps["a"].result == Content(b'{"cents":12}')
+    assert drive.engine.answer(given) == drive.engine.answer(given.holding(result={"cents": 13}))
+    assert drive.tell(given) == []
+
+
+def test_a_task_that_is_over_says_of_an_id_what_it_was_used_for() -> None:
+    drive = started(step("a"), step("b"))
+    drive.fail("a")
+    drive.skip("a", request_id="one")
+    drive.succeed("b")
+    assert drive.engine.answer(asked("skip", step="a")) is not None
+    assert (
+        "was already used for skip of step 'a'" in refused(drive, CANCEL.model_copy(update={"request_id": "one"})).rule
+    )
+
+
+def test_a_run_of_an_earlier_interpreter_answers_every_request_of_an_id_as_the_first() -> None:
+    drive = started(step("a"), step("b", "a"))
+    drive.task.interpreter = 2
+    drive.skip("b", request_id="one")
+    assert drive.task.answers == {"one": (6, 6, "", "")}
+    assert drive.cancel(request_id="one") == []
+    later = drive.restored()
+    assert later.cancel(request_id="one") == []
+    assert later.task.interpreter > 2
+
+
+def test_an_answer__spans_the_rows_that_followed() -> None:
     drive = started(step("a"), step("b", "a"), step("c", "b"))
     drive.skip("b", request_id="one")
-    first, last = drive.engine.answer("one") or (0, 0)
+    first, last = drive.task.answers["one"][:2]
     assert [(row.sort_key, row.entity) for row in drive.rows[first - 1 : last]] == [(7, "step:b"), (8, "step:c")]
 
 
@@ -229,7 +310,7 @@ def test_requests_without_an_id_are_not_remembered() -> None:
     drive = started(step("a"), step("b", "a"))
     drive.skip("b")
     assert drive.task.answers == {}
-    assert drive.engine.answer("one") is None
+    assert drive.engine.answer(asked("skip", step="b")) is None
 
 
 def test_a_refused_id_can_be_used_again() -> None:
@@ -246,7 +327,7 @@ def test_only_the_last_thousand_answers_are_kept() -> None:
     for name in names:
         drive.skip(name, request_id=name)
     assert len(drive.task.answers) == 1000
-    assert [drive.engine.answer(name) is None for name in ("s0", "s1", "s2", "s1001")] == [True, True, False, False]
+    assert [name in drive.task.answers for name in ("s0", "s1", "s2", "s1001")] == [False, False, True, True]
 
 
 def test_a_request_is_read_by_the_word_in_it_and_refuses_what_nobody_knows() -> None:
@@ -280,6 +361,18 @@ def test_a_refusal_can_be_about_a_step_and_can_say_what_was_sent() -> None:
     assert drive.rows[-1].step == "a"
     assert drive.rows[-1].actor == "tasker"
     assert drive.rows[-1].metadata == {"name": "rewind", "rule": "no such signal"}
+
+
+def test_a_refusal_that_nobody_hears_repeats_no_megabytes_and_no_control_characters() -> None:
+    long = Refused("there is no step " + "s" * 1_000_000 + "\x1b", "ann", "r", name="\x1b[2J" + "n" * 1000)
+    drive = started(step("a"))
+    drive.tell(long)
+    said = drive.rows[-1].metadata
+    assert [len(said[name]) for name in ("rule", "name")] == [REASON_LIMIT, ACTOR_LIMIT]
+    assert said["name"].startswith("?[2Jnnn")
+    drive.task.interpreter = 2
+    drive.tell(long)
+    assert drive.rows[-1].metadata == {"name": long.name, "rule": long.rule}
 
 
 # Plans.
@@ -331,3 +424,46 @@ def test_a_queue_that_the_server_would_refuse_again_and_again_is_refused(queue: 
     with pytest.raises(ValidationError, match="task_queue"):
         ChangeStep(step="a", task_queue=queue, actor="ann", reason="r")
     assert ChangeStep(step="a", task_queue="q" * 1000, actor="ann", reason="r").task_queue == "q" * 1000
+
+
+# What they hand over.
+
+
+@pytest.mark.parametrize(
+    ("request_", "handed"),
+    [
+        (asked("complete_step", step="a", result=None), "the result of step 'a'"),
+        (asked("complete_step", step="z"), "the result of step 'z'"),
+        (asked("approve", step="formed"), "the form of step 'formed'"),
+        (asked("approve", step="plain", form=1), "None"),
+        (asked("approve", step="a"), "None"),
+        (asked("approve", step="z"), "None"),
+        (asked("approve"), "None"),
+        (asked("reject", step="formed"), "None"),
+        (asked("send_event", name="paid"), "the payload of event 'paid'"),
+        (asked("send_event", name="noted"), "None"),
+        (asked("send_event", name="z"), "None"),
+        (asked("skip", step="a"), "None"),
+    ],
+)
+def test_what_is_handed_over_has_a_type_or_is_nothing_that_anybody_could_check(request_: Any, handed: str) -> None:
+    plain = approval("plain", "ann").model_copy(update={"result": "None"})
+    events = [{"name": "paid", "model": "Payment"}, {"name": "noted"}]
+    made = template(step("a"), approval("formed", "ann"), plain, events=events)
+    assert str(handed_over(request_, made)) == handed
+
+
+def test_a_timeout_to_which_nothing_can_be_added_is_refused() -> None:
+    for seconds_ in (86_399_999_999_995, 86_399_999_913_600):
+        with pytest.raises(ValidationError, match=r"timeout\s+Input should be less than") as error:
+            asked("change_step", step="a", timeout=seconds_)
+        assert error.value.error_count() == 1
+    timeout = asked("change_step", step="a", timeout=86_399_999_913_599).timeout
+    assert changed(step("a"), {"timeout": timeout.total_seconds()}).timeout + seconds(86_000) > timeout
+
+
+def test_every_event_of_a_long_name_has_an_id_of_its_own() -> None:
+    told = [asked("send_event", name="n" * 200, id=id).request_id for id in ("one", "two", "x" * 100, "x" * 99 + "y")]
+    assert len(set(told)) == 4
+    assert {len(id) <= ID_LIMIT for id in told} == {True}
+    assert asked("send_event", name="n" * 90, id="x" * 100).request_id == "event:" + "n" * 90 + ":" + "x" * 100

@@ -11,8 +11,6 @@ from tasker_temporal.core.messages import Failure, RunStep, StartTimer, StepFail
 from tasker_temporal.core.retry import Retry
 from tests.core.driving import BEGIN, ONCE, STEADY, Drive, limits, seconds, started, step, template
 
-NO_JITTER = {"jitter": "none"}
-
 
 @pytest.mark.parametrize(
     ("retry", "attempt", "expected"),

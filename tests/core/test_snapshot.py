@@ -7,10 +7,13 @@ from typing import Any
 
 import pytest
 
+from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.messages import DROPPED, Content, RunContinued, RunStep, StartTimer, StepSucceeded
+from tasker_temporal.core.requests import CancelTask
 from tasker_temporal.core.rows import verify
 from tasker_temporal.core.snapshot import FULL_BYTES, SPARE_BYTES, restore, snapshot
 from tasker_temporal.core.task import INTERPRETER, Task
+from tasker_temporal.errors import RequestRefused
 from tests.core.driving import (
     BEGIN,
     KEY,
@@ -134,8 +137,21 @@ def test_answers_are_remembered_over_runs() -> None:
     drive = started(step("a"), step("b", "a"))
     drive.skip("b", request_id="one")
     later = drive.continued()
-    assert later.engine.answer("one") == drive.engine.answer("one")
+    assert later.task.answers == drive.task.answers
     assert later.skip("b", request_id="one") == []
+    with pytest.raises(RequestRefused, match="already used for skip of step 'b'"):
+        later.cancel(request_id="one")
+
+
+def test_an_answer_of_a_snapshot_that_names_no_request_is_that_of_every_request_of_its_id() -> None:
+    drive = started(step("a"), step("b", "a"))
+    drive.skip("b", request_id="one")
+    plain = stored(drive)
+    assert plain["answers"]["one"][:3] == [6, 6, "skip of step 'b'"]
+    plain["answers"]["one"] = [6, 6]
+    engine = Engine(restore(plain, drive.context))
+    assert engine.apply(CancelTask(actor="ann", reason="r", request_id="one"), drive.now) == []
+    assert snapshot(engine.task)["answers"] == {"one": [6, 6]}
 
 
 # The snapshot itself.

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from tasker_temporal.core.guards import requestable
 from tasker_temporal.core.intake.legality import legal_requests
 from tasker_temporal.core.machine import TASK_TABLE, State
 from tasker_temporal.core.messages import Failure, Refused, TransitionTo
 from tasker_temporal.core.mistakes import mistakes
 from tasker_temporal.core.moves import IllegalMove
+from tasker_temporal.core.repeats import name_of
 from tasker_temporal.core.report import report
 from tasker_temporal.core.requests import (
     Approve,
@@ -24,13 +24,14 @@ from tasker_temporal.core.requests import (
     SkipStep,
     Withdraw,
 )
-from tasker_temporal.core.soundness import unsound
 from tasker_temporal.core.task_types import BATCH, CRITICAL, DEFAULT, Move, TaskType, type_mistakes
 from tasker_temporal.core.template import Template
 from tasker_temporal.core.triggers import EventTemplate
 from tasker_temporal.core.waiting import waiting
-from tasker_temporal.errors import RequestRefused
-from tests.core.driving import AUDITED, ONCE, SHIPPED, Drive, essence, restored, seconds, step, template, terms
+from tests.core.doors import rule_against
+from tests.core.driving import AUDITED, ONCE, Drive, essence, restored, seconds, step, template, terms
+from tests.core.typed import ask, shipped
+from tests.task_types import SHIPPED
 
 
 def critical(**options: Any) -> Drive:
@@ -40,16 +41,6 @@ def critical(**options: Any) -> Drive:
     drive.start(actor="sam")
     drive.succeed("a")
     return drive
-
-
-def refused(drive: Drive, request: Any) -> str:
-    with pytest.raises(RequestRefused) as error:
-        drive.apply(request)
-    return error.value.rule
-
-
-def ask(kind: Any, actor: str = "ann", **said: Any) -> Any:
-    return kind(actor=actor, reason="r", **said)
 
 
 def test_the_default_type_has_the_table_of_every_task() -> None:
@@ -112,7 +103,7 @@ def test_a_rejected_task_that_is_retried_is_asked_again_under_another_id() -> No
     drive.ask(RetryTask)
     assert (drive.state, list(drive.task.ballots)) == ("pending_approval", ["task#2"])
     assert drive.task.failure is None
-    assert "that is 'task#2'" in refused(drive, ask(Approve, approval="task#1"))
+    assert "that is 'task#2'" in rule_against(drive, ask(Approve, approval="task#1"))
     later = drive.continued()
     later.ask(Approve, approval="task#2")
     assert later.closed == "complete"
@@ -156,8 +147,8 @@ def test_votes_on_a_task_may_come_before_its_steps_are_over() -> None:
 
 def test_no_step_is_touched_while_people_decide_on_the_task() -> None:
     drive = critical()
-    assert "the task is pending_approval, where no step runs" in refused(drive, ask(RetryFrom, step="a"))
-    assert "is complete" in refused(drive, ask(SkipStep, step="a"))
+    assert "the task is pending_approval, where no step runs" in rule_against(drive, ask(RetryFrom, step="a"))
+    assert "is complete" in rule_against(drive, ask(SkipStep, step="a"))
     drive.ask(CancelTask)
     assert drive.closed == "cancelled"
     assert drive.task.ballots == {}
@@ -202,7 +193,7 @@ def test_a_declared_type_goes_its_own_way() -> None:
         "somebody to move it to complete or error",
         ("cancel", "move"),
     )
-    assert refused(drive, ask(MoveTask, to="shipped")) == (
+    assert rule_against(drive, ask(MoveTask, to="shipped")) == (
         "no row leads from under_audit to 'shipped' now: expected complete or error"
     )
     later = drive.continued()
@@ -221,14 +212,9 @@ def test_a_task_that_is_moved_to_error_says_who_wanted_it_and_why() -> None:
 def test_a_task_is_moved_only_where_its_type_has_a_row_for_it() -> None:
     drive = Drive(template(step("a")))
     drive.start()
-    assert "its type 'default' has no row out of it that is asked for" in refused(drive, ask(MoveTask, to="complete"))
-
-
-def shipped(**options: Any) -> Drive:
-    drive = Drive(template(step("a"), type=SHIPPED, approval=terms("ann", deadline=seconds(60)), **options))
-    drive.start(actor="sam")
-    drive.succeed("a")
-    return drive
+    assert "its type 'default' has no row out of it that is asked for" in rule_against(
+        drive, ask(MoveTask, to="complete")
+    )
 
 
 def test_a_vote_may_come_early_in_a_state_from_which_the_task_can_come_to_its_approval() -> None:
@@ -244,7 +230,7 @@ def test_a_vote_comes_too_late_where_no_row_leads_to_the_approval() -> None:
     drive = shipped()
     drive.ask(MoveTask, to="pending_approval")
     drive.ask(Approve)
-    assert refused(drive, ask(Approve)) == (
+    assert rule_against(drive, ask(Approve)) == (
         "the task is shipping: 'approve' is legal for one that is "
         "pending or in_progress or paused or pending_approval or packed"
     )
@@ -284,7 +270,7 @@ def test_an_event_from_outside_is_noted_while_a_task_is_being_cancelled_and_nobo
     drive = Drive(template(step("a")))
     drive.start()
     drive.cancel()
-    assert refused(drive, ask(SendEvent, name="weighed")) == "the task is being cancelled, as 'ann' asked"
+    assert rule_against(drive, ask(SendEvent, name="weighed")) == "the task is being cancelled, as 'ann' asked"
 
 
 def test_a_task_of_a_type_without_approval_takes_no_votes_though_its_template_has_terms() -> None:
@@ -292,7 +278,7 @@ def test_a_task_of_a_type_without_approval_takes_no_votes_though_its_template_ha
         template(step("a"), type=CRITICAL, approval=terms("ann"), routes=[{"when": "true", "task_type": "default"}])
     )
     drive.start(actor="sam")
-    assert "the task has no approval of its own" in refused(drive, ask(Approve))
+    assert "the task has no approval of its own" in rule_against(drive, ask(Approve))
 
 
 def test_a_task_that_waits_to_be_moved_can_be_cancelled() -> None:
@@ -333,6 +319,9 @@ OUT = Move(source="odd", to="complete", by="request")
     [
         (("paused",), (Move(source="in_progress", to="complete"),), False, "is the library's own"),
         (("odd",), (Move(source="in_progress", to="complete"), OUT), False, "'odd' is never reached"),
+        (("",), (), False, "its state '': expected an identifier of at most 100 characters"),
+        (("in\x1bspection",), (), False, "its state 'in\\x1bspection': expected an identifier"),
+        (("s" * 101,), (), False, "expected an identifier of at most 100 characters as its name"),
         (("odd",), (GO,), False, "'odd' is never left"),
         (("odd",), (GO, OUT, Move(source="paused", to="complete")), False, "expected it to begin at one of"),
         (("odd",), (GO, OUT, Move(source="odd", to="pending")), False, "expected it to lead to a declared state"),
@@ -398,181 +387,10 @@ def test_a_route_to_a_type_that_is_approved_needs_the_terms() -> None:
     assert len(mistakes(bare)) == 1
 
 
-# Conditions as guards.
-
-SIZED = TaskType(
-    name="sized",
-    states=("checking",),
-    rows=(
-        Move(source="in_progress", to="error", when="result.count.lost > 0"),
-        Move(source="in_progress", to="checking", when="context.total > 1000 && all_steps_complete"),
-        Move(source="in_progress", to="complete"),
-        Move(source="checking", to="complete", by="request", when="result.count.found == 7"),
-        Move(source="checking", to="error", by="request"),
-    ),
-)
-
-
-def sized(total: int, count: bytes = b'{"lost": 0, "found": 7}', **options: Any) -> Drive:
-    drive = Drive(template(step("count"), step("b"), type=SIZED, **options), context=b'{"total": %d}' % total)
-    drive.start()
-    drive.succeed("count", data=count)
-    return drive
-
-
-def test_a_row_is_taken_if_its_condition_holds_and_the_audit_says_which() -> None:
-    drive = sized(1001)
-    assert drive.state == "in_progress"
-    drive.succeed("b")
-    assert drive.state == "checking"
-    assert drive.row("task.moved").metadata == {"when": "context.total > 1000 && all_steps_complete"}
-    drive = sized(10)
-    drive.succeed("b")
-    assert (drive.closed, drive.row("task.completed").metadata) == ("complete", {})
-
-
-def test_the_words_of_guards_are_true_or_false_in_a_condition() -> None:
-    drive = sized(1001, on_error="hold")
-    drive.fail("b", retryable=False)
-    drive.ask(SkipStep, step="b")
-    assert (drive.closed, drive.states["b"]) == ("complete", "skipped")
-
-
-def test_no_condition_is_asked_before_every_step_is_over() -> None:
-    drive = sized(1, b'{"lost": 3, "found": 7}')
-    assert drive.state == "in_progress"
-    drive.succeed("b")
-    said = "its type 'sized' ends it in error if result.count.lost > 0"
-    assert (drive.closed, drive.task.failure) == ("error", Failure("ConditionMet", said))
-    assert drive.row("task.failed").metadata["when"] == "result.count.lost > 0"
-
-
-def test_a_condition_that_nobody_can_tell_does_not_hold_and_the_audit_says_so() -> None:
-    drive = sized(1, b'"nothing"')
-    drive.succeed("b")
-    assert (drive.closed, drive.row("task.completed").metadata) == ("complete", {"unclear": ["result.count.lost > 0"]})
-
-
-def test_a_condition_decides_to_where_somebody_may_move_the_task() -> None:
-    drive = sized(1001)
-    drive.succeed("b")
-    assert requestable(drive.task) == ("complete", "error")
-    drive = sized(1001, b'{"lost": 0, "found": 6}')
-    drive.succeed("b")
-    assert refused(drive, ask(MoveTask, to="complete")) == (
-        "no row leads from checking to 'complete' now: expected error"
-    )
-    later = drive.continued()
-    assert requestable(later.task) == ("error",)
-
-
-def test_a_result_that_conditions_read_is_kept_though_no_step_asks_for_it() -> None:
-    large = b'{"lost": 0, "found": 7, "more": "%s"}' % (b"x" * 240_000)
-    drive = Drive(template(step("count"), step("b"), step("c", "b"), type=SIZED), context=b'{"total": 1001}')
-    drive.start()
-    drive.succeed("count", data=large)
-    later = drive.continued().continued()
-    later.succeed("b", data=b'"%s"' % (b"y" * 200_000))
-    later.succeed("c")
-    assert later.continued().state == "checking"
-    later.ask(MoveTask, to="complete")
-    assert later.closed == "complete"
-
-
-def test_a_row_to_error_before_which_no_other_could_be_taken_says_so() -> None:
-    kind = TaskType(
-        name="strict",
-        rows=(
-            Move(source="in_progress", to="complete", when="context.total > 5"),
-            Move(source="in_progress", to="error"),
-        ),
-    )
-    drive = Drive(template(step("a"), type=kind), context=b'{"total": 5}')
-    drive.start()
-    drive.succeed("a")
-    said = "no row of its type 'strict' before the one to error could be taken"
-    assert (drive.closed, drive.task.failure) == ("error", Failure("NoRowTaken", said))
-
-
-TWICE = TaskType(
-    name="twice",
-    states=("archived",),
-    rows=(
-        Move(source="in_progress", to="pending_approval"),
-        Move(source="pending_approval", to="archived", when="approved && context.total > 1000"),
-        Move(source="pending_approval", to="complete", when="approved"),
-        Move(source="pending_approval", to="error", when="rejected"),
-        Move(source="archived", to="complete", by="request"),
-    ),
-)
-
-
-@pytest.mark.parametrize(("total", "state"), [(7, "complete"), (1001, "archived")])
-def test_what_people_decide_and_a_condition_together_choose_the_row(total: int, state: str) -> None:
-    drive = Drive(template(step("a"), type=TWICE, approval=terms("ann")), context=b'{"total": %d}' % total)
-    drive.start(actor="sam")
-    drive.succeed("a")
-    drive.ask(Approve)
-    assert drive.state == state
-    drive = Drive(template(step("a"), type=TWICE, approval=terms("ann")), context=b"1")
-    drive.start(actor="sam")
-    drive.succeed("a")
-    drive.ask(Approve)
-    row = drive.row("task.completed")
-    assert row.metadata == {"approval": "task#1", "unclear": ["approved && context.total > 1000"]}
-
-
-def test_a_state_of_which_no_condition_holds_says_so() -> None:
-    kind = TaskType(
-        name="stuck",
-        states=("odd",),
-        rows=(GO, Move(source="odd", to="complete", by="request", when="context.total > 5")),
-    )
-    drive = Drive(template(step("a"), type=kind), context=b'{"total": 5}')
-    drive.start()
-    drive.succeed("a")
-    (line,) = waiting(drive.task)
-    assert line.what == "somebody to cancel it: no row of its type may be taken (context.total > 5)"
-    assert refused(drive, ask(MoveTask, to="complete")) == (
-        "the task is odd: its type 'stuck' lets it be moved from there only if context.total > 5"
-    )
-
-
-def schemas(path: str) -> dict[str, Any]:
-    known = {"context": {"total": {"type": "integer"}}, "result.a": {"found": {"type": "string"}}}
-    return {"type": "object", "properties": known[path]} if path in known else {}
-
-
-@pytest.mark.parametrize(
-    ("when", "said"),
-    [
-        ("all_step_over", "undeclared reference to 'all_step_over'"),
-        ("approved", "expected 'approved' on rows out of 'pending_approval' alone"),
-        ("approved && true", "undeclared reference to 'approved'"),
-        ("context.totl > 5", "there is no context.totl"),
-        ("context.total == 'x'", "no matching overload for '_==_'"),
-        ("result.a.found == 'x' && result.b.y", "undeclared reference to 'result.b"),
-        ("context.total +", "Syntax error"),
-        ("1 + 1", "it is int: expected true or false"),
-    ],
-)
-def test_a_condition_that_cannot_work_is_a_mistake_of_the_type(when: str, said: str) -> None:
-    kind = TaskType(name="odd", rows=(Move(source="in_progress", to="error", when=when), DEFAULT.rows[0]))
-    flow = Template(name="x", steps=(step("a"),), type=kind)
-    (found,) = [*mistakes(flow), *unsound(flow, schemas)]
-    assert said in found
-    assert "its row 'in_progress' to 'error'" in found
-
-
-@pytest.mark.parametrize(
-    ("rows", "said"),
-    [
-        ((Move(source="in_progress", to="error", when="context.total > 5"),), 1),
-        ((CRITICAL.rows[1].model_copy(update={"when": "approved && context.vip"}),), 1),
-        ((Move(source="pending_approval", to="error", when="context.total > 5"),), 1),
-        ((Move(source="pending_approval", to="error", when="context.total > 5", by="request"),), 0),
-    ],
-)
-def test_a_row_that_is_never_taken_is_a_mistake(rows: tuple[Move, ...], said: int) -> None:
-    kind = TaskType(name="odd", rows=(*CRITICAL.rows, *rows))
-    assert len(type_mistakes(kind, has_approval=True)) == said
+def test_the_refusal_of_a_used_id_names_what_the_task_was_asked() -> None:
+    drive = critical(approval=terms("ann", "bob", quorum=2))
+    drive.ask(Approve, actor="ann", request_id="one")
+    rule = rule_against(drive, ask(MoveTask, to="complete", request_id="one"))
+    assert rule.startswith("request id 'one' was already used for approve of the task by 'ann' (sort_key ")
+    asked = [ask(MoveTask, to="shipped"), ask(CancelTask), ask(SendEvent, name="paid")]
+    assert [name_of(request) for request in asked] == ["move to 'shipped'", "cancel of the task", "send_event 'paid'"]

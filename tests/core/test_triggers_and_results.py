@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tasker_temporal.core.answers import argument_of
+from tasker_temporal.core.arguments import argument_of
 from tasker_temporal.core.messages import Content
 from tasker_temporal.core.requests import (
     ChangeStep,

@@ -22,7 +22,8 @@ from tasker_temporal.core.task import INTERPRETER
 from tasker_temporal.dev import DevServer
 from tasker_temporal.errors import TaskEnded
 from tests.replay import shelf
-from tests.replay.scenes import SCENES, Scene, Stage
+from tests.replay.scenes import SCENES
+from tests.replay.stage import Scene, Stage
 from tests.server.conftest import histories
 
 IDENTITY = "golden"

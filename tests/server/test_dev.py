@@ -20,7 +20,7 @@ from temporalio.client import Client, WorkflowExecutionStatus
 from tasker_temporal import dev
 from tasker_temporal.dev import DevServer, find_server
 from tasker_temporal.errors import ServerFailed, ServerNotFound
-from tests.patience import PATIENCE
+from tests.patience import until_visible
 
 
 @pytest.fixture
@@ -63,18 +63,11 @@ async def listed(client: Client) -> list[str]:
     return [workflow.id async for workflow in client.list_workflows()]
 
 
-async def until_listed(client: Client, workflow_id: str) -> None:
-    """Ask until the list, which follows what happened a little later, shows the workflow."""
-    async with asyncio.timeout(PATIENCE):
-        while workflow_id not in await listed(client):
-            pass
-
-
 async def test_it_serves_on_free_ports_and_leaves_no_process() -> None:
     async with DevServer() as server:
         client = await server.client()
         await start_unattended(client, "one")
-        await until_listed(client, "one")
+        await until_visible(client, "WorkflowId = 'one'")
         assert server.target == f"127.0.0.1:{server.port}"
         assert server.port not in (0, server.ui_port)
         pid = server.pid
@@ -98,7 +91,7 @@ async def test_without_user_interface_there_is_no_address_of_one() -> None:
 async def test_two_of_them_live_side_by_side_on_one_machine() -> None:
     async with DevServer(ui_port=None) as one, DevServer(ui_port=None, namespace="two") as two:
         await start_unattended(await two.client(), "of two")
-        await until_listed(await two.client(), "of two")
+        await until_visible(await two.client(), "WorkflowId = 'of two'")
         assert await listed(await one.client()) == []
 
 

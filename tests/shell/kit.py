@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from temporalio.api.enums.v1 import EventType
@@ -12,6 +14,7 @@ from temporalio.api.history.v1 import HistoryEvent
 
 from tasker_temporal import Row, TaskHandle
 from tasker_temporal.dev import DevServer, find_server
+from tests.server.conftest import histories
 
 
 class Gate:
@@ -33,16 +36,6 @@ async def history(task: TaskHandle) -> list[HistoryEvent]:
     return [event async for event in task.workflow.fetch_history_events()]
 
 
-async def until(task: TaskHandle, kind: str, count: int = 1) -> HistoryEvent:
-    """Wait for the run's event number `count` of that kind, as `TIMER_STARTED`, by long poll."""
-    wanted = EventType.Value(f"EVENT_TYPE_{kind}")
-    async for event in task.workflow.fetch_history_events(wait_new_event=True):
-        count -= event.event_type == wanted
-        if not count:
-            return event
-    raise AssertionError(f"the run of task {task.id!r} ended without {kind}")
-
-
 def kinds(events: Iterable[HistoryEvent]) -> list[str]:
     return [EventType.Name(event.event_type).removeprefix("EVENT_TYPE_") for event in events]
 
@@ -55,6 +48,20 @@ def lasting(events: Iterable[HistoryEvent]) -> list[HistoryEvent]:
 def said(rows: Iterable[Row]) -> list[str]:
     """The rows' events, each with its step if it has one: `step.skipped a`."""
     return [f"{row.event} {row.step}" if row.step else row.event for row in rows]
+
+
+async def stored(task: TaskHandle) -> bytes:
+    """All that the server keeps of the task, and what a curious reader could unpack of it."""
+    raw = b"".join(event.SerializeToString() for history in await histories(task) for event in history.events)
+    return raw + b"".join(_unpacked(raw))
+
+
+def _unpacked(raw: bytes) -> Iterator[bytes]:
+    for piece in raw.split(b'"'):
+        try:
+            yield zlib.decompress(base64.b64decode(piece, validate=True))
+        except (ValueError, zlib.error):
+            continue
 
 
 async def temporal(server: DevServer, *arguments: str) -> Any:

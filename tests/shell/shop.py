@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ from tasker_temporal import (
 )
 from tasker_temporal.dev import DevServer
 from tests.patience import PATIENCE
+from tests.server.conftest import Connect, worker
 from tests.shell.kit import Gate, temporal
 
 BY: dict[str, Any] = {"actor": "ann", "reason": "the gateway is back"}
@@ -79,6 +81,14 @@ async def started(client: Client, template: TaskTemplate[Any], queue: str) -> Ta
     return await start_task(client, template, None, task_queue=queue)
 
 
+@asynccontextmanager
+async def under_way(client: Connect, template: TaskTemplate[Any]) -> AsyncIterator[TaskHandle]:
+    """A task of it, with a worker."""
+    connected = await client(template)
+    async with worker(connected) as serving:
+        yield await started(connected, template, serving.task_queue)
+
+
 async def settled(task: TaskHandle, state: State = State.ERROR) -> None:
     async with asyncio.timeout(PATIENCE):
         assert (await task.settled()).state is state
@@ -116,10 +126,3 @@ def by_signal(server: DevServer) -> Ask:
         )
 
     return ask
-
-
-async def until(task: TaskHandle, event: str) -> None:
-    """Wait until the audit has a row of that event."""
-    async with asyncio.timeout(PATIENCE):
-        while event not in [row.event for row in await task.audit()]:
-            await asyncio.sleep(0.05)

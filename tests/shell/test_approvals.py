@@ -33,10 +33,10 @@ from tasker_temporal.dev import DevServer
 from tasker_temporal.views import details
 from tests.core.driving import Drive, approval, terms
 from tests.core.driving import template as made
-from tests.patience import PATIENCE
+from tests.patience import PATIENCE, until_row
 from tests.server.conftest import Connect, replayed, worker
 from tests.shell.kit import CommandFailed, Gate
-from tests.shell.shop import by_signal, by_update, until
+from tests.shell.shop import by_signal, by_update
 
 BY: dict[str, Any] = {"reason": "it looks right"}
 
@@ -61,7 +61,7 @@ def reviewed(name: str, **options: Any) -> tuple[TaskTemplate[Any], Any]:
 
 async def opened(client: Client, template: TaskTemplate[Any], queue: str, **options: Any) -> TaskHandle:
     task = await start_task(client, template, None, task_queue=queue, actor="sam", **options)
-    await until(task, "approval.requested")
+    await until_row(task, "approval.requested")
     return task
 
 
@@ -103,9 +103,9 @@ async def test_temporals_own_command_votes_withdraws_and_rejects(
         task = await opened(connected, template, serving.task_queue)
         about = {"step": "review", "approval": "review#1", **BY}
         await ask(task, "approve", {**about, "actor": "ann", "form": {"limit": 1}})
-        await until(task, "approval.voted")
+        await until_row(task, "approval.voted")
         await ask(task, "withdraw", {**about, "actor": "ann"})
-        await until(task, "approval.withdrawn")
+        await until_row(task, "approval.withdrawn")
         await ask(task, "reject", {**about, "actor": "bob"})
         with pytest.raises(TaskFailed, match="ApprovalRejected: bob: it looks right"):
             await task.result()
@@ -124,6 +124,10 @@ async def test_a_form_that_is_not_valid_is_refused_by_the_client_and_by_the_work
         assert "approve" not in str([row.event for row in await task.audit()])
         with pytest.raises(RequestRefused, match="'review' is not valid: limit: Field required"):
             await task.approve("review", {}, actor="ann", **BY)
+        vote = {"request": "approve", "step": "review", "form": {}, "actor": "ann", **BY}
+        with pytest.raises(RequestRefused, match="'review' is not valid: limit: Field required"):
+            await task.plan(vote)
+        assert (await TaskHandle(await client(), task.id).plan(vote)).unchecked == "the form of step 'review'"
         with pytest.raises(CommandFailed, match="limit: Field required"):
             await by_update(server)(task, "approve", {"step": "review", "actor": "ann", "form": {}, **BY})
         await task.approve(review, Verdict(limit=4), actor="ann", **BY)
@@ -140,7 +144,7 @@ async def test_votes_and_what_is_open_go_on_in_a_new_run(client: Connect) -> Non
         await task.approve(review, Verdict(limit=1), actor="ann", **BY)
         await task.withdraw(review, actor="ann", **BY)
         await task.approve(review, Verdict(limit=2), actor="ann", **BY)
-        await until(task, "workflow.run_continued")
+        await until_row(task, "workflow.run_continued")
         with pytest.raises(RequestRefused, match="'ann' has voted on 'review#1' already"):
             await task.approve(review, Verdict(limit=2), actor="ann", **BY)
         with pytest.raises(RequestRefused, match="'sam' started the task"):
@@ -236,7 +240,7 @@ async def test_a_notifier_that_fails_for_good_is_noted_and_holds_nothing_up(clie
     connected = await client(template)
     async with worker(connected) as serving:
         task = await opened(connected, template, serving.task_queue)
-        await until(task, "approval.notification_failed")
+        await until_row(task, "approval.notification_failed")
         await task.approve(review, Verdict(limit=1), actor="ann", **BY)
         assert (await task.result()).state is State.COMPLETE
         failed = [row for row in await task.audit() if row.event == "approval.notification_failed"]
@@ -278,10 +282,10 @@ async def test_a_run_does_not_go_on_as_a_new_one_before_people_are_told(client: 
         await task.approve(review, Verdict(limit=1), actor="ann", **BY)
         await task.withdraw(review, actor="ann", **BY)
         await task.approve(review, Verdict(limit=2), actor="ann", **BY)
-        await until(task, "workflow.drain_requested")
+        await until_row(task, "workflow.drain_requested")
         assert "workflow.run_continued" not in [row.event for row in await task.audit()]
         gate.open()
-        await until(task, "workflow.run_continued")
+        await until_row(task, "workflow.run_continued")
         await task.approve(review, Verdict(limit=1), actor="bob", **BY)
         assert (await task.result()).state is State.COMPLETE
         assert told == 2
@@ -316,6 +320,28 @@ async def test_an_identity_in_the_header_wins_over_what_the_request_says(client:
         await task.result()
         [vote] = [row for row in await task.audit() if row.event == "approval.voted"]
         assert (vote.actor, vote.metadata["verified"]) == ("ann", True)
+        await replayed(task, template)
+
+
+async def test_two_persons_who_ask_under_one_id_are_told_apart_though_all_else_is_the_same(
+    client: Connect, server: DevServer
+) -> None:
+    template, review = reviewed("approvals.one_id", approvers=["ann", "bob"], quorum=2)
+    connected = await client(template)
+    async with worker(connected) as serving:
+        task = await opened(connected, template, serving.task_queue)
+        by: dict[str, Any] = {"actor": "service", "reason": "fine", "request_id": "one"}
+        ann, bob = [
+            TaskHandle(await acting(server, template, Identity(actor=actor), None), task.id) for actor in ("ann", "bob")
+        ]
+        vote = await ann.approve(review, Verdict(limit=1), **by)
+        with pytest.raises(RequestRefused, match="already used for approve of step 'review' by 'ann'"):
+            await bob.approve(review, Verdict(limit=1), **by)
+        await bob.approve(review, Verdict(limit=1), actor="service", reason="fine")
+        await task.result()
+        assert await ann.approve(review, Verdict(limit=1), **by) == vote
+        with pytest.raises(RequestRefused, match="already used for approve of step 'review' by 'ann'"):
+            await bob.approve(review, Verdict(limit=1), **by)
         await replayed(task, template)
 
 
@@ -360,10 +386,10 @@ async def test_who_starts_a_task_is_who_the_header_says_and_may_not_approve_it(s
         with pytest.raises(TaskFailed, match="identity: the identity 'ann' in its header is not signed"):
             await forged.result()
         await task.workflow.signal("transition", {"request": "reject", "step": "review", "actor": "bob", **BY})
-        await until(task, "workflow.request_refused")
+        await until_row(task, "workflow.request_refused")
         boss = TaskHandle(await acting(server, template, Identity(actor="boss"), KEY), task.id)
         await boss.workflow.signal("transition", {"request": "reject", "step": "review", "actor": "x", **BY})
-        await until(task, "approval.decided")
+        await until_row(task, "approval.decided")
         assert [row.actor for row in await task.audit() if row.event == "approval.voted"] == ["boss"]
         await boss.retry(actor="x", reason="again")
         assert [row.actor for row in await task.audit() if row.event == "task.retry_requested"] == ["boss"]

@@ -34,9 +34,9 @@ from tasker_temporal.errors import SearchAttributesMissing
 from tasker_temporal.namespace import Listing, add, missing
 from tasker_temporal.reader import Reader
 from tasker_temporal.triggers import failed
-from tests.patience import until_step
+from tests.patience import until_history, until_row, until_step
 from tests.server.conftest import Connect, histories, replayed, worker
-from tests.shell.kit import Gate, history, kinds, lasting, until
+from tests.shell.kit import Gate, history, kinds, lasting
 
 HOUR = timedelta(hours=1)
 
@@ -219,7 +219,7 @@ async def test_only_a_long_backoff_is_told(client: Connect) -> None:
     connected = await client(template)
     async with worker(connected) as running:
         task = await start_task(connected, template, None, task_queue=running.task_queue)
-        await until(task, "UPSERT_WORKFLOW_SEARCH_ATTRIBUTES")
+        await until_history(task, "UPSERT_WORKFLOW_SEARCH_ATTRIBUTES")
         while (found := await told(task))[2] != ("short",):
             pass
         assert found == (None, ("backoff",), ("short",))
@@ -262,7 +262,7 @@ async def test_a_missing_handler_is_told(client: Connect) -> None:
     connected, without = await client(template), await client(other)
     async with worker(without) as running:
         task = await start_task(connected, template, None, task_queue=running.task_queue)
-        await until(task, "TIMER_STARTED")
+        await until_history(task, "TIMER_STARTED")
         assert await told(task) == (None, ("handler",), ())
     async with worker(connected, task_queue=running.task_queue):
         await task.result()
@@ -285,8 +285,7 @@ async def test_they_last_over_runs_and_none_is_told_twice(client: Connect) -> No
     connected = await client(template)
     async with worker(connected) as running:
         task = await start_task(connected, template, None, task_queue=running.task_queue)
-        while len(await Reader(connected, task.id).runs()) < 2:
-            pass
+        await until_row(task, "workflow.run_continued")
         await task.report()
         assert await told(task) == (None, ("backoff",), ("first",))
         later = (await histories(task))[-1]

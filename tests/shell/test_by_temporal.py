@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tasker_temporal import Move, RequestRefused, Row, TaskHandle, TaskTemplate, TaskType, received, start_task
+from tasker_temporal import Move, TaskHandle, TaskTemplate, TaskType, received, start_task
 from tasker_temporal.dev import DevServer
 from tasker_temporal.requests import KINDS
-from tests.patience import PATIENCE
+from tests.patience import until_legal, until_row
 from tests.server.conftest import Connect, replayed, worker
 from tests.shell.kit import Gate, temporal
 from tests.shell.shop import BY, World, settled, shop
@@ -67,18 +67,6 @@ def templates(gate: Gate) -> Mapping[str, TaskTemplate[Any]]:
     return {"held": held, "busy": busy, "reviewed": reviewed, "audited": audited, "told": told}
 
 
-async def legal(task: TaskHandle, request: Mapping[str, Any]) -> None:
-    """Wait until the request would be taken."""
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            try:
-                await task.plan({**BY, **request})
-            except RequestRefused:
-                await asyncio.sleep(0.05)
-            else:
-                return
-
-
 async def ask(server: DevServer, task: TaskHandle, way: str, name: str, request: Mapping[str, Any]) -> Any:
     if way == "signal":
         plain = json.dumps({"request": name, **request})
@@ -86,16 +74,6 @@ async def ask(server: DevServer, task: TaskHandle, way: str, name: str, request:
         return await temporal(server, "workflow", "signal", *flags)
     flags = ("--workflow-id", task.id, "--name", name, "--input", json.dumps(request))
     return (await temporal(server, "workflow", "update", "execute", *flags))["result"]
-
-
-async def row(task: TaskHandle, event: str) -> Row:
-    """The row, as soon as it is there."""
-    async with asyncio.timeout(PATIENCE):
-        while True:
-            for found in await task.audit():
-                if found.event == event and found.actor == "ann":
-                    return found
-            await asyncio.sleep(0.05)
 
 
 def test_there_is_a_scene_for_each_request_and_no_other() -> None:
@@ -115,12 +93,12 @@ async def test_each_request_is_made_by_temporals_command(client: Connect, server
             if scene.template == "held":
                 await settled(task)
             if scene.first is not None:
-                await legal(task, scene.first)
+                await until_legal(task, {**BY, **scene.first})
                 first = {key: value for key, value in scene.first.items() if key != "request"}
                 await getattr(task, scene.first["request"])(**first, **BY)
-            await legal(task, {"request": name, **scene.more})
+            await until_legal(task, {**BY, "request": name, **scene.more})
             answer = await ask(server, task, way, name, {**scene.more, **BY})
-            found = await row(task, scene.event)
+            found = await until_row(task, scene.event, actor="ann")
             assert (found.reason, found.cause) == (BY["reason"], None), name
             if way == "update":
                 assert answer["first"] == found.sort_key, name

@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
+from temporalio.api.common.v1 import Payload
+from temporalio.common import RawValue
 
 from tasker_temporal import (
     Limits,
     RequestRefused,
     Route,
     State,
+    TaskHandle,
     TaskTemplate,
     all_of,
     completed,
@@ -70,6 +73,25 @@ async def test_an_event_comes_by_the_binary_under_its_own_name(client: Connect, 
         await replayed(task, template)
 
 
+@pytest.mark.parametrize(
+    "payload", [b'"\\ud800"', b'{"\\udfff": 1}', b"[" * 300 + b"]" * 300, b"[" * 50_000 + b"]" * 50_000]
+)
+async def test_a_payload_that_cannot_be_handed_on_is_refused_and_stops_nothing(client: Connect, payload: bytes) -> None:
+    template = paying("external.odd")
+    connected = await client(template)
+    async with worker(connected) as serving:
+        task = await start_task(connected, template, {"id": "o-1"}, task_queue=serving.task_queue)
+        for name in ("note.added", "payment.captured"):
+            sent = RawValue(Payload(metadata={"encoding": b"json/plain"}, data=payload))
+            await task.workflow.signal(name, sent)
+        await task.send_event("note.added", None)
+        await task.send_event("payment.captured", {"order": "o-1", "cents": 7})
+        await task.result()
+        refused = [row.metadata["rule"] for row in await task.audit() if row.kind == "refused"]
+        assert ["JSON" in rule for rule in refused] == [True, True]
+        await replayed(task, template)
+
+
 async def test_a_payload_is_checked_by_the_client_and_by_the_worker(client: Connect) -> None:
     template = paying("external.checked")
     captured = template.events[0]
@@ -81,6 +103,12 @@ async def test_a_payload_is_checked_by_the_client_and_by_the_worker(client: Conn
             await task.send_event(captured, wrong)
         with pytest.raises(RequestRefused, match=r"the payload of event 'payment\.captured' is not valid: cents: "):
             await task.send_event("payment.captured", wrong)
+        told = {"request": "send_event", "name": "payment.captured", "payload": wrong}
+        with pytest.raises(RequestRefused, match=r"the payload of event 'payment\.captured' is not valid: cents: "):
+            await task.plan(told)
+        planned = await TaskHandle(await client(), task.id).plan(told)
+        assert planned.unchecked == "the payload of event 'payment.captured'"
+        assert (await task.plan({"request": "send_event", "name": "note.added", "payload": 7})).unchecked == ""
         with pytest.raises(RequestRefused, match=r"no event 'gone' is declared: expected one of payment\.captured"):
             await task.send_event("gone")
         await task.send_event("note.added", None)

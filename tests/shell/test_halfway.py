@@ -24,8 +24,9 @@ from tasker_temporal import (
     start_task,
 )
 from tasker_temporal.dev import DevServer
+from tests.patience import until_history
 from tests.server.conftest import Connect, histories, replayed, worker
-from tests.shell.kit import Gate, said, until
+from tests.shell.kit import Gate, said
 
 NAME = "halfway.order"
 
@@ -263,7 +264,7 @@ async def test_a_step_whose_handler_is_gone_waits_for_it_to_come_back(begin: Beg
     connected = await client(without_a_handler())
     brief = timedelta(seconds=0.3)
     async with worker(connected, task_queue=half.queue, sticky_queue_schedule_to_start_timeout=brief):
-        await until(half.task, "TIMER_STARTED")
+        await until_history(half.task, "TIMER_STARTED")
         waiting = {line["step"]: line for line in await half.task.waiting()}
         assert waiting["charge"]["what"] == "a worker that has the handler 'halfway.order.charge'"
     rewritten = with_renamed_steps()

@@ -34,6 +34,7 @@ from tasker_temporal import (
 from tasker_temporal.core.rows import verify
 from tasker_temporal.dev import DevServer
 from tasker_temporal.errors import RecordError, TaskLost
+from tasker_temporal.histories import Histories, joined
 from tasker_temporal.reader import Reader
 from tasker_temporal.record import INLINE_LIMIT
 from tests.server.conftest import Connect, histories, replayed, worker
@@ -141,6 +142,20 @@ async def test_the_audit_of_a_closed_task_is_whole_and_verified_without_a_worker
     assert said(rows).count("workflow.run_continued") == (1 if ending == "continued" else 0)
 
 
+async def test_a_run_that_ends_while_its_audit_is_read_is_read_once_more(
+    closed: Closed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was open when its record was looked for, and over when it was asked."""
+    whole, still_open = await closed.task("completed").audit(), [True]
+
+    async def is_open(histories: Histories, run_id: str) -> bool:
+        return bool(still_open and still_open.pop())
+
+    monkeypatch.setattr(Histories, "is_open", is_open)
+    assert await closed.task("completed").audit() == whole
+    assert still_open == []
+
+
 @pytest.mark.parametrize("ending", ENDINGS)
 async def test_the_results_of_a_closed_task_are_read_without_a_worker(closed: Closed, ending: str) -> None:
     task = closed.task(ending)
@@ -184,6 +199,16 @@ async def test_a_row_holds_no_input_no_result_and_no_message(closed: Closed, end
     text = json.dumps([row.plain() for row in await closed.task(ending).audit()])
     assert "sauce" not in text
     assert "account" not in text
+
+
+def test_of_a_record_in_markers_the_last_that_is_whole_counts() -> None:
+    """A run that wrote one, and was ended while it wrote the next."""
+    first = [{"last": 5, "part": number, "parts": 2, "data": data} for number, data in enumerate("ab")]
+    second = [{"last": 7, "part": number, "parts": 2, "data": data} for number, data in enumerate("cd")]
+    assert joined([*first, *second]) == "cd"
+    assert joined([*second, *first[1:], *first[:1], second[0]]) == "ab"
+    assert joined([*first, second[1]]) == "ab"
+    assert joined([first[1]]) is joined([]) is None
 
 
 # Change one byte.

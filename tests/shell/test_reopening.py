@@ -24,8 +24,10 @@ from tasker_temporal import (
     result_of,
     start_task,
 )
-from tasker_temporal.reader import Reader, Run
-from tasker_temporal.wire import read_raw
+from tasker_temporal.histories import Run
+from tasker_temporal.payloads import read_raw
+from tasker_temporal.reader import Reader
+from tests.patience import until_row
 from tests.server.conftest import Connect, replayed, worker
 from tests.shell.kit import Gate, history, kinds
 from tests.shell.shop import (
@@ -35,7 +37,7 @@ from tests.shell.shop import (
     failed,
     shop,
     started,
-    until,
+    under_way,
 )
 
 
@@ -98,9 +100,7 @@ async def test_a_failed_task_goes_on_as_it_was_declared_though_code_and_template
 async def test_of_two_reopens_at_once_one_wins_and_the_other_is_refused(client: Connect) -> None:
     world = World(gate=Gate())
     template = shop(world)
-    connected = await client(template)
-    async with worker(connected) as serving:
-        task = await started(connected, template, serving.task_queue)
+    async with under_way(client, template) as task:
         assert world.gate is not None
         world.gate.open()
         await failed(task)
@@ -112,16 +112,36 @@ async def test_of_two_reopens_at_once_one_wins_and_the_other_is_refused(client: 
         await replayed(task, template)
 
 
-async def test_a_reopen_with_a_wrong_result_is_refused_and_the_task_can_be_reopened_again(client: Connect) -> None:
+async def test_of_the_same_request_at_once_under_one_id_each_has_the_answer_that_one_has(client: Connect) -> None:
     world = World()
     template = shop(world)
     connected = await client(template)
     async with worker(connected) as serving:
         task = await started(connected, template, serving.task_queue)
         await failed(task)
+        world.down, world.gate = False, Gate()
+        asked = (task.retry(actor=f"ann-{number}", reason="r", request_id="one") for number in range(5))
+        first, *others = await asyncio.gather(*asked)
+        assert others == [first] * 4
+        world.gate.open()
+        await task.result()
+        assert [row.event for row in await task.audit()].count("task.retry_requested") == 1
+        await replayed(task, template)
+
+
+async def test_a_reopen_with_a_wrong_result_is_refused_and_the_task_can_be_reopened_again(client: Connect) -> None:
+    world = World()
+    template = shop(world)
+    async with under_way(client, template) as task:
+        await failed(task)
         with pytest.raises(RequestRefused, match="the result of step 'charge' is not valid"):
             await task.complete_step("charge", "much", **BY)
         assert (await task.report()).state is State.ERROR
+        asked = {"request": "complete_step", "step": "charge", "result": "much", **BY}
+        with pytest.raises(RequestRefused, match="the result of step 'charge' is not valid"):
+            await task.plan(asked)
+        planned = await TaskHandle(await client(), task.id).plan(asked)
+        assert (len(planned) > 0, planned.unchecked) == (True, "the result of step 'charge'")
         await task.complete_step("charge", {"amount": 5}, **BY)
         assert (await task.result()).state is State.COMPLETE
         assert await task.result_of("ship") == "shipped for 5"
@@ -133,9 +153,7 @@ async def test_a_reopen_with_a_wrong_result_is_refused_and_the_task_can_be_reope
 async def test_what_is_not_legal_in_error_does_not_reopen_a_task(client: Connect, name: str) -> None:
     world = World()
     template = shop(world)
-    connected = await client(template)
-    async with worker(connected) as serving:
-        task = await started(connected, template, serving.task_queue)
+    async with under_way(client, template) as task:
         await failed(task)
         with pytest.raises(RequestRefused, match="the task is error"):
             await getattr(task, name)(**BY)
@@ -147,9 +165,7 @@ async def test_what_is_not_legal_in_error_does_not_reopen_a_task(client: Connect
 async def test_a_hold_ends_and_the_task_can_be_reopened(client: Connect) -> None:
     world = World()
     template = shop(world, on_error="hold", hold_for=timedelta(seconds=1))
-    connected = await client(template)
-    async with worker(connected) as serving:
-        task = await started(connected, template, serving.task_queue)
+    async with under_way(client, template) as task:
         await failed(task)
         assert (await task.audit())[-1].event == "task.hold_ended"
         world.down = False
@@ -160,9 +176,7 @@ async def test_a_hold_ends_and_the_task_can_be_reopened(client: Connect) -> None
 
 async def test_a_task_that_is_too_large_for_a_new_run_says_so(client: Connect, monkeypatch: pytest.MonkeyPatch) -> None:
     template = shop(World())
-    connected = await client(template)
-    async with worker(connected) as serving:
-        task = await started(connected, template, serving.task_queue)
+    async with under_way(client, template) as task:
         await failed(task)
         monkeypatch.setattr(reopening, "PAYLOAD_LIMIT", 100)
         with pytest.raises(RequestRefused, match=r"take \d+ bytes: at most 100 can be handed to a new run"):
@@ -324,9 +338,7 @@ async def test_who_read_a_run_long_ago_cannot_fork_the_chain(client: Connect, mo
 async def test_a_request_is_answered_with_its_rows_in_every_later_run(client: Connect) -> None:
     world = World()
     template = shop(world)
-    connected = await client(template)
-    async with worker(connected) as serving:
-        task = await started(connected, template, serving.task_queue)
+    async with under_way(client, template) as task:
         await failed(task)
         answer = await task.retry(**BY, request_id="first")
         await failed(task)
@@ -335,18 +347,20 @@ async def test_a_request_is_answered_with_its_rows_in_every_later_run(client: Co
         assert (await task.result()).state is State.COMPLETE
         again = await task.retry(**BY, request_id="first")
         assert again == answer
+        with pytest.raises(RequestRefused, match="'first' was already used for retry of the task"):
+            await task.cancel(**BY, request_id="first")
         assert again["rows"][0]["event"] == "task.retry_requested"
 
 
 async def test_a_request_is_answered_with_its_rows_by_an_open_later_run(client: Connect) -> None:
     world = World()
     template = shop(world)
-    connected = await client(template)
-    async with worker(connected) as serving:
-        task = await started(connected, template, serving.task_queue)
+    async with under_way(client, template) as task:
         await failed(task)
         answer = await task.retry(**BY, request_id="first")
         await failed(task)
+        with pytest.raises(RequestRefused, match="'first' was already used for retry of the task"):
+            await task.skip("charge", **BY, request_id="first")
         world.gate = Gate()
         again = asyncio.create_task(task.retry_from("quote", **BY))
         await world.gate.reached.wait()
@@ -402,9 +416,7 @@ async def test_what_a_request_would_do_to_a_failed_task_is_told_before(client: C
 
 async def test_what_would_be_refused_of_a_task_that_is_over_is_told_before(client: Connect) -> None:
     template = shop(World(down=False))
-    connected = await client(template)
-    async with worker(connected) as serving:
-        task = await started(connected, template, serving.task_queue)
+    async with under_way(client, template) as task:
         await task.result()
     with pytest.raises(RequestRefused, match="the task is complete: only an open task takes requests"):
         await task.plan({"request": "retry", **BY})
@@ -413,9 +425,7 @@ async def test_what_would_be_refused_of_a_task_that_is_over_is_told_before(clien
 async def test_a_small_result_is_asked_for_again_after_a_reopening(client: Connect) -> None:
     world = World()
     template = shop(world)
-    connected = await client(template)
-    async with worker(connected) as serving:
-        task = await started(connected, template, serving.task_queue)
+    async with under_way(client, template) as task:
         await failed(task)
         await task.complete_step("charge", {"amount": 3}, **BY)
         assert (await task.result()).state is State.COMPLETE
@@ -459,7 +469,7 @@ async def test_a_step_whose_handler_is_gone_is_waited_for_and_named_until_a_work
     changed = await client(later)
     async with worker(changed, task_queue=serving.task_queue):
         await task.retry(**BY)
-        await until(task, "step.handler_missing")
+        await until_row(task, "step.handler_missing")
         [line] = [line for line in await task.waiting() if line["step"] == "charge"]
         assert line["kind"] == "handler"
         assert f"{template.name}.charge" in line["what"]

@@ -29,6 +29,7 @@ from temporalio.converter import (
 from temporalio.worker import (
     ExecuteWorkflowInput,
     Interceptor,
+    Replayer,
     Worker,
     WorkflowInboundInterceptor,
     WorkflowInstance,
@@ -89,6 +90,16 @@ async def test_a_task_is_run_on_the_workers_own_loop(client: Connect) -> None:
 
 async def test_a_task_that_begins_with_much_does_not_hold_up_the_loop(client: Connect) -> None:
     assert await thread_of(await client(letters), "x" * SMALL) != threading.get_ident()
+
+
+async def test_a_task_is_replayed_as_it_was_run(client: Connect) -> None:
+    connected = await client(letters)
+    async with worker(connected) as running:
+        task = await start_task(connected, letters, "again", task_queue=running.task_queue)
+        await task.result()
+    replayer = Replayer(workflows=[], plugins=[TaskerPlugin(letters)], interceptors=[Looking()])
+    await replayer.replay_workflow(await task.workflow.fetch_history())
+    assert THREADS[task.id] == threading.get_ident()
 
 
 async def test_a_users_executor_stays(client: Connect) -> None:

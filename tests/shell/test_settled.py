@@ -10,12 +10,12 @@ import pytest
 
 from tasker_temporal import PermanentError, TaskerPlugin, TaskHandle, TaskTemplate, start_task
 from tasker_temporal.attributes import STATE
-from tasker_temporal.core.task_types import Move, TaskType
 from tasker_temporal.dev import DevServer
 from tasker_temporal.door import Door
 from tasker_temporal.errors import TaskLost, UnknownTask
 from tests.server.conftest import Connect, worker
 from tests.shell.kit import Gate
+from tests.task_types import AUDITED
 
 BY: dict[str, Any] = {"actor": "ann", "reason": "the customer called"}
 
@@ -89,15 +89,7 @@ async def test_a_task_of_a_closed_run_is_settled(client: Connect) -> None:
 
 
 async def test_a_state_of_a_tasks_own_type_is_not_an_end(client: Connect) -> None:
-    audited = TaskType(
-        name="audited",
-        states=("under_audit",),
-        rows=(
-            Move(source="in_progress", to="under_audit"),
-            Move(source="under_audit", to="complete", by="request"),
-        ),
-    )
-    connected = await client(template := TaskTemplate("settled.audited", type=audited))
+    connected = await client(template := TaskTemplate("settled.audited", type=AUDITED))
     async with worker(connected) as running:
         task = await start_task(connected, template, None, task_queue=running.task_queue)
         while (found := (await task.workflow.describe()).typed_search_attributes).get(STATE) is None:
@@ -106,7 +98,7 @@ async def test_a_state_of_a_tasks_own_type_is_not_an_end(client: Connect) -> Non
         why = await task.why()
         [reason] = why.reasons
         assert (why.state, reason.kind, reason.step) == ("under_audit", "move", None)
-        assert reason.sentence == "the task waits for somebody to move it to complete"
+        assert reason.sentence == "the task waits for somebody to move it to complete or error"
         assert reason.action == f"tasker move {task.id} --to STATE --reason 'WHY'"
         settling = asyncio.ensure_future(task.settled())
         await task.report()

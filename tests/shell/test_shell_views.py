@@ -16,8 +16,9 @@ from tasker_temporal import Limits, Retry, State, TaskCancelled, TaskHandle, Tas
 from tasker_temporal.dev import DevServer
 from tasker_temporal.requests import KINDS
 from tasker_temporal.views import attempt_summary
+from tests.patience import until_history
 from tests.server.conftest import Connect, replayed, worker
-from tests.shell.kit import Gate, history, temporal, until
+from tests.shell.kit import Gate, history, temporal
 
 HOUR = timedelta(hours=1)
 LATER = Retry(attempts=2, base_delay=HOUR, max_delay=HOUR, jitter="none")
@@ -58,7 +59,7 @@ async def task(client: Connect, cache: int) -> AsyncIterator[TaskHandle]:
     connected = await client(template)
     async with worker(connected, max_cached_workflows=cache) as running:
         started = await start_task(connected, template, "tea", task_queue=running.task_queue, actor="ann")
-        await asyncio.gather(gate.reached.wait(), until(started, "TIMER_STARTED"))
+        await asyncio.gather(gate.reached.wait(), until_history(started, "TIMER_STARTED"))
         yield started
         await replayed(started, template)
         await started.workflow.terminate()
@@ -243,7 +244,7 @@ async def test_a_missing_handler_is_waited_for_by_name(client: Connect) -> None:
     connected, without = await client(template), await client(other)
     async with worker(without) as running:
         task = await start_task(connected, template, None, task_queue=running.task_queue)
-        timer = await until(task, "TIMER_STARTED")
+        timer = await until_history(task, "TIMER_STARTED")
         [line] = await task.waiting()
         assert (line["kind"], line["step"]) == ("handler", "absent")
         assert line["what"] == "a worker that has the handler 'views.parted.absent'"

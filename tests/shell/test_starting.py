@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import uuid
+import warnings
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from decimal import Decimal
+from typing import Any, cast
 
 import pytest
 from pydantic import BaseModel, Field
 from temporalio.api.common.v1 import Payload
 from temporalio.client import Client, WithStartWorkflowOperation, WorkflowUpdateFailedError
-from temporalio.common import RawValue, WorkflowIDConflictPolicy
+from temporalio.common import Priority, RawValue, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
+from temporalio.worker import Worker
 
 from tasker_temporal import (
     ContextInvalid,
@@ -29,7 +32,7 @@ from tasker_temporal import (
 )
 from tasker_temporal.core.template import PAYLOAD_LIMIT
 from tasker_temporal.dev import DevServer
-from tasker_temporal.errors import UnknownTemplate
+from tasker_temporal.errors import OptionError, UnknownTemplate
 from tests.server.conftest import Connect, replayed, worker
 from tests.shell.kit import CommandFailed, Gate, history, kinds, said, temporal
 
@@ -109,6 +112,53 @@ async def test_a_task_begins_with_who_started_it_and_why(shop: Shop) -> None:
     await replayed(task, orders)
 
 
+@pytest.mark.parametrize(
+    ("by", "said"),
+    [
+        ({"actor": ""}, "its actor is empty: expected a text of at least 1 character"),
+        ({"actor": " \t"}, "its actor is .*: it is blank"),
+        ({"actor": "a" * 201}, "its actor is .*: expected a text of at most 200 characters"),
+        ({"actor": "ann\x1b[2J"}, r"its actor is .*: it has the control character '\\x1b'"),
+        ({"actor": "a\ud800"}, "its actor is .*: expected a text"),
+        ({"actor": 7}, "its actor is 7: expected a text"),
+        ({"reason": " "}, "its reason is ' ': it is blank"),
+        ({"reason": "r" * 2001}, "its reason is .*: expected a text of at most 2000 characters"),
+        ({"reason": "why\x00"}, r"its reason is .*: it has the control character '\\x00'"),
+        ({"actor": "", "reason": " "}, "its actor is .*; its reason is ' ': it is blank"),
+    ],
+)
+@pytest.mark.parametrize("who", ["client", "stranger"])
+async def test_who_starts_a_task_and_why_are_as_those_of_a_request_or_nothing_starts(
+    shop: Shop, who: str, by: dict[str, Any], said: str
+) -> None:
+    id = f"by-{uuid.uuid4()}"
+    options: Any = {"id": id, "task_queue": shop.queue, **by}
+    with pytest.raises(OptionError, match=said):
+        await start_task(getattr(shop, who), "starting.orders", ANN, **options)
+    assert not await exists(shop.client, id)
+
+
+async def test_what_a_memo_says_of_a_start_without_the_library_is_made_legible(shop: Shop) -> None:
+    memo = {"tasker.actor": " an\x1bn" + "n" * 300, "tasker.reason": ["because", "of\x00"]}
+    start = {"id": f"memo-{uuid.uuid4()}", "task_queue": shop.queue, "memo": memo}
+    await shop.client.start_workflow("starting.orders", ANN, **cast(Any, start))
+    task = TaskHandle(shop.client, cast(str, start["id"]))
+    await task.result()
+    first = (await task.audit())[0]
+    assert (first.actor[:6], len(first.actor)) == ("an?nnn", 199)
+    assert first.reason == "['because', 'of\\x00']"
+    await replayed(task, orders)
+
+
+async def test_a_clients_identity_that_no_request_could_have_starts_a_task(server: DevServer, shop: Shop) -> None:
+    identity = "host\x07" + "x" * 300
+    named = await server.client(plugins=[TaskerPlugin(orders)], identity=identity)
+    task = await start_task(named, orders, Order(customer="ann", euros=5), task_queue=shop.queue)
+    await task.result()
+    actor = (await task.audit())[0].actor
+    assert (actor[:6], len(actor)) == ("host?x", 200)
+
+
 async def test_a_name_that_the_client_knows_is_as_good_as_the_template(shop: Shop) -> None:
     task = await start_task(shop.client, "starting.orders", ANN, task_queue=shop.queue)
     await task.result()
@@ -128,9 +178,9 @@ async def test_a_name_that_it_does_not_know_is_prepared_by_a_worker(shop: Shop) 
 
 
 async def test_a_name_that_nobody_knows_needs_a_queue(shop: Shop) -> None:
-    with pytest.raises(UnknownTemplate, match=r"'starting\.strange' run: pass task_queue="):
+    with pytest.raises(UnknownTemplate, match=r"'starting\.strange' run: .* has: starting\.orders"):
         await start_task(shop.client, "starting.strange", ANN)
-    with pytest.raises(UnknownTemplate, match=r"'starting\.orders' run: pass task_queue="):
+    with pytest.raises(UnknownTemplate, match=r"'starting\.orders' run: pass task_queue=, or connect"):
         await start_task(shop.stranger, "starting.orders", ANN)
 
 
@@ -141,6 +191,62 @@ async def test_a_task_of_an_id_is_started_once(shop: Shop) -> None:
     assert refused.value.task_id == task.id
     await task.result()
     assert await task.result_of(echo) == 1
+
+
+async def test_a_strict_identity_is_made_of_name_version_and_context(shop: Shop) -> None:
+    """The order of a context's keys does not matter, everything else does."""
+    name = f"strict.t{uuid.uuid4().hex}"
+    made = ((name, "1"), (name, "2"), (f"{name}_more", "1"))
+    versions = [TaskTemplate[Any](known, version=version) for known, version in made]
+    contexts: list[Any] = [{"one": 1, "two": [1, 2]}, {"one": 1, "two": [2, 1]}, None]
+    started = [
+        (await start_task(shop.client, template, context, identity="strict", task_queue="nobody")).id
+        for template in versions
+        for context in contexts
+    ]
+    assert len(set(started)) == len(started)
+    same: Any = {"two": [1, 2], "one": 1}
+    with pytest.raises(TaskAlreadyStarted) as refused:
+        await start_task(shop.client, versions[0], same, identity="strict", task_queue="nobody")
+    again = await start_task(
+        shop.client, versions[0], same, identity="strict", on_duplicate="return", task_queue="nobody"
+    )
+    assert again.id == refused.value.task_id == started[0]
+    for id in started:
+        await TaskHandle(shop.client, id).workflow.terminate()
+
+
+async def test_temporal_is_told_when_and_how_a_task_is_to_be_started(shop: Shop) -> None:
+    hour, priority, memo = timedelta(hours=1), Priority(priority_key=4, fairness_key="gold"), {"shop": "north"}
+    task = await start_task(
+        shop.stranger,
+        "starting.orders",
+        ANN,
+        task_queue="nobody",
+        start_delay=hour,
+        priority=priority,
+        memo=memo,
+        **BY,
+    )
+    described = await task.workflow.describe()
+    known = described.raw_description.workflow_execution_info
+    assert described.execution_time is not None
+    assert described.execution_time - described.start_time == hour
+    assert (known.priority.priority_key, known.priority.fairness_key) == (4, "gold")
+    assert await described.memo() == {**memo, "tasker.actor": "ann", "tasker.reason": "I said so"}
+    await task.workflow.terminate()
+
+
+async def test_the_id_of_a_task_that_is_over_is_used_again_only_if_somebody_says_so(shop: Shop) -> None:
+    id = f"again-{uuid.uuid4()}"
+    task = await start_task(shop.client, anything, 1, id=id, task_queue=shop.queue)
+    await task.result()
+    with pytest.raises(TaskAlreadyStarted):
+        await start_task(shop.client, anything, 2, id=id, task_queue=shop.queue)
+    policy = WorkflowIDReusePolicy.ALLOW_DUPLICATE
+    task = await start_task(shop.client, anything, 2, id=id, task_queue=shop.queue, id_reuse_policy=policy)
+    await task.result()
+    assert await task.result_of(echo) == 2
 
 
 # By Temporal's own command, and by other languages.
@@ -350,6 +456,45 @@ def test_two_versions_with_different_handlers_of_one_step_are_refused() -> None:
     with pytest.raises(TemplateError, match="step 'brew': versions 1 and 2 have different handlers") as refused:
         TaskerPlugin(kitchen("1", brew=brew), kitchen("2", brew=burn))
     assert refused.value.template == "starting.kitchen"
+
+
+def test_two_templates_of_one_name_and_version_must_be_the_same() -> None:
+    once = kitchen("1", brew=brew)
+    assert TaskerPlugin(once, once, kitchen("1", brew=brew)).templates["starting.kitchen"].version == "1"
+    for other in (kitchen("1", brew=burn), kitchen("1", brew=brew, pour=brew)):
+        with pytest.raises(TemplateError, match="two templates have this name, version 1, and are not the same"):
+            TaskerPlugin(once, other)
+
+
+async def test_the_plugin_belongs_to_the_client_and_there_alone(client: Connect, server: DevServer) -> None:
+    plugin = TaskerPlugin(kitchen("1", brew=brew))
+    with pytest.raises(ValueError, match="the client of this worker has no TaskerPlugin: pass it where the client"):
+        Worker(await server.client(), task_queue="bare", plugins=[plugin])
+    connected = await client(kitchen("1", brew=brew))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # The SDK warns of it too, and goes on.
+        with pytest.raises(ValueError, match="this worker has two TaskerPlugins: expected one, with all templates"):
+            Worker(connected, task_queue="twice", plugins=[plugin])
+
+
+class Price(BaseModel):
+    euros: Decimal
+
+
+async def test_a_client_without_the_plugin_starts_tasks_of_whatever_pydantic_knows(
+    client: Connect, server: DevServer
+) -> None:
+    template = TaskTemplate("starting.priced", context=Price)
+
+    @template.step
+    async def take(price: Price) -> Price:
+        return price
+
+    async with worker(await client(template)) as running:
+        price = Price(euros=Decimal("1.20"))
+        task = await start_task(await server.client(), template, price, task_queue=running.task_queue)
+        await task.result()
+        assert await task.result_of(take) == price
 
 
 def test_a_template_with_mistakes_is_refused_before_anything_runs() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 import uuid
@@ -29,8 +30,9 @@ from tasker_temporal import (
 )
 from tasker_temporal.dev import DevServer
 from tasker_temporal.errors import RequestUnanswered, UnknownTask
+from tests.patience import until_history
 from tests.server.conftest import Connect, replayed, worker
-from tests.shell.kit import Gate, history, lasting, said, temporal, until
+from tests.shell.kit import CommandFailed, Gate, history, lasting, said, temporal
 
 SOON = timedelta(seconds=1.2)
 """A heartbeat timeout: a running handler hears of its cancellation within a third of it."""
@@ -97,12 +99,12 @@ async def by_method(desk: Desk) -> None:
     await desk.task.cancel(**BY)
 
 
-async def by_update(desk: Desk) -> None:
-    await desk.command("update", "execute", "--name", "cancel", **BY)
+async def by_update(desk: Desk, **asked: Any) -> None:
+    await desk.command("update", "execute", "--name", "cancel", **BY, **asked)
 
 
-async def by_signal(desk: Desk) -> None:
-    await desk.command("signal", "--name", "transition", request="cancel", **BY)
+async def by_signal(desk: Desk, **asked: Any) -> None:
+    await desk.command("signal", "--name", "transition", request="cancel", **BY, **asked)
 
 
 async def by_native_cancel(desk: Desk) -> None:
@@ -179,9 +181,9 @@ async def test_a_native_cancel_in_the_workflow_task_that_would_continue_as_new_i
         async with worker(connected) as running:
             task = await start_task(connected, template, None, task_queue=running.task_queue)
             await gate.reached.wait()
-            await until(task, "WORKFLOW_TASK_COMPLETED", 2)
+            await until_history(task, "WORKFLOW_TASK_COMPLETED", 2)
         gate.open()
-        await until(task, "ACTIVITY_TASK_COMPLETED", 2)
+        await until_history(task, "ACTIVITY_TASK_COMPLETED", 2)
         await task.workflow.cancel(reason="stop")
         async with worker(connected, task_queue=running.task_queue):
             with pytest.raises(TaskCancelled):
@@ -349,6 +351,38 @@ async def test_a_query_of_any_shape_is_answered_or_fails_alone(desk: Desk, name:
     assert (await desk.task.report()).state == "in_progress"
 
 
+# Large, long, and nothing that JSON could hold.
+
+LONG = "s" * 900_000
+
+LONG_WORDS: dict[str, dict[str, Any]] = {
+    "skip": {"step": LONG},
+    "move": {"to": LONG},
+    "pause": {LONG: 1},
+    "approve": {"step": LONG, "approval": LONG},
+    "send_event": {"name": LONG},
+    "change_step": {"step": "sign", "task_queue": LONG},
+}
+
+
+@pytest.mark.parametrize("name", LONG_WORDS)
+async def test_a_refusal_is_short_however_long_the_words_are_that_it_refuses(desk: Desk, name: str) -> None:
+    """A worker that answers with megabytes would be refused by the server, again and again."""
+    with pytest.raises(WorkflowUpdateFailedError) as refused:
+        await desk.task.workflow.execute_update(name, {**LONG_WORDS[name], **BY})
+    assert len(str(refused.value.cause)) < 11_000
+    await desk.task.workflow.signal("transition", {"request": name, **LONG_WORDS[name], **BY})
+    [row] = await desk.rows("workflow.request_refused")
+    assert len(row.metadata["rule"]) <= 2000
+
+
+async def test_a_signal_is_as_small_as_every_request(desk: Desk) -> None:
+    large = {"request": "complete_step", "step": "draft", "result": "x" * 1_500_000, **BY}
+    await desk.task.workflow.signal("transition", large)
+    [row] = await desk.rows("workflow.request_refused")
+    assert re.fullmatch(r"the request takes 15\d{5} bytes: at most 1000000 are taken", row.metadata["rule"])
+
+
 # Twice.
 
 
@@ -365,6 +399,45 @@ async def test_the_same_request_by_signal_and_by_update_has_one_effect_and_one_a
     assert (answer["first"], answer["last"], answer["rows"]) == (row.sort_key, row.sort_key, [row.plain()])
 
 
+async def test_another_request_under_a_used_id_is_refused_and_names_the_first_at_every_door(desk: Desk) -> None:
+    [first] = (await desk.task.skip("file", **BY, request_id="once"))["rows"]
+    rule = f"request id 'once' was already used for skip of step 'file' (sort_key {first['sort_key']}): use another id"
+    before = len(lasting(await history(desk.task)))
+    with pytest.raises(RequestRefused) as refused:
+        await desk.task.skip("sign", **BY, request_id="once")
+    assert (str(refused.value), refused.value.rule) == (rule, rule)
+    with pytest.raises(CommandFailed, match="was already used for skip of step 'file'"):
+        await by_update(desk, request_id="once")
+    with pytest.raises(RequestRefused, match="was already used"):
+        await desk.task.plan({"request": "cancel", "request_id": "once", **BY})
+    assert len(lasting(await history(desk.task))) == before
+    await by_signal(desk, request_id="once")
+    await until_history(desk.task, "WORKFLOW_EXECUTION_SIGNALED")
+    [row] = [row for row in await desk.task.audit() if row.kind == "refused"]
+    assert (row.actor, row.reason, row.metadata["rule"]) == ("ann", BY["reason"], rule)
+    assert await desk.task.plan({"request": "skip", "step": "file", "request_id": "once", **BY}) == []
+
+
+async def test_of_two_requests_at_once_under_one_id_one_is_done_and_the_other_is_refused(desk: Desk) -> None:
+    asked = (desk.task.skip(step, **BY, request_id="once") for step in ("file", "sign"))
+    found = await asyncio.gather(*asked, return_exceptions=True)
+    refused = [one for one in found if isinstance(one, RequestRefused)]
+    assert ["was already used for skip of step" in error.rule for error in refused] == [True]
+    rows = [row for row in await desk.rows("step.skipped") if row.actor == "ann"]
+    assert len(rows) == 1
+
+
+async def test_a_result_that_was_refused_may_be_mended_under_its_id(desk: Desk) -> None:
+    with pytest.raises(RequestRefused, match="the result of step 'draft' is not valid"):
+        await desk.task.complete_step("draft", 7, **BY, request_id="once")
+    answer = await desk.task.complete_step("draft", "a card", **BY, request_id="once")
+    assert await desk.task.complete_step("draft", "a card", **BY, request_id="once") == answer
+    with pytest.raises(
+        RequestRefused, match="used for complete_step of step 'draft', which handed over something else"
+    ):
+        await desk.task.complete_step("draft", "a note", **BY, request_id="once")
+
+
 async def test_a_refused_request_may_be_made_again_under_its_id(desk: Desk) -> None:
     with pytest.raises(RequestRefused):
         await desk.task.skip("draft", **BY, request_id="again")
@@ -377,6 +450,8 @@ async def test_a_request_is_remembered_after_the_end(desk: Desk) -> None:
     desk.gate.open()
     await desk.task.result()
     assert await desk.task.skip("file", **BY, request_id="once") == first
+    with pytest.raises(RequestRefused, match="'once' was already used for skip of step 'file'"):
+        await desk.task.skip("sign", **BY, request_id="once")
 
 
 async def test_a_request_is_remembered_over_continue_as_new(client: Connect) -> None:
@@ -400,6 +475,8 @@ async def test_a_request_is_remembered_over_continue_as_new(client: Connect) -> 
         assert (await task.workflow.describe()).run_id != begun.run_id
         again = await task.skip("spare", **BY, request_id="once")
         assert (again["first"], again["last"]) == (answer["first"], answer["last"])
+        with pytest.raises(RequestRefused, match="'once' was already used for skip of step 'spare'"):
+            await task.cancel(**BY, request_id="once")
         second_gate.open()
         await task.result()
     assert said(await task.audit()).count("step.skipped spare") == 1

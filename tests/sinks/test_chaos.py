@@ -7,19 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import sys
 import threading
 import uuid
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from pathlib import Path
 
 import pytest
 from temporalio.client import Client
 
 from tasker_temporal import TaskHandle, start_task
 from tasker_temporal.dev import DevServer
-from tests.chaos.kit import HastyTasks
+from tests.chaos.kit import HastyTasks, victim
 from tests.server.conftest import histories, replayed
 from tests.sinks.kit import once, told_all
 from tests.sinks.receiver import Receiver, receiving
@@ -88,20 +84,6 @@ async def test_a_receiver_that_is_too_slow_gets_some_twice_and_all_in_order(serv
             assert len(receiver.taken) > len(once(receiver.taken))
 
 
-@asynccontextmanager
-async def victim(client: Client, queue: str, url: str) -> AsyncIterator[None]:
-    """A worker in a process of its own, killed at the end of the block."""
-    target = client.service_client.config.target_host
-    command = [sys.executable, "-m", "tests.sinks.victim", target, queue, url]
-    process = await asyncio.create_subprocess_exec(*command, cwd=Path(__file__).parents[2])
-    try:
-        yield
-    finally:
-        assert process.returncode is None, "it ended before it was killed"
-        process.kill()
-        await process.wait()
-
-
 @pytest.mark.parametrize("request_number", [1, 3])
 async def test_a_worker_killed_between_delivery_and_acknowledgement_costs_a_duplicate(
     server: DevServer, request_number: int
@@ -111,7 +93,7 @@ async def test_a_worker_killed_between_delivery_and_acknowledgement_costs_a_dupl
     with receiving(refuse=hold.at_request) as receiver:
         client = await connected(server, receiver.url)
         queue = f"chaos-{uuid.uuid4()}"
-        async with victim(client, queue, receiver.url):
+        async with victim("tests.sinks.victim", client, queue, receiver.url):
             task = await start_task(client, chain, None, task_queue=queue)
             await asyncio.to_thread(hold.reached.wait)
         hold.go_on.set()

@@ -14,6 +14,7 @@ from temporalio.testing import ActivityEnvironment
 
 from tasker_temporal import RetryableError, TaskerPlugin, start_task
 from tasker_temporal.dev import DevServer
+from tasker_temporal.errors import OptionError
 from tasker_temporal.sinks import PartlyTaken, Sink, SinkHandler, TaskEvent
 from tasker_temporal.sinks.deliver import deliver_activity
 from tasker_temporal.sinks.handlers import LONGEST, MOST_RETRY_AFTER, translated
@@ -135,7 +136,7 @@ async def test_a_handler_that_counts_wrongly_loses_nothing(count: int, taken: in
 
 
 def test_a_sink_is_reached_by_what_can_be_called() -> None:
-    with pytest.raises(TypeError, match="sink 'audit': expected a function that takes events, or a Webhook, not 'http"):
+    with pytest.raises(OptionError, match=r"its sink 'audit' is 'https://example.com': expected a function"):
         TaskerPlugin(sinks={"audit": "https://example.com"})  # type: ignore[dict-item]
 
 

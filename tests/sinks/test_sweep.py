@@ -34,13 +34,14 @@ from tasker_temporal import Limits, TaskerPlugin, TaskHandle, TaskTemplate, resu
 from tasker_temporal.core import outbox
 from tasker_temporal.dev import DevServer
 from tasker_temporal.errors import TaskLost
+from tasker_temporal.payloads import raw, read_raw
 from tasker_temporal.sinks import EndedOutside, Sink, SinkHandler, TaskEvent, resend
 from tasker_temporal.sinks.ends import ABORTED, TERMINATED, TIMED_OUT
 from tasker_temporal.sinks.sweep import SWEEP, sweep_activity
-from tasker_temporal.wire import raw, read_raw
 from tests.cli.kit import tasker
+from tests.patience import until_history, until_visible, until_waiting
 from tests.server.conftest import worker
-from tests.shell.kit import Gate, until
+from tests.shell.kit import Gate
 from tests.sinks.kit import Kept, connect, once, rows_in
 
 
@@ -55,6 +56,12 @@ class Stuck:
 
     async def client(self, **options: Any) -> Client:
         return await self.server.client(plugins=[TaskerPlugin(self.template, sinks=self.handlers)], **options)
+
+    async def begun(self, client: Client, queue: str) -> TaskHandle:
+        """A task that waits now."""
+        task = await start_task(client, self.template, None, task_queue=queue)
+        await self.gate.reached.wait()
+        return task
 
 
 async def nothing() -> None: ...
@@ -82,8 +89,7 @@ async def test_a_terminated_task_is_told_of_once_with_every_row_that_it_wrote(se
     stuck = Stuck(server, Sink(name="all"), Sink(name="ends", events=("task.terminated",)), all=kept, ends=some)
     client = await stuck.client(identity="the operator")
     async with worker(client) as running:
-        task = await start_task(client, stuck.template, None, task_queue=running.task_queue)
-        await stuck.gate.reached.wait()
+        task = await stuck.begun(client, running.task_queue)
         rows = await task.audit()
         await task.workflow.terminate(reason="out of patience")
         assert (await swept(client, running.task_queue))["told"] == [task.id]
@@ -113,8 +119,8 @@ async def test_what_a_sink_had_acknowledged_is_not_sent_again(server: DevServer)
     client = await stuck.client()
     async with worker(client) as running:
         task = await start_task(client, stuck.template, None, task_queue=running.task_queue)
-        await until(task, "ACTIVITY_TASK_COMPLETED", 2)
-        await until(task, "WORKFLOW_TASK_COMPLETED", 3)
+        await until_history(task, "ACTIVITY_TASK_COMPLETED", 2)
+        await until_history(task, "WORKFLOW_TASK_COMPLETED", 3)
         assert kept.batches == [6]
         rows = await task.audit()
         await task.workflow.terminate()
@@ -131,8 +137,7 @@ async def test_rows_too_many_for_an_input_are_found_by_replay(
     stuck = Stuck(server, Sink(name="all"), all=kept)
     client = await stuck.client()
     async with worker(client) as running:
-        task = await start_task(client, stuck.template, None, task_queue=running.task_queue)
-        await stuck.gate.reached.wait()
+        task = await stuck.begun(client, running.task_queue)
         rows = await task.audit()
         await task.workflow.terminate()
         monkeypatch.setattr(outbox, "CARRIED_BYTES", 1)
@@ -188,26 +193,16 @@ LATER = {"template_name": "sinks.later", "version": "9.0.0", "digest": "of a lat
 async def test_a_task_that_no_worker_ever_took_is_told_of_too(server: DevServer, arguments: list[Any] | None) -> None:
     kept = Kept()
     stuck = Stuck(server, Sink(name="all"), all=kept)
-    client, queue = await stuck.client(), f"later-{uuid.uuid4()}"
+    client, queue, id = await stuck.client(), f"later-{uuid.uuid4()}", f"untaken-{uuid.uuid4()}"
     if arguments is not None:
-        id = f"bare-{uuid.uuid4()}"
         await client.start_workflow(stuck.template.name, args=arguments, id=id, task_queue=queue)
     else:
-        await start_task(client, stuck.template, {"customer": "ann"}, task_queue=queue)
-    (found,) = [run async for run in _listed(client, stuck.template)]
-    await TaskHandle(client, found).workflow.terminate(reason="never mind")
+        await start_task(client, stuck.template, {"customer": "ann"}, id=id, task_queue=queue)
+    await TaskHandle(client, id).workflow.terminate(reason="never mind")
     async with worker(client, task_queue=queue):
         await swept(client, queue)
         await kept.until(TERMINATED)
     assert [event.number for event in kept.events] == [1]
-
-
-async def _listed(client: Client, template: TaskTemplate[object]) -> Any:
-    found = False
-    while not found:
-        async for run in client.list_workflows(f"WorkflowType = '{template.name}'"):
-            found = True
-            yield run.id
 
 
 async def test_a_reset_is_no_end(server: DevServer) -> None:
@@ -219,8 +214,7 @@ async def test_a_reset_is_no_end(server: DevServer) -> None:
     stuck = Stuck(server, Sink(name="all"), all=kept)
     client = await stuck.client()
     async with worker(client) as running:
-        task = await start_task(client, stuck.template, None, task_queue=running.task_queue)
-        await stuck.gate.reached.wait()
+        task = await stuck.begun(client, running.task_queue)
         run_id = (await task.workflow.describe()).run_id
         await client.workflow_service.reset_workflow_execution(
             ResetWorkflowExecutionRequest(
@@ -231,10 +225,7 @@ async def test_a_reset_is_no_end(server: DevServer) -> None:
                 workflow_task_finish_event_id=4,
             )
         )
-        listed: list[str] = []
-        while run_id not in listed:
-            query = f"WorkflowType = '{stuck.template.name}' AND ExecutionStatus = 'Terminated'"
-            listed = [run.run_id async for run in client.list_workflows(query)]
+        await until_visible(client, f"RunId = '{run_id}' AND ExecutionStatus = 'Terminated'")
         answer = await client.execute_workflow(
             SWEEP, id=f"sweep-{uuid.uuid4()}", task_queue=running.task_queue, result_type=RawValue
         )
@@ -368,11 +359,9 @@ async def test_of_a_history_that_does_not_replay_is_told_what_was_sent_and_then_
             await client.start_workflow(stuck.template.name, "a context", id=id, task_queue=running.task_queue)
             task = TaskHandle(client, id)
         else:
-            task = await start_task(client, stuck.template, None, task_queue=running.task_queue)
-        await stuck.gate.reached.wait()
+            task = await stuck.begun(client, running.task_queue)
         await refuses.wait()
-        while not [line for line in await task.waiting() if line["kind"] == "sink"]:
-            pass
+        await until_waiting(task, "sink")
         rows = await task.audit()
         await task.workflow.terminate()
         task_over.set()
@@ -420,8 +409,7 @@ async def test_a_sweep_looks_at_no_run_that_the_one_before_it_has_seen(
     stuck = Stuck(server, Sink(name="all"), all=kept)
     client = await stuck.client()
     async with worker(client) as running:
-        task = await start_task(client, stuck.template, None, task_queue=running.task_queue)
-        await stuck.gate.reached.wait()
+        task = await stuck.begun(client, running.task_queue)
         await task.workflow.terminate()
         found = await swept(client, running.task_queue)
         run_id = (await task.workflow.describe()).run_id
@@ -443,8 +431,7 @@ async def test_the_sweeper_is_a_schedule_that_the_command_makes(server: DevServe
         assert (made.code, made.out) == (0, f"Schedule {schedule} tells sinks of tasks that were ended from outside.\n")
         twice = await tasker(*command, folder=tmp_path, TEMPORAL_ADDRESS=server.target)
         assert (twice.code, "already" in twice.err) == (2, True)
-        task = await start_task(client, stuck.template, None, task_queue=running.task_queue)
-        await stuck.gate.reached.wait()
+        task = await stuck.begun(client, running.task_queue)
         await task.workflow.terminate()
         await kept.until(TERMINATED)
         await client.get_schedule_handle(schedule).delete()

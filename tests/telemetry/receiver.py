@@ -24,6 +24,8 @@ from opentelemetry.proto.logs.v1.logs_pb2 import LogRecord
 from opentelemetry.proto.metrics.v1.metrics_pb2 import Metric
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
 
+from tests.patience import PATIENCE
+
 Points = dict[tuple[tuple[str, str], ...], float]
 """For each set of labels the last value, of histograms the count."""
 
@@ -47,7 +49,7 @@ class Receiver:
     def until(self, enough: Callable[[], Any], what: str) -> None:
         """Wait for what is exported."""
         with self.came:
-            assert self.came.wait_for(enough, timeout=30), (
+            assert self.came.wait_for(enough, timeout=PATIENCE), (
                 f"never came: {what}; there are {self.names()} {self.metrics}"
             )
 

@@ -14,6 +14,7 @@ from tasker_temporal.dev import DevServer
 from tasker_temporal.sinks import Sink
 from tasker_temporal.sinks.sweep import SWEEP
 from tasker_temporal.telemetry import Telemetry
+from tests.patience import until_visible
 from tests.server.conftest import histories, worker
 from tests.shell.kit import Gate
 from tests.sinks.kit import Kept
@@ -78,9 +79,7 @@ async def test_a_terminated_tasks_tree_is_whole(
 
 async def swept_again_and_again(client: Client, task: TaskHandle, queue: str) -> None:
     """By two sweeps of one schedule, and two by hand, as soon as visibility knows of the end."""
-    query = f"WorkflowId = '{task.id}' AND ExecutionStatus = 'Terminated'"
-    while not [run async for run in client.list_workflows(query)]:
-        pass
+    await until_visible(client, f"WorkflowId = '{task.id}' AND ExecutionStatus = 'Terminated'")
     id = f"sweep-{uuid.uuid4()}"
     sweep = ScheduleActionStartWorkflow(SWEEP, id=id, task_queue=queue)
     schedule = await client.create_schedule(id, Schedule(action=sweep, spec=ScheduleSpec()))

@@ -39,8 +39,9 @@ from tasker_temporal.telemetry.metrics import step_label
 from tasker_temporal.telemetry.waits import Waits
 from tests.core.driving import Drive
 from tests.core.scenes import SCENES
+from tests.patience import until_history
 from tests.server.conftest import worker
-from tests.shell.kit import Gate, until
+from tests.shell.kit import Gate
 from tests.telemetry.receiver import Receiver
 
 SOON = Retry(attempts=2, base_delay=timedelta(milliseconds=1), jitter="none")
@@ -239,7 +240,7 @@ async def test_a_wait_for_a_handler_is_seen_while_it_lasts(
     async with worker(client) as working:
         starter = await server.client(plugins=[TaskerPlugin(old)])
         task = await start_task(starter, old, None, task_queue=working.task_queue)
-        await until(task, "TIMER_STARTED")
+        await until_history(task, "TIMER_STARTED")
         await task.report()
         samples = scraped.samples()
         assert samples["tasker_waits_begun"] == {"moved.task/execution": 1, "moved.task/handler": 1}

@@ -31,8 +31,9 @@ from tasker_temporal.dev import DevServer
 from tasker_temporal.errors import TaskCancelled
 from tasker_temporal.reader import Reader
 from tasker_temporal.telemetry import Telemetry
+from tests.patience import until_history
 from tests.server.conftest import histories, replayed, worker
-from tests.shell.kit import Gate, until
+from tests.shell.kit import Gate
 from tests.telemetry.picture import named, one, picture
 from tests.telemetry.receiver import Receiver
 
@@ -262,7 +263,7 @@ async def test_requests_hang_in_the_callers_trace_and_are_linked_to_the_task(
                 await task.pause(actor="ann", reason="wait again")
             asked = {"request": "resume", "actor": "ann", "reason": "go on"}
             await task.workflow.signal("transition", asked)
-        await until(task, "WORKFLOW_EXECUTION_SIGNALED")
+        await until_history(task, "WORKFLOW_EXECUTION_SIGNALED")
         gate.open()
         await task.result()
     provider.force_flush()
@@ -328,7 +329,7 @@ async def test_a_step_that_begins_anew_before_it_was_over_leaves_no_attempt_with
     client = await listened(template)
     async with worker(client) as working:
         task = await start_task(client, template, None, task_queue=working.task_queue)
-        await until(task, "TIMER_STARTED")
+        await until_history(task, "TIMER_STARTED")
         await task.retry_step("stubborn", fresh=True, actor="ann", reason="now")
         await task.result()
     provider.force_flush()

@@ -18,8 +18,10 @@ from tasker_temporal import (
     State,
     StepContext,
     TaskTemplate,
+    received,
     result_of,
 )
+from tasker_temporal.core.requests import SendEvent
 from tasker_temporal.core.task import Task
 from tasker_temporal.errors import RecordError, ScriptError
 from tasker_temporal.testing import (
@@ -156,6 +158,26 @@ async def test_a_result_of_the_wrong_type_fails_its_step() -> None:
     last = (await run_task(one(act))).report.steps["act"].last_error
     assert last is not None
     assert last.type == "StepResultInvalid"
+    assert last.message.startswith("it returned str, not int: ")
+
+
+async def test_a_result_that_is_no_json_fails_its_step() -> None:
+    class Socket:
+        pass
+
+    async def act() -> object:
+        return Socket()
+
+    last = (await run_task(one(act))).report.steps["act"].last_error
+    assert last is not None
+    assert last.type == "StepResultInvalid"
+    assert last.message.startswith("it returned object, which cannot be sent: ")
+
+
+async def test_an_error_without_a_message_says_that_it_has_none() -> None:
+    last = (await run_task(one(raises(TimeoutError())))).report.steps["act"].last_error
+    assert last is not None
+    assert (last.type, last.message) == ("TimeoutError", "raised without a message")
 
 
 async def test_the_n_th_execution_ends_as_the_n_th_outcome_says() -> None:
@@ -190,7 +212,7 @@ async def test_a_script_that_is_too_short_names_the_step_and_the_execution() -> 
 
 
 async def test_a_scripted_value_that_the_handler_could_not_return_names_the_step() -> None:
-    with pytest.raises(ScriptError, match=r"step 'charge': .* returned int, not <class 'str'>"):
+    with pytest.raises(ScriptError, match=r"step 'charge': .* returned int, not str"):
         await run_task(order, Order(lines=3), {charge: Ok(3)})
 
 
@@ -310,3 +332,14 @@ async def test_the_audit_has_every_transition() -> None:
         ("task", State.IN_PROGRESS, State.COMPLETE),
     ]
     assert_transitions(run.audit, expected)
+
+
+async def test_an_event_that_does_not_validate_is_refused_as_a_worker_would() -> None:
+    template = TaskTemplate("waiting")
+    paid = template.event("paid", Cart)
+    template.wait_for("payment", received(paid))
+    told = [SendEvent(name="paid", payload=payload) for payload in ({"total": "much"}, {"total": "12"})]
+    requests = [(number, event) for number, event in enumerate(told)]
+    run = await run_task(template, requests=requests, refusals="keep")
+    assert ["the payload of event 'paid' is not valid: total: " in str(error) for error in run.refusals] == [True]
+    assert run.result_of("payment") == {"total": 12}

@@ -19,140 +19,122 @@ BOMB = "a: &a [1, 2, 3, 4, 5, 6, 7, 8, 9]\n" + "".join(
 )
 DEEP = "x: " + "[" * (DEPTH_LIMIT + 1) + "]" * (DEPTH_LIMIT + 1)
 
-EVENTS = "name: shop.a\nevents: {paid: }\nsteps:\n"
+NAME = "name: shop.a\n"
+STEPS = f"{NAME}steps:\n"
+EVENTS = f"{NAME}events: {{paid: }}\nsteps:\n"
 
 TYPE = (
     "name: shop.a\ntype:\n  name: large\n  rows:\n"
     "    - {{source: in_progress, to: error, when: {}}}\n    - {{source: in_progress, to: complete}}\n"
 )
 
-WRONG: list[tuple[str, str, int, int, str]] = [
-    ("TT-Y002", "", 1, 1, "it is empty"),
-    ("TT-Y002", "name: [a\nb: c", 2, 2, "it is not YAML"),
-    ("TT-Y002", "name: *x\n", 1, 7, "the alias *x names no anchor"),
-    ("TT-Y002", "name: shop.a\n---\nname: shop.b\n", 2, 1, "a second document begins"),
-    ("TT-Y002", "%YAML 1.1\n---\nname: shop.a\n", 2, 1, "another version of YAML: expected 1.2"),
-    ("TT-Y002", "name: \x00\n", 1, 7, "it is not YAML"),
-    ("TT-Y003", BOMB, 6, 16, "values, aliases expanded"),
-    ("TT-Y003", "a: &a [*a]\n", 1, 8, "the alias *a stands inside of what it names"),
-    ("TT-Y003", DEEP, 1, DEPTH_LIMIT + 4, "nested deeper"),
-    ("TT-Y003", f"# {'x' * TEXT_LIMIT}\n", 1, 1, "it is larger than"),
-    ("TT-Y004", "name: !!python/name:os.system shop.a\n", 1, 7, "the tag "),
-    ("TT-Y004", "name: !shop shop.a\n", 1, 7, "the tag !shop is not supported"),
-    ("TT-Y005", "name: shop.a\nname: shop.b\n", 2, 1, "the key 'name' stands twice: expected it once, as in line 1"),
-    ("TT-Y005", "name: shop.a\nsteps:\n  a:\n  b:\n  a:\n", 5, 3, "the key 'a' stands twice"),
-    ("TT-Y006", "name: shop.a\n1: x\n", 2, 1, "the key 1 is no text: expected a text; put it in quotes"),
-    ("TT-Y010", "name: shop.a\ncontxt: Order\n", 2, 1, "unknown key 'contxt'; did you mean 'context'?"),
-    (
-        "TT-Y010",
-        "name: shop.a\nsteps:\n  a: {timout: 3s}\n",
-        3,
-        7,
-        "step 'a' has an unknown key 'timout'; did you mean",
-    ),
-    ("TT-Y010", "name: shop.a\nsteps:\n  a: {name: b}\n", 3, 7, "step 'a' has an unknown key 'name'"),
-    ("TT-Y010", "name: shop.a\nsteps:\n  a: {retry: {zzz: 1}}\n", 3, 15, "'zzz': expected one of attempts, base_delay"),
-    ("TT-Y011", "- name: shop.a\n", 1, 1, "the template is a list: expected a mapping"),
-    ("TT-Y011", "name: shop.a\nversion: 1.0\n", 2, 10, "'version' is 1.0: expected a text; put it in quotes"),
-    ("TT-Y011", "name: shop.a\nsteps: [a, b]\n", 2, 8, "'steps' is a list: expected a mapping by name"),
-    ("TT-Y011", "name: shop.a\nsteps:\n  a: {retryable: yes}\n", 3, 18, "is 'yes': expected true or false"),
-    ("TT-Y011", "name: shop.a\nsteps:\n  a: {after: }\n", 3, 13, "'after' of step 'a' has no value: expected a list"),
-    ("TT-Y011", "name: shop.a\nsteps:\n  a: {config: [1]}\n", 3, 15, "is a list: expected a mapping"),
-    ("TT-Y011", "name: shop.a\nlimits: {in_flight: '8'}\n", 2, 21, "is '8': expected a whole number"),
-    ("TT-Y012", "name: shop.a\nlimits: {in_flight: 0}\n", 2, 21, "'in_flight' of 'limits' is 0: expected at least 1"),
-    ("TT-Y012", "name: shop.a\non_error: explode\n", 2, 11, "'on_error' is 'explode': expected 'fail' or 'hold'"),
-    (
-        "TT-Y012",
-        "name: shop.a\nsteps:\n  a: {timeout: 0}\n",
-        3,
-        16,
-        "'timeout' of step 'a' is 0s: expected more than 0 seconds",
-    ),
-    ("TT-Y012", "name: shop.a\nsteps:\n  a: {config: {x: .nan}}\n", 3, 19, ".nan is no number that JSON has"),
-    ("TT-Y013", "name: shop.a\nhold_for: 3 weeks\n", 2, 11, "'hold_for': '3 weeks' is no duration: expected one like"),
-    ("TT-Y013", "name: shop.a\nhold_for: [3]\n", 2, 11, "'hold_for' is a list: expected a duration"),
-    ("TT-Y014", "version: '1'\non_error: 3\n", 1, 1, "the key 'name' is missing: the template needs it"),
-    ("TT-Y020", "name: shop.a\nsteps:\n  pack:\n  ship: {after: [pakc]}\n", 4, 18, "did you mean 'pack'?"),
-    ("TT-Y020", "name: shop.a\nsteps:\n  pack:\n  ship: {takes: {p: pakc}}\n", 4, 21, "did you mean 'pack'?"),
-    ("TT-Y020", "name: shop.a\nsteps:\n  a:\n  b: {on: {failed: aa}}\n", 4, 20, "did you mean 'a'?"),
-    ("TT-Y022", f"{EVENTS}  a: {{awaits: event, on: {{received: payed}}}}\n", 4, 37, "did you mean 'paid'?"),
-    (
-        "TT-Y022",
-        f"{EVENTS}  a: {{on: {{any_of: [{{elapsed: 1h}}, {{received: x}}]}}}}\n",
-        4,
-        47,
-        "which is not declared",
-    ),
-    ("TT-Y023", f"{EVENTS}  a: {{branches: [small]}}\n  b: {{on: {{chosen: a, branch: smal}}}}\n", 5, 31, "'small'?"),
-    ("TT-Y010", f"{EVENTS}  a: {{on: {{recieved: paid}}}}\n", 4, 11, "did you mean 'received'?"),
-    ("TT-Y011", f"{EVENTS}  a: {{on: paid}}\n", 4, 11, "expected a mapping with one of completed, failed"),
-    ("TT-Y013", f"{EVENTS}  a: {{on: {{elapsed: soon}}}}\n", 4, 21, "'soon' is no duration"),
-    ("TT-Y021", f"{EVENTS}  a: {{takes: {{why: {{event_of: paid}}}}}}\n", 4, 15, "its trigger does not name"),
-    ("TT-Y011", "name: shop.a\ntype: critcal\n", 2, 7, "batch, or a mapping of its keys; did you mean 'critical'?"),
-    ("TT-Y021", "name: shop.a\ntype: critical\n", 2, 7, "expected approval=Approval(...) with it"),
-    ("TT-Y021", f"{EVENTS}  a: {{approval: {{approvers: ann}}}}\n", 4, 3, "it awaits an approval"),
-    ("TT-Y024", f"{EVENTS}  a: {{when: contxt.total > 1}}\n", 4, 13, "reference to 'contxt"),
-    ("TT-Y024", f"{EVENTS}  a: {{when: timestamp(context.at).getHours('CET') > 9}}\n", 4, 13, "asked for a time zone"),
-    ("TT-Y024", f"{EVENTS}  a: {{when: context.total > }}\n", 4, 13, "Syntax error"),
-    (
-        "TT-Y024",
-        f"{EVENTS}  a: {{awaits: event, on: {{received: paid, match: 1 + 1}}}}\n",
-        4,
-        50,
-        "expected true or false",
-    ),
-    ("TT-Y024", f"{EVENTS}  a:\n    when: contex.x == 'a'\n", 5, 11, "reference to 'contex.x'"),
-    (
-        "TT-Y024",
-        f"{EVENTS}  a:\n    when: |\n      contex.x == 'a' &&\n      context.y == \"b\"\n",
-        5,
-        11,
-        "reference to",
-    ),
-    ("TT-Y024", "name: shop.a\nroutes: [{when: contex.x}]\n", 2, 17, "reference to 'contex.x'"),
-    ("TT-Y024", TYPE.format("contex.x == 'a'"), 5, 46, "'in_progress' to 'error'"),
-    ("TT-Y024", TYPE.format("result.b > 1"), 5, 46, "reference to 'result.b"),
-    ("TT-Y002", "name: shop.a\ntitle: a\x01b\n", 2, 9, "the character #x0001 is not allowed"),
-    (
-        "TT-Y010",
-        f"{EVENTS}  a: {{}}\n  b: {{on: {{completed: a, failed: a}}}}\n",
-        5,
-        26,
-        "says 'completed' and",
-    ),
-    ("TT-Y011", f"{EVENTS}  a: {{on: {{}}}}\n", 4, 11, "'on' of step 'a' is empty: expected one of completed, failed"),
-    ("TT-Y011", f"{EVENTS}  a:\n    on:\n", 5, 5, "'on' of step 'a' is empty: expected a value, or no key"),
-    ("TT-Y011", f"{EVENTS}  a: {{when: ''}}\n", 4, 7, "'when' of step 'a' is empty"),
-    ("TT-Y024", f"{EVENTS}  a: {{when: '  '}}\n", 4, 13, "it is empty: expected an expression"),
-    ("TT-Y011", f"{EVENTS}  a: {{on: {{received: paid, match: }}}}\n", 4, 28, "'match' of 'on' of step 'a' is empty"),
-    (
-        "TT-Y012",
-        f"{EVENTS}  a: {{retry: {{attempts: 0}}}}\n",
-        4,
-        25,
-        "'attempts' of 'retry' of step 'a' is 0: expected at",
-    ),
-    (
-        "TT-Y012",
-        f"{EVENTS}  a: {{on: {{all_of: []}}}}\n",
-        4,
-        20,
-        "'all_of' of 'on' of step 'a' is empty: expected",
-    ),
-    ("TT-Y012", f"{EVENTS}  a: {{awaits: evnt}}\n", 4, 15, "'awaits' of step 'a' is 'evnt': expected 'handler', 'app"),
-    ("TT-Y012", "name: shop.a\nmode: sequental_only\n", 2, 7, "did you mean 'sequential_only'?"),
-    (
-        "TT-Y012",
-        "name: shop.a\nroutes: [{when: 'true', mode: high}]\n",
-        2,
-        31,
-        "'mode' of item 1 of 'routes'",
-    ),
-    ("TT-Y021", "name: shop.a\nmode: sequential_only\nmax_concurrency: 5\n", 3, 18, "runs one step at a time"),
-    ("TT-Y021", "name: 9 lives\n", 1, 7, "expected dotted identifiers"),
-    ("TT-Y021", "name: shop.a\nsteps:\n  a: {after: b}\n  b: {after: a}\n", 3, 3, "step 'a' waits for itself"),
-    ("TT-Y021", "name: shop.a\nsteps:\n  9 lives:\n", 3, 3, "expected an identifier"),
+WRONG = [
+    ("TT-Y002", "1:1", "", "it is empty"),
+    ("TT-Y002", "2:2", "name: [a\nb: c", "it is not YAML"),
+    ("TT-Y002", "1:7", "name: *x\n", "the alias *x names no anchor"),
+    ("TT-Y002", "2:1", NAME + "---\nname: shop.b\n", "a second document begins"),
+    ("TT-Y002", "2:1", "%YAML 1.1\n---\nname: shop.a\n", "another version of YAML: expected 1.2"),
+    ("TT-Y002", "1:7", "name: \x00\n", "it is not YAML"),
+    ("TT-Y003", "6:16", BOMB, "values, aliases expanded"),
+    ("TT-Y003", "1:8", "a: &a [*a]\n", "the alias *a stands inside of what it names"),
+    ("TT-Y003", f"1:{DEPTH_LIMIT + 4}", DEEP, "nested deeper"),
+    ("TT-Y003", "1:1", f"# {'x' * TEXT_LIMIT}\n", "it is larger than"),
+    ("TT-Y004", "1:7", "name: !!python/name:os.system shop.a\n", "the tag "),
+    ("TT-Y004", "1:7", "name: !shop shop.a\n", "the tag !shop is not supported"),
+    ("TT-Y005", "2:1", NAME + "name: shop.b\n", "the key 'name' stands twice: expected it once, as in line 1"),
+    ("TT-Y005", "5:3", STEPS + "  a:\n  b:\n  a:\n", "the key 'a' stands twice"),
+    ("TT-Y006", "2:1", NAME + "1: x\n", "the key 1 is no text: expected a text; put it in quotes"),
+    ("TT-Y010", "2:1", NAME + "contxt: Order\n", "unknown key 'contxt'; did you mean 'context'?"),
+    ("TT-Y010", "3:7", STEPS + "  a: {timout: 3s}\n", "step 'a' has an unknown key 'timout'; did you mean"),
+    ("TT-Y010", "3:7", STEPS + "  a: {name: b}\n", "step 'a' has an unknown key 'name'"),
+    ("TT-Y010", "3:15", STEPS + "  a: {retry: {zzz: 1}}\n", "'zzz': expected one of attempts, base_delay"),
+    ("TT-Y011", "1:1", "- name: shop.a\n", "the template is a list: expected a mapping"),
+    ("TT-Y011", "2:10", NAME + "version: 1.0\n", "'version' is 1.0: expected a text; put it in quotes"),
+    ("TT-Y011", "2:8", NAME + "steps: [a, b]\n", "'steps' is a list: expected a mapping by name"),
+    ("TT-Y011", "3:18", STEPS + "  a: {retryable: yes}\n", "is 'yes': expected true or false"),
+    ("TT-Y011", "3:13", STEPS + "  a: {after: }\n", "'after' of step 'a' has no value: expected a list"),
+    ("TT-Y011", "3:15", STEPS + "  a: {config: [1]}\n", "is a list: expected a mapping"),
+    ("TT-Y011", "2:21", NAME + "limits: {in_flight: '8'}\n", "is '8': expected a whole number"),
+    ("TT-Y012", "2:21", NAME + "limits: {in_flight: 0}\n", "'in_flight' of 'limits' is 0: expected at least 1"),
+    ("TT-Y012", "2:11", NAME + "on_error: explode\n", "'on_error' is 'explode': expected 'fail' or 'hold'"),
+    ("TT-Y012", "3:16", STEPS + "  a: {timeout: 0}\n", "'timeout' of step 'a' is 0s: expected more than 0 seconds"),
+    ("TT-Y012", "3:19", STEPS + "  a: {config: {x: .nan}}\n", ".nan is no number that JSON has"),
+    ("TT-Y013", "2:11", NAME + "hold_for: 3 weeks\n", "'hold_for': '3 weeks' is no duration: expected one like"),
+    ("TT-Y013", "2:11", NAME + "hold_for: [3]\n", "'hold_for' is a list: expected a duration"),
+    ("TT-Y014", "1:1", "version: '1'\non_error: 3\n", "the key 'name' is missing: the template needs it"),
+    ("TT-Y020", "4:18", STEPS + "  pack:\n  ship: {after: [pakc]}\n", "did you mean 'pack'?"),
+    ("TT-Y020", "4:21", STEPS + "  pack:\n  ship: {takes: {p: pakc}}\n", "did you mean 'pack'?"),
+    ("TT-Y020", "4:20", STEPS + "  a:\n  b: {on: {failed: aa}}\n", "did you mean 'a'?"),
+    ("TT-Y022", "4:37", EVENTS + "  a: {awaits: event, on: {received: payed}}\n", "did you mean 'paid'?"),
+    ("TT-Y022", "4:47", EVENTS + "  a: {on: {any_of: [{elapsed: 1h}, {received: x}]}}\n", "which is not declared"),
+    ("TT-Y023", "5:31", EVENTS + "  a: {branches: [small]}\n  b: {on: {chosen: a, branch: smal}}\n", "'small'?"),
+    ("TT-Y010", "4:11", EVENTS + "  a: {on: {recieved: paid}}\n", "did you mean 'received'?"),
+    ("TT-Y011", "4:11", EVENTS + "  a: {on: paid}\n", "expected a mapping with one of completed, failed"),
+    ("TT-Y013", "4:21", EVENTS + "  a: {on: {elapsed: soon}}\n", "'soon' is no duration"),
+    ("TT-Y021", "4:15", EVENTS + "  a: {takes: {why: {event_of: paid}}}\n", "its trigger does not name"),
+    ("TT-Y011", "2:7", NAME + "type: critcal\n", "batch, or a mapping of its keys; did you mean 'critical'?"),
+    ("TT-Y021", "2:7", NAME + "type: critical\n", "expected approval=Approval(...) with it"),
+    ("TT-Y021", "4:3", EVENTS + "  a: {approval: {approvers: ann}}\n", "it awaits an approval"),
+    ("TT-Y024", "4:13", EVENTS + "  a: {when: contxt.total > 1}\n", "reference to 'contxt"),
+    ("TT-Y024", "4:13", EVENTS + "  a: {when: timestamp(context.at).getHours('CET') > 9}\n", "asked for a time zone"),
+    ("TT-Y024", "4:13", EVENTS + "  a: {when: context.total > }\n", "Syntax error"),
+    ("TT-Y024", "4:50", EVENTS + "  a: {awaits: event, on: {received: paid, match: 1 + 1}}\n", "expected true or"),
+    ("TT-Y024", "5:11", EVENTS + "  a:\n    when: contex.x == 'a'\n", "reference to 'contex.x'"),
+    ("TT-Y024", "5:11", EVENTS + "  a:\n    when: |\n      contex.x == 'a' &&\n      context.y == 2\n", "reference to"),
+    ("TT-Y024", "2:17", NAME + "routes: [{when: contex.x}]\n", "reference to 'contex.x'"),
+    ("TT-Y024", "5:46", TYPE.format("contex.x == 'a'"), "'in_progress' to 'error'"),
+    ("TT-Y024", "5:46", TYPE.format("result.b > 1"), "reference to 'result.b"),
+    ("TT-Y002", "2:9", NAME + "title: a\x01b\n", "the character #x0001 is not allowed"),
+    ("TT-Y010", "5:26", EVENTS + "  a: {}\n  b: {on: {completed: a, failed: a}}\n", "says 'completed' and"),
+    ("TT-Y011", "4:11", EVENTS + "  a: {on: {}}\n", "'on' of step 'a' is empty: expected one of completed, failed"),
+    ("TT-Y011", "5:5", EVENTS + "  a:\n    on:\n", "'on' of step 'a' is empty: expected a value, or no key"),
+    ("TT-Y011", "4:7", EVENTS + "  a: {when: ''}\n", "'when' of step 'a' is empty"),
+    ("TT-Y024", "4:13", EVENTS + "  a: {when: '  '}\n", "it is empty: expected an expression"),
+    ("TT-Y011", "4:28", EVENTS + "  a: {on: {received: paid, match: }}\n", "'match' of 'on' of step 'a' is empty"),
+    ("TT-Y012", "4:25", EVENTS + "  a: {retry: {attempts: 0}}\n", "'attempts' of 'retry' of step 'a' is 0: expected"),
+    ("TT-Y012", "4:20", EVENTS + "  a: {on: {all_of: []}}\n", "'all_of' of 'on' of step 'a' is empty: expected"),
+    ("TT-Y012", "4:15", EVENTS + "  a: {awaits: evnt}\n", "'awaits' of step 'a' is 'evnt': expected 'handler', 'app"),
+    ("TT-Y012", "2:7", NAME + "mode: sequental_only\n", "did you mean 'sequential_only'?"),
+    ("TT-Y012", "2:31", NAME + "routes: [{when: 'true', mode: high}]\n", "'mode' of item 1 of 'routes'"),
+    ("TT-Y021", "3:18", NAME + "mode: sequential_only\nmax_concurrency: 5\n", "runs one step at a time"),
+    ("TT-Y021", "1:7", "name: 9 lives\n", "expected dotted identifiers"),
+    ("TT-Y021", "3:3", STEPS + "  a: {after: b}\n  b: {after: a}\n", "step 'a' waits for itself"),
+    ("TT-Y021", "3:3", STEPS + "  9 lives:\n", "expected an identifier"),
 ]
+"""Code, line and column, text, and what is said."""
+
+
+ONCE: list[tuple[str, str, int, int]] = [
+    (f"{EVENTS}  a: {{awaits: approval, approval: {{approvers: []}}}}\n", "TT-Y012", 4, 47),
+    (f"{EVENTS}  a: {{awaits: approval, approval: {{approvers: 3}}}}\n", "TT-Y011", 4, 47),
+    (f"{EVENTS}  a: {{awaits: approval, approval: {{}}}}\n", "TT-Y014", 4, 35),
+    (f"{EVENTS}  a: {{awaits: event, on: {{recieved: paid}}}}\n", "TT-Y010", 4, 26),
+    (f"{EVENTS}  a: {{awaits: event, on: {{received: 3}}}}\n", "TT-Y011", 4, 37),
+    (f"{EVENTS}  a: {{awaits: evnt, on: {{received: paid}}, on_deadline: skip}}\n", "TT-Y012", 4, 15),
+    (f"{EVENTS}  a:\n  b: {{on: {{failled: a}}, takes: {{why: {{failure_of: a}}}}}}\n", "TT-Y010", 5, 11),
+    (f"{EVENTS}  a: {{branches: 3}}\n  b: {{on: {{chosen: a, branch: x}}}}\n", "TT-Y011", 4, 17),
+    ("name: shop.a\ntype: critical\napproval: {approvers: []}\n", "TT-Y012", 3, 23),
+    ("name: shop.a\ntype: critcal\napproval: {approvers: [ann]}\n", "TT-Y011", 2, 7),
+    ("name: shop.a\ntype: {name: x, rows: [{source: in_progress}]}\n", "TT-Y014", 2, 24),
+    ("name: shop.a\ntype: {name: x, rows: [{source: in_progress, to: complete, when: 3}]}\n", "TT-Y012", 2, 66),
+    ("name: shop.a\nsinks: {ledger: {events: 3}}\n", "TT-Y011", 2, 26),
+    ("name: shop.a\nroutes: [{when: 'true'}, {when: contex.x}]\n", "TT-Y024", 2, 33),
+    ("name: shop.a\nroutes: [{when: 'true'}, {when: contex.x, name: big}]\n", "TT-Y024", 2, 33),
+    ("name: shop.a\ntask_queue: /_sys/x\n", "TT-Y021", 2, 13),
+    (f"{EVENTS}  a: {{task_queue: ''}}\n", "TT-Y021", 4, 7),
+    (f"{EVENTS}  a: {{awaits: approval, approval: {{approvers: [ann], quorum: 2}}}}\n", "TT-Y021", 4, 54),
+]
+
+
+@pytest.mark.parametrize(("text", "code", "line", "column"), ONCE, ids=[f"{case[1]} {case[0][12:]}" for case in ONCE])
+def test_one_mistake_is_told_once_and_where_it_stands(text: str, code: str, line: int, column: int) -> None:
+    found = [(problem.code, problem.line, problem.column) for problem in problems_of(text).problems]
+    assert found == [(code, line, column)], problems_of(text)
+
+
+def test_what_was_refused_in_one_step_hides_no_mistake_of_another() -> None:
+    text = f"{EVENTS}  a: {{awaits: event, on: {{recieved: paid}}}}\n  b: {{awaits: event, on: {{elapsed: 1h}}}}\n"
+    assert [(problem.code, problem.line) for problem in problems_of(text).problems] == [("TT-Y010", 4), ("TT-Y021", 5)]
 
 
 EVERYTHING = """\
@@ -179,14 +161,10 @@ def problems_of(text: str) -> YamlError:
     return raised.value
 
 
-@pytest.mark.parametrize(
-    ("code", "text", "line", "column", "said"), WRONG, ids=[f"{case[0]} {case[4]}" for case in WRONG]
-)
-def test_a_mistake_has_its_code_its_line_and_its_column(
-    code: str, text: str, line: int, column: int, said: str
-) -> None:
+@pytest.mark.parametrize(("code", "at", "text", "said"), WRONG, ids=[f"{code} {said}" for code, _, _, said in WRONG])
+def test_a_mistake_has_its_code_its_line_and_its_column(code: str, at: str, text: str, said: str) -> None:
     found = problems_of(text if "\n" in text else f"{text}\n").problems[0]
-    assert (found.code, found.line, found.column) == (code, line, column), found
+    assert (found.code, f"{found.line}:{found.column}") == (code, at), found
     assert said in found.message
 
 

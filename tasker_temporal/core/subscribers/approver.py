@@ -5,12 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Final, Literal
 
+from tasker_temporal.core import timers
 from tasker_temporal.core.ballots import Decided, approval_id, decided, terms_of
 from tasker_temporal.core.events import ApprovalNoted, Event, StepTransitioned, TaskTransitioned
 from tasker_temporal.core.guards import next_way
 from tasker_temporal.core.machine import State
-from tasker_temporal.core.messages import Content, Failure, Message, Note, Notify, StartTimer, Timer, TransitionTo
-from tasker_temporal.core.task import APPROVAL, Task
+from tasker_temporal.core.messages import (
+    Content,
+    Failure,
+    Message,
+    Note,
+    Notify,
+    StartTimer,
+    Timer,
+    TimerKind,
+    TransitionTo,
+)
+from tasker_temporal.core.task import Task
 from tasker_temporal.core.task_types import known
 
 NOTHING: Final = Content(b"null")
@@ -38,10 +49,9 @@ def _deadline(task: Task, step: str | None, cause: int) -> Iterator[Message]:
     terms = terms_of(task, step)
     assert terms is not None
     period = terms.deadline if step is None else task.steps[step].template.deadline
-    if period is not None and step is None:
-        yield StartTimer(Timer(APPROVAL, "approval", None, task.now + period, cause))
-    elif period is not None:
-        yield StartTimer(Timer(f"deadline:{step}", "deadline", step, task.now + period, cause))
+    if period is not None:
+        kind: TimerKind = "approval" if step is None else "deadline"
+        yield StartTimer(Timer(timers.deadline(step), kind, step, task.now + period, cause))
 
 
 def count_votes(event: Event[ApprovalNoted], task: Task) -> Iterator[Message]:
@@ -113,7 +123,7 @@ def _notice(
     event: Event[ApprovalNoted], task: Task, kind: Literal["opened", "escalated", "decided"]
 ) -> Iterator[Notify]:
     step, id = event.payload.step, event.payload.metadata["approval"]
-    terms, timer = terms_of(task, step), task.timers.get(APPROVAL if step is None else f"deadline:{step}")
+    terms, timer = terms_of(task, step), task.timers.get(timers.deadline(step))
     if terms is not None and terms.notify:
         approvers = terms.voters(escalated=task.ballots[id].escalated)
         until = None if timer is None else timer.due.isoformat()

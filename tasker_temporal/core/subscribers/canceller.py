@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from tasker_temporal.core import timers
 from tasker_temporal.core.events import Event, RowWritten, StepTransitioned
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Announce, Message, StartTimer, StopStep, Timer, TransitionTo
@@ -17,7 +18,7 @@ def cancel_steps(event: Event[RowWritten], task: Task) -> Iterator[Message]:
         elif not step.is_over:
             yield TransitionTo(name, State.CANCELLED)
     if task.in_flight:
-        yield StartTimer(Timer("grace", "grace", None, task.now + task.template.cancel_grace, event.cause))
+        yield StartTimer(Timer(timers.GRACE, "grace", None, task.now + task.template.cancel_grace, event.cause))
     else:
         yield Announce("workflow.no_viable_steps")
 

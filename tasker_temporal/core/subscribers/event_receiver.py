@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from tasker_temporal.core.answers import payload_of
+from tasker_temporal.core.arguments import payload_of
 from tasker_temporal.core.events import Event, RowWritten, StepTransitioned
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Message, TransitionTo

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
+from tasker_temporal.core import timers
 from tasker_temporal.core.events import Event, StepNamed, StepNoted, TaskTransitioned
 from tasker_temporal.core.machine import State
-from tasker_temporal.core.messages import Announce, Failure, Message, StartTimer, Timer, TransitionTo, backoff_timer
+from tasker_temporal.core.messages import Announce, Failure, Message, StartTimer, Timer, TransitionTo
 from tasker_temporal.core.task import Step, Task
 
 SHORTEST_WAIT, LONGEST_WAIT = timedelta(seconds=1), timedelta(seconds=30)
@@ -18,7 +19,7 @@ def schedule_retry(event: Event[StepNamed], task: Task) -> Iterator[Message]:
     step = task.steps[event.payload.step]
     delay = _delay(task, step)
     due = task.now + delay
-    yield StartTimer(backoff_timer(step.name, step.execution, due, event.cause))
+    yield StartTimer(Timer(timers.backoff(step.name, step.execution), "backoff", step.name, due, event.cause))
     yield Announce(
         "step.backoff",
         {
@@ -63,4 +64,4 @@ def await_handler(event: Event[StepNoted], task: Task) -> Iterator[Message]:
         yield TransitionTo(step.name, State.ERROR, failure=failure)
     else:
         due = task.now + min(max(waited, SHORTEST_WAIT), LONGEST_WAIT, grace - waited)
-        yield StartTimer(Timer(f"handler:{step.name}:{step.execution}", "handler", step.name, due, event.cause))
+        yield StartTimer(Timer(timers.handler(step.name, step.execution), "handler", step.name, due, event.cause))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import timedelta
 
+from tasker_temporal.core import timers
 from tasker_temporal.core.answers import handles
 from tasker_temporal.core.events import Event, Payload, RowWritten, StepsNamed, TaskTransitioned, Unclear
 from tasker_temporal.core.guards import Way, next_way
@@ -19,7 +20,7 @@ from tasker_temporal.core.messages import (
     Timer,
     TransitionTo,
 )
-from tasker_temporal.core.task import HOLD, Task
+from tasker_temporal.core.task import Task
 from tasker_temporal.core.task_types import Move, known
 
 RECONSIDER = timedelta(seconds=10)
@@ -30,7 +31,7 @@ def finalize(event: Event[Payload], task: Task) -> Iterator[Message]:
     """Complete, cancelled, blocked by failures, still waiting, or unclear: in this order."""
     if task.cancelling is None and (way := next_way(task)).row is not None:
         yield _moved(task, way, way.row)
-    elif task.in_flight or (task.parked and task.cancelling is None):
+    elif task.in_flight or task.parked:
         return
     elif task.cancelling is not None:
         actor, reason = task.cancelled_by
@@ -97,7 +98,7 @@ def close_task(event: Event[TaskTransitioned], task: Task) -> Iterator[Message]:
     for timer in sorted(task.timers):
         yield StopTimer(timer)
     if event.payload.to_state is State.ERROR and task.template.on_error == "hold" and not task.problems:
-        yield StartTimer(Timer(HOLD, "hold", None, task.now + task.template.hold_for, event.cause))
+        yield StartTimer(Timer(timers.HOLD, "hold", None, task.now + task.template.hold_for, event.cause))
     else:
         yield CloseTask(State(event.payload.to_state))
 
@@ -109,4 +110,4 @@ def end_hold(event: Event[RowWritten], task: Task) -> Iterator[Message]:
 def hold_reopened(event: Event[RowWritten], task: Task) -> Iterator[Message]:
     """A reopened task is held for the request for which it was reopened, and then as its template says."""
     hold = task.template.hold_for if task.template.on_error == "hold" else RECONSIDER
-    yield StartTimer(Timer(HOLD, "hold", None, task.now + hold, event.cause))
+    yield StartTimer(Timer(timers.HOLD, "hold", None, task.now + hold, event.cause))

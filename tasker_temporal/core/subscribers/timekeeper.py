@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from tasker_temporal.core import timers
 from tasker_temporal.core.events import Event, RowWritten, StepNamed, StepTransitioned, TaskTransitioned
 from tasker_temporal.core.joins import unwound
 from tasker_temporal.core.messages import Message, StartTimer, StopTimer, Timer
-from tasker_temporal.core.task import APPROVAL, HOLD, Step, Task
+from tasker_temporal.core.task import Task
 
 
 def start_deadline(event: Event[StepTransitioned], task: Task) -> Sequence[Message]:
@@ -20,10 +21,11 @@ def start_deadline(event: Event[StepTransitioned], task: Task) -> Sequence[Messa
     if deadline is None:
         return ()
     assert step.started_at is not None
-    due, known = step.started_at + deadline, task.timers.get(_deadline(step))
+    id = timers.deadline(step.name)
+    due, known = step.started_at + deadline, task.timers.get(id)
     if known is not None and known.due == due:
         return ()
-    return (StartTimer(Timer(_deadline(step), "deadline", step.name, due, event.cause)),)
+    return (StartTimer(Timer(id, "deadline", step.name, due, event.cause)),)
 
 
 def stop_clocks(event: Event[StepTransitioned], task: Task) -> Sequence[Message]:
@@ -39,29 +41,27 @@ def stop_timers(event: Event[StepTransitioned | StepNamed], task: Task) -> Seque
     if not task.timers:
         return ()
     step = task.steps[event.payload.step]
-    own = (_deadline(step), f"backoff:{step.name}:{step.execution}", f"handler:{step.name}:{step.execution}")
+    known = (step.name, step.execution)
+    own = (timers.deadline(step.name), timers.backoff(*known), timers.handler(*known))
     return [StopTimer(timer) for timer in own if timer in task.timers]
-
-
-def _deadline(step: Step) -> str:
-    return f"deadline:{step.name}"
 
 
 def stop_backoff(event: Event[StepTransitioned], task: Task) -> Iterator[Message]:
     """Somebody did not want to wait for the next attempt."""
     step = task.steps[event.payload.step]
-    if (timer := f"backoff:{step.name}:{step.execution}") in task.timers:
+    if (timer := timers.backoff(step.name, step.execution)) in task.timers:
         yield StopTimer(timer)
 
 
 def stop_hold(event: Event[TaskTransitioned], task: Task) -> Iterator[Message]:
     """Only a held task is retried."""
-    yield StopTimer(HOLD)
+    yield StopTimer(timers.HOLD)
 
 
 def stop_approval(event: Event[TaskTransitioned], task: Task) -> Sequence[Message]:
     """Nobody is asked any more in a state of the type's own."""
-    return (StopTimer(APPROVAL),) if APPROVAL in task.timers else ()
+    timer = timers.deadline(None)
+    return (StopTimer(timer),) if timer in task.timers else ()
 
 
 def fire_overdue(event: Event[TaskTransitioned], task: Task) -> Iterator[Message]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from tasker_temporal import Approval, Move, State, TaskTemplate, TaskType, result_of
+from tasker_temporal import Approval, State, TaskTemplate, result_of
 from tasker_temporal.core.requests import (
     Approve,
     Ask,
@@ -28,6 +28,7 @@ from tasker_temporal.core.requests import (
 from tasker_temporal.testing import Ok
 from tests.conformance.case import Asked, Case, Seen
 from tests.conformance.plays import play
+from tests.task_types import AUDITED
 
 Open = ("review", State.IN_PROGRESS)
 
@@ -85,17 +86,6 @@ def plain_task(name: str, **options: Any) -> TaskTemplate[Any]:
     prepare = template.add_step("prepare", play)
     template.add_step("pay", play, after=[prepare])
     return template
-
-
-AUDITED = TaskType(
-    name="audited",
-    states=("under_audit",),
-    rows=(
-        Move(source="in_progress", to="under_audit"),
-        Move(source="under_audit", to="complete", by="request"),
-        Move(source="under_audit", to="error", by="request"),
-    ),
-)
 
 
 def decided_by(decision: str, *voters: str, step: str | None = "review") -> Any:

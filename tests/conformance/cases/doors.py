@@ -154,6 +154,23 @@ CASES = [
         law=asked_by_ann("step.redo_requested", 3),
     ),
     Case(
+        name="an-id-is-used-once",
+        template=graph("id_used_once", {"charge": [], "ship": ["charge"], "bill": ["charge"]}),
+        outcomes={"charge": [Ok(takes=20)]},
+        asked=[
+            Asked(after=1, when=("charge", State.IN_PROGRESS), request=SkipStep(step="ship", request_id="one", **BY)),
+            Asked(after=2, when=("ship", State.SKIPPED), request=SkipStep(step="ship", request_id="one", **BY)),
+            Asked(
+                after=3,
+                when=("ship", State.SKIPPED),
+                request=SkipStep(step="bill", request_id="one", **BY),
+                refused="request id 'one' was already used for skip of step 'ship' (sort_key ",
+            ),
+        ],
+        steps={"ship": State.SKIPPED},
+        law=asked_by_ann("step.skipped"),
+    ),
+    Case(
         name="change-a-step",
         template=graph("change", BESIDE, retry=FAST.model_copy(update={"attempts": 1})),
         outcomes={"gate": [Ok(takes=5)], "charge": [Fail("busy")], "ship": [Fail("busy"), Ok()]},
