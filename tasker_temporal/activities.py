@@ -18,7 +18,7 @@ from tasker_temporal.attempt import Attempt, StepFailure, failure, translated
 from tasker_temporal.core.template import PAYLOAD_LIMIT
 from tasker_temporal.declare import DeclaredStep
 from tasker_temporal.published import Publications
-from tasker_temporal.signature import Binding, adapter
+from tasker_temporal.signature import Binding, adapter, type_name
 from tasker_temporal.wire import StepCall
 
 
@@ -69,9 +69,14 @@ class StepActivity:
             StepFailure: it is not of the type that the handler says it returns, or it is too large.
         """
         try:
-            payload = converter.to_payload(self._result_type.validate_python(result))
+            checked = self._result_type.validate_python(result)
         except Exception as error:
-            message = f"it returned {type(result).__name__}, not {self._step.signature.result}: {_explain(error)}"
+            message = f"it returned {type(result).__name__}, not {self._expected}: {_explain(error)}"
+            raise failure("StepResultInvalid", message) from error
+        try:
+            payload = converter.to_payload(checked)
+        except Exception as error:
+            message = f"it returned {self._expected}, which cannot be sent: {_explain(error)}"
             raise failure("StepResultInvalid", message) from error
         if published is not None:
             published.attach(payload)
@@ -79,6 +84,10 @@ class StepActivity:
             message = f"it returned {payload.ByteSize()} bytes: at most {PAYLOAD_LIMIT} can be kept"
             raise failure("StepResultTooLarge", message)
         return payload
+
+    @property
+    def _expected(self) -> str:
+        return type_name(self._step.signature.result)
 
     @cached_property
     def _result_type(self) -> TypeAdapter[Any]:

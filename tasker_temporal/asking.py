@@ -10,6 +10,7 @@ from typing import Any, NotRequired, TypedDict, TypeVar, Unpack, overload
 from pydantic import ValidationError
 from temporalio.client import Client
 
+from tasker_temporal.converter import converter_of
 from tasker_temporal.core.requests import event_request
 from tasker_temporal.declare import DeclaredApproval, DeclaredStep
 from tasker_temporal.door import Door, Planned
@@ -97,7 +98,7 @@ class Requests:
     async def complete_step(self, step: str, result: Any, **asked: Unpack[Asked]) -> dict[str, Any]: ...
     async def complete_step(self, step: Any, result: Any, **asked: Unpack[Asked]) -> dict[str, Any]:
         """Take a step as done with this result, which must be of its handler's return type."""
-        plain = json.loads(self.client.data_converter.payload_converter.to_payload(result).data or b"null")
+        plain = json.loads(converter_of(self.client).to_payload(result).data or b"null")
         return await self._door.ask("complete_step", {"step": _name(step), "result": plain, **asked})
 
     async def change_step(
@@ -137,7 +138,7 @@ class Requests:
         """Vote for it. The form of the vote that makes the quorum full is the step's result."""
         if isinstance(step, DeclaredApproval):
             form = _checked(step, form)
-        plain = json.loads(self.client.data_converter.payload_converter.to_payload(form).data or b"null")
+        plain = json.loads(converter_of(self.client).to_payload(form).data or b"null")
         return await self._door.ask("approve", {**_about(step, approval), "form": plain, **asked})
 
     async def reject(
@@ -174,7 +175,7 @@ class Requests:
             id: The same event told again under this id has no effect, and the same answer.
         """
         checked = payload if isinstance(event, str) else _valid(event, payload)
-        plain = json.loads(self.client.data_converter.payload_converter.to_payload(checked).data or b"null")
+        plain = json.loads(converter_of(self.client).to_payload(checked).data or b"null")
         name = event_name(event)
         request_id = {} if id is None else {"id": id, "request_id": event_request(name, id)}
         return await self._door.ask("send_event", {"name": name, "payload": plain, **request_id, **told})

@@ -152,6 +152,9 @@ def _positional_only(step: DeclaredStep[..., Any, Any]) -> tuple[str, ...]:
 MESSAGE_LIMIT = 10_000
 """Characters."""
 
+NO_MESSAGE = "raised without a message"
+"""The SDK itself would put "Application error" in the place of an empty one."""
+
 
 class StepFailure(ApplicationError):
     """A business failure on the wire. To the server it is always final: the core decides on another attempt."""
@@ -160,6 +163,7 @@ class StepFailure(ApplicationError):
 def failure(type: str, message: str, *, retryable: bool = False, retry_after: float | None = None) -> StepFailure:
     """`retry_after` is in seconds. The message is kept in reports and snapshots, so it is cut if it is very long."""
     said = message if len(message) <= MESSAGE_LIMIT else f"{message[:MESSAGE_LIMIT]} … ({len(message)} characters)"
+    said = said or NO_MESSAGE
     return StepFailure(said, {"retryable": retryable, "retry_after": retry_after}, type=type, non_retryable=True)
 
 

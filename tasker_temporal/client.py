@@ -9,27 +9,35 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
-from typing import Any, Literal, TypedDict, TypeVar, Unpack, overload
+from typing import Annotated, Any, Literal, TypedDict, TypeVar, Unpack, overload
 
+from pydantic import Field
 from temporalio.client import Client, ScheduleActionStartWorkflow
 from temporalio.common import Priority, RawValue, TypedSearchAttributes, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.converter import PayloadConverter
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from tasker_temporal.compile import sink_mistakes
+from tasker_temporal.converter import converter_of
 from tasker_temporal.core.mistakes import mistakes
 from tasker_temporal.core.requests import ACTOR_LIMIT, Starter, clipped
 from tasker_temporal.core.routes import Course, Mode
 from tasker_temporal.core.template import PAYLOAD_LIMIT, Sink, Template
+from tasker_temporal.core.values import QueueName
+from tasker_temporal.core.wording import shown
 from tasker_temporal.declare import TaskTemplate
-from tasker_temporal.errors import ContextInvalid, TaskAlreadyStarted, TemplateError, UnknownTemplate
+from tasker_temporal.errors import ContextInvalid, OptionError, TaskAlreadyStarted, TemplateError, UnknownTemplate
 from tasker_temporal.handle import TaskHandle
 from tasker_temporal.local_activities import KEY_BYTES, check_context
+from tasker_temporal.options import check_options
 from tasker_temporal.plugin import TaskerPlugin
 from tasker_temporal.requests import starter
 from tasker_temporal.wire import MEMO_ACTOR, MEMO_REASON, StartInput
 
 C = TypeVar("C")
+
+TaskId = Annotated[str, Field(min_length=1, max_length=1000)]
+"""The server takes ids of at most 1,000 bytes."""
 
 
 class StartOptions(TypedDict, total=False):
@@ -55,20 +63,27 @@ class StartOptions(TypedDict, total=False):
         sinks: Who is told of this task's rows, in the place of those that its template names. It needs the template.
     """
 
-    id: str
+    id: TaskId
     identity: Literal["unique", "strict"]
     on_duplicate: Literal["raise", "return"]
     id_reuse_policy: WorkflowIDReusePolicy
-    task_queue: str
-    actor: str
+    task_queue: QueueName
+    actor: Annotated[str, Field(min_length=1)]
     reason: str
-    start_delay: timedelta
+    start_delay: Annotated[timedelta, Field(ge=timedelta(0))]
     priority: Priority
     memo: Mapping[str, Any]
     search_attributes: TypedSearchAttributes
     sinks: Sequence[Sink]
     mode: Mode
-    max_concurrency: int
+    max_concurrency: Annotated[int, Field(ge=1)]
+
+
+class ActionOptions(TypedDict, total=False):
+    """The keyword arguments of `schedule_action`."""
+
+    id: TaskId
+    task_queue: QueueName
 
 
 @overload
@@ -91,13 +106,15 @@ async def start_task(
 
     Raises:
         ContextInvalid: it does not validate; nothing was started.
+        OptionError: an option is none, or has a value that it cannot have; nothing was started.
         RequestRefused: `actor` or `reason` is not as those of a request must be; nothing was started.
         SearchAttributesMissing: the plugin is to have them told, and the namespace lacks them; nothing was started.
         TaskAlreadyStarted: there is a task of this id, running or over; nothing was started.
         TemplateError: the template has mistakes; nothing was started.
         UnknownTemplate: nothing says where tasks of that name run.
     """
-    name, known = _known(client, template)
+    check_options("start_task", StartOptions, options)
+    name, known = _known("start_task", client, template)
     by = _starter(client, options)
     checked = context if known is None else check_context(known, context)
     listed = known is not None and await _is_listed(client)
@@ -108,7 +125,7 @@ async def start_task(
             name,
             args=arguments,
             id=task_id,
-            task_queue=_queue(name, known, options.get("task_queue")),
+            task_queue=_queue(client, name, known, options.get("task_queue")),
             static_summary=name if known is None else f"{name} {known.version}",
             id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
             id_reuse_policy=options.get("id_reuse_policy", WorkflowIDReusePolicy.REJECT_DUPLICATE),
@@ -138,18 +155,23 @@ def schedule_action(
 
     Raises:
         ContextInvalid: the context does not validate.
+        OptionError: an option has a value that it cannot have.
         UnknownTemplate: nothing says where tasks of that name run.
     """
-    name, known = _known(client, template)
+    check_options("schedule_action", ActionOptions, {"id": id, "task_queue": task_queue})
+    name, known = _known("schedule_action", client, template)
     checked = context if known is None else check_context(known, context)
-    payload = client.data_converter.payload_converter.to_payload(checked)
-    queue = _queue(name, known, task_queue)
+    payload = converter_of(client).to_payload(checked)
+    queue = _queue(client, name, known, task_queue)
     return ScheduleActionStartWorkflow(name, args=[RawValue(payload)], id=id or name, task_queue=queue)
 
 
-def _known(client: Client, template: TaskTemplate[Any] | str) -> tuple[str, TaskTemplate[Any] | None]:
-    if not isinstance(template, str):
+def _known(call: str, client: Client, template: TaskTemplate[Any] | str) -> tuple[str, TaskTemplate[Any] | None]:
+    if isinstance(template, TaskTemplate):
         return template.name, template
+    given: Any = template
+    if not isinstance(given, str) or not given:
+        raise OptionError(call, [f"its template is {shown(template)}: expected a task template, or its name"])
     return template, next((p.templates[template] for p in _plugins(client) if template in p.templates), None)
 
 
@@ -162,11 +184,20 @@ async def _is_listed(client: Client) -> bool:
     return any([await plugin.listing.decide(client) for plugin in _plugins(client)])
 
 
-def _queue(name: str, known: TaskTemplate[Any] | None, asked: str | None) -> str:
+def _queue(client: Client, name: str, known: TaskTemplate[Any] | None, asked: str | None) -> str:
     queue = asked or (known.compiled.task_queue if known is not None else None)
-    if queue is None:
-        raise UnknownTemplate(f"nothing says where tasks of {name!r} run: pass task_queue=, or give its template one")
-    return queue
+    if queue is not None:
+        return queue
+    raise UnknownTemplate(f"nothing says where tasks of {name!r} run: pass task_queue=, or {_remedy(client, known)}")
+
+
+def _remedy(client: Client, known: TaskTemplate[Any] | None) -> str:
+    if known is not None:
+        return "give the template one"
+    has = [name for plugin in _plugins(client) for name in plugin.templates]
+    if not has:
+        return "connect the client with plugins=[TaskerPlugin(template)]"
+    return f"name a template that the client's plugin has: {', '.join(has)}"
 
 
 def _starter(client: Client, options: StartOptions) -> Starter:
@@ -187,7 +218,7 @@ def _identity(client: Client, name: str, known: TaskTemplate[Any] | None, contex
     if identity == "unique":
         return f"{name}-{uuid.uuid4()}"
     version = "" if known is None else known.version
-    data = client.data_converter.payload_converter.to_payload(context).data
+    data = converter_of(client).to_payload(context).data
     with suppress(ValueError):  # What is not JSON is its own canonical form.
         data = json.dumps(json.loads(data), sort_keys=True, separators=(",", ":")).encode()
     digest = hashlib.sha256(b"\n".join([name.encode(), version.encode(), data]))
@@ -197,7 +228,7 @@ def _identity(client: Client, name: str, known: TaskTemplate[Any] | None, contex
 def _arguments(
     client: Client, template: TaskTemplate[Any] | None, context: Any, options: StartOptions, by: Starter, listed: bool
 ) -> list[RawValue]:
-    converter = client.data_converter.payload_converter
+    converter = converter_of(client)
     if template is None:
         if strange := [name for name in ("sinks", "mode", "max_concurrency") if name in options]:
             message = f"{strange[0]}= needs a task's template: pass the template, or leave it to the template's own"

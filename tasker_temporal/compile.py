@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import difflib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from types import UnionType
 from typing import Any, Literal, Protocol, Union, get_args, get_origin
 
 from pydantic import ValidationError
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
+from pydantic_core import to_jsonable_python
 
+from tasker_temporal.core import wording
 from tasker_temporal.core.approval import Approval
 from tasker_temporal.core.mistakes import mistakes
 from tasker_temporal.core.outbox import idle_patterns
@@ -30,6 +32,9 @@ class Declared(Protocol):
     name: str
     template: Any
     options: Any
+    awaits: Literal["handler", "approval", "event"]
+    unknown: Sequence[str]
+    """What was said of options that there are not."""
 
     @property
     def signature(self) -> Signature: ...
@@ -42,23 +47,44 @@ def compile_template(
     events: Sequence[DeclaredEvent[Any]],
     options: Any,
     custom: Sequence[str] = (),
+    unknown: Sequence[str] = (),
 ) -> Template:
-    """Turn the declaration into data, or raise one `TemplateError` with all its mistakes."""
-    found: list[str] = []
+    """Turn the declaration into data, or raise one `TemplateError` with all its mistakes.
+
+    Args:
+        custom: The names of its own events.
+        unknown: What was said of options that there are not.
+    """
+    found = [*unknown, *wording.hint_mistakes("its context", context), *_notify_mistakes(options.get("notify"))]
     steps = [known for step in declared if (known := _compile_step(step, found)) is not None]
-    known_events = tuple(EventTemplate(name=event.name, model=type_name(event.model)) for event in events)
+    known_events = tuple(made for event in events if (made := _compile_event(event, found)) is not None)
     options = {"context": type_name(context), "steps": tuple(steps), "events": known_events, **options}
     options = _with_type(options, found)
     try:
         compiled = Template(name=name, **options)
     except ValidationError as error:
-        raise TemplateError(name, [*found, *_said(error)]) from error
-    if len(steps) == len(declared):
+        raise TemplateError(name, [*found, *wording.told(error, Template, options)]) from None
+    if len(steps) == len(declared) and len(known_events) == len(events):
         found += [*mistakes(compiled), *unsound(compiled, _schemas(context, declared, events))]
     found += sink_mistakes(compiled.sinks, custom)
     if found:
         raise TemplateError(name, found)
     return compiled
+
+
+def _compile_event(event: DeclaredEvent[Any], found: list[str]) -> EventTemplate | None:
+    found += [f"event {event.name!r}: {mistake}" for mistake in wording.hint_mistakes("its model", event.model)]
+    said = {"name": event.name, "model": type_name(event.model)}
+    try:
+        return EventTemplate(**said)
+    except ValidationError as error:
+        found += [f"event {event.name!r}: {mistake}" for mistake in wording.told(error, EventTemplate, said)]
+        return None
+
+
+def _notify_mistakes(notify: Any) -> list[str]:
+    is_told = notify is None or (callable(notify) and not isinstance(notify, type))
+    return [] if is_told else [f"its notify is {wording.shown(notify)}: expected a function"]
 
 
 def _schemas(context: Any, declared: Sequence[Declared], events: Sequence[DeclaredEvent[Any]]) -> Schemas:
@@ -94,34 +120,56 @@ def sink_mistakes(sinks: Sequence[Sink], custom: Sequence[str] | None) -> list[s
 def _with_type(options: Mapping[str, Any], found: list[str]) -> dict[str, Any]:
     """A type that was named is declared in the library; `notify` is part of the approval."""
     said = dict(options)
-    notify = said.pop("notify", False)
+    notify = said.pop("notify", None)
     if isinstance(kind := said.get("type"), str):
         said["type"] = TYPES.get(kind, DEFAULT)
         if kind not in TYPES:
-            found.append(f"its type is {kind!r}: expected one of {', '.join(TYPES)}, or a TaskType")
-    if notify and isinstance(approval := said.get("approval"), Approval):
+            expected = f"expected one of {', '.join(TYPES)}, or a TaskType{wording.meant(kind, TYPES)}"
+            found.append(f"its type is {wording.shown(kind)}: {expected}")
+    if notify is not None and isinstance(approval := said.get("approval"), Approval):
         said["approval"] = approval.model_copy(update={"notify": True})
-    elif notify:
+    elif notify is not None:
         found.append("its notify: expected approval=Approval(...) with it")
     return said
 
 
 def _compile_step(step: Declared, found: list[str]) -> StepTemplate | None:
-    said = [*step.signature.mistakes, *_type_mistakes(step), *_stranger_mistakes(step)]
-    found += [f"step {step.name!r}: {mistake}" for mistake in said]
-    options: dict[str, Any] = {**step.options, "after": tuple(d.name for d in _after(step) if _is_step(d))}
-    options["on"] = on.trigger if (on := _on(step)) is not None else None
-    options["formerly"] = tuple(options.get("formerly", ()))
+    said = [*step.unknown, *step.signature.mistakes, *_value_mistakes(step), *_type_mistakes(step)]
+    strange = _stranger_mistakes(step)
+    found += [f"step {step.name!r}: {mistake}" for mistake in (*said, *strange)]
+    after = tuple(known.name for known in _after(step) if _is_own(step, known))
+    options: dict[str, Any] = {**step.options, "after": after, "on": getattr(_on(step), "trigger", None)}
+    if strange:
+        # What follows from a step or a trigger that is none is no mistake of its own.
+        options["on"] = None
+        if step.awaits == "event":
+            options |= {"awaits": "handler", "on_deadline": "fail"}
+    arguments = _arguments(step.signature.bindings if not strange else ())
+    options |= {"name": step.name, "arguments": arguments, "result": type_name(step.signature.result)}
     try:
-        return StepTemplate(
-            name=step.name, arguments=_arguments(step), result=type_name(step.signature.result), **options
-        )
+        return StepTemplate(**options)
     except ValidationError as error:
-        found += [f"step {step.name!r}: {problem}" for problem in _said(error)]
+        found += [f"step {step.name!r}: {problem}" for problem in wording.told(error, StepTemplate, options)]
         return None
 
 
-def _arguments(step: Declared) -> tuple[Argument, ...]:
+def _value_mistakes(step: Declared) -> list[str]:
+    """What a model of the core would take: an approval's form and notifier, and JSON that is none."""
+    form, notify, config = getattr(step, "form", None), getattr(step, "notify", None), step.options.get("config")
+    strange = [name for name, value in config.items() if not _is_json(value)] if isinstance(config, Mapping) else []
+    told = [f"its config[{name!r}] is {wording.shown(config[name])}: expected what JSON can hold" for name in strange]
+    return [*wording.hint_mistakes("its form", form), *_notify_mistakes(notify), *told]
+
+
+def _is_json(value: Any) -> bool:
+    try:
+        json.dumps(to_jsonable_python(value), allow_nan=False)
+    except ValueError:
+        return False
+    return True
+
+
+def _arguments(bindings: Sequence[Binding]) -> tuple[Argument, ...]:
     return tuple(
         Argument(
             name=binding.name,
@@ -130,7 +178,7 @@ def _arguments(step: Declared) -> tuple[Argument, ...]:
             event=None if binding.event is None else event_name(binding.event),
             optional=binding.optional and binding.source != "context",
         )
-        for binding in step.signature.bindings
+        for binding in bindings
         if binding.source != "step_context"
     )
 
@@ -153,26 +201,43 @@ def _is_step(value: Any) -> bool:
     return hasattr(value, "signature") and hasattr(value, "template")
 
 
+def _is_own(step: Declared, value: Any) -> bool:
+    return _is_step(value) and value.template is step.template
+
+
 def _stranger_mistakes(step: Declared) -> list[str]:
     on = _on(step)
     taken = (binding.step for binding in step.signature.bindings if binding.source in ("result", "failure"))
     named = [*_after(step), *(on.steps if on is not None else ()), *taken]
     found = [_no_step(value) for value in named if not _is_step(value)]
     others = [value for value in named if _is_step(value) and value.template is not step.template]
-    if on is None and step.options.get("on") is not None:
-        found.append(f"its on={step.options['on']!r}: expected a trigger, as on=completed(step)")
+    if on is None and (step.options.get("on") is not None or step.awaits == "event"):
+        expected = "received(event)" if step.awaits == "event" else "a trigger, as on=completed(step)"
+        found.append(f"its on is {wording.shown(step.options.get('on'))}: expected {expected}")
     found += on.mistakes if on is not None else ()
+    found += [_no_event(value) for value in _events(step) if not isinstance(value, (str, DeclaredEvent))]
     return [*found, *(f"it names {other!r}: expected a step of the same template" for other in others)]
+
+
+def _events(step: Declared) -> Iterator[Any]:
+    on = _on(step)
+    yield from on.events if on is not None else ()
+    yield from (binding.event for binding in step.signature.bindings if binding.source == "event")
+
+
+def _no_event(value: Any) -> str:
+    return f"it names {wording.shown(value)}: expected a declared event, as the `event` of a template makes one"
 
 
 def _type_mistakes(step: Declared) -> list[str]:
     told = (_type_mistake(step, binding) for binding in step.signature.bindings)
     found = [mistake for mistake in told if mistake is not None]
-    return [*_branch_mistakes(step, step.options.get("branches", ())), *found]
+    return [*_branch_mistakes(step, step.options.get("branches")), *found]
 
 
-def _branch_mistakes(step: Declared, branches: Sequence[str]) -> Iterator[str]:
+def _branch_mistakes(step: Declared, branches: Any) -> Iterator[str]:
     """What its handler says that it returns cannot be one of the branches."""
+    branches = branches if isinstance(branches, tuple) else ()
     for hint in _returned(step.signature.result) if branches else ():
         if get_origin(hint) is Literal and (strange := [each for each in get_args(hint) if each not in branches]):
             yield f"it is a decision that returns {strange[0]!r}: expected one of its branches {list(branches)}"
@@ -195,17 +260,24 @@ def _returned(hint: Any) -> Iterator[Any]:
 
 def _no_step(value: Any) -> str:
     what = "not its name" if isinstance(value, str) else "as the decorator of a template makes one"
-    return f"it names {value!r}: expected a declared step, {what}"
+    return f"it names {wording.shown(value)}: expected a declared step, {what}"
 
 
 def _type_mistake(step: Declared, binding: Binding) -> str | None:
     if binding.source == "step_context" or (_is_result(binding) and not _is_step(binding.step)):
         return None
     given = _given(step, binding)
-    if given is MISSING or accepts(binding.type, given):
+    if given is MISSING or wording.hint_mistakes("", given) or accepts(binding.type, given):
         return None
     source = SOURCES[binding.source].format(binding)
-    return f"its parameter {binding.name!r} expects {type_name(binding.type)}, but {source} is {type_name(given)}"
+    said = f"its parameter {binding.name!r} expects {type_name(binding.type)}, but {source} is {type_name(given)}"
+    return said + (_forgotten(step, binding) if binding.source == "context" else "")
+
+
+def _forgotten(step: Declared, binding: Binding) -> str:
+    """Who means a step's result and does not say so gets the context."""
+    meant = [other.name for other in step.template.declared if other.signature.result == binding.type]
+    return f": if the result of {meant[0]!r} is meant, say so with result_of({meant[0]})" if meant else ""
 
 
 SOURCES = {
@@ -225,22 +297,3 @@ def _given(step: Declared, binding: Binding) -> Any:
     if binding.source == "event":
         return getattr(binding.event, "model", MISSING)
     return step.template.context
-
-
-OPTIONS_OF: Mapping[str, Sequence[str]] = {kind.__name__: tuple(kind.model_fields) for kind in (StepTemplate, Template)}
-"""By the name under which pydantic tells of mistakes in them."""
-
-
-def _said(error: ValidationError) -> list[str]:
-    names = OPTIONS_OF.get(error.title, ())
-    return [
-        _unknown_option(str(problem["loc"][0]), names)
-        if problem["type"] == "extra_forbidden" and len(problem["loc"]) == 1
-        else f"its {'.'.join(str(part) for part in problem['loc'])}: {problem['msg']}"
-        for problem in error.errors(include_input=False, include_url=False)
-    ]
-
-
-def _unknown_option(name: str, known: Sequence[str]) -> str:
-    near = difflib.get_close_matches(name, known, 1)
-    return f"it has no option {name!r}{f', perhaps {near[0]!r}' if near else ''}"

@@ -4,15 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Generic, Literal, TypeVar
+from typing import Annotated, Any, Generic, Literal, TypedDict, TypeVar
 
-from pydantic import PydanticUserError, TypeAdapter, ValidationError
+from pydantic import Field, PydanticUserError, TypeAdapter, ValidationError
 from pydantic_core import PydanticSerializationError
 
 from tasker_temporal.core.registry import EventDefinition
+from tasker_temporal.core.wording import hint_mistakes
 from tasker_temporal.errors import EventError, EventRefused
+from tasker_temporal.options import check_options
 
 T = TypeVar("T")
+
+
+class EventOptions(TypedDict, total=False):
+    """What is said of a custom event beside its type."""
+
+    description: str
+    version: Annotated[int, Field(ge=1)]
+    category: Literal["custom", "telemetry"]
 
 
 @dataclass(frozen=True)
@@ -32,6 +42,10 @@ class CustomEvent(Generic[T]):
     version: int = 1
     category: Literal["custom", "telemetry"] = "custom"
 
+    def __post_init__(self) -> None:
+        said = {"description": self.description, "version": self.version, "category": self.category}
+        check_options(f"event {self.name!r}", EventOptions, said)
+
     @cached_property
     def _adapter(self) -> TypeAdapter[T]:
         return TypeAdapter(self.model)
@@ -43,6 +57,8 @@ class CustomEvent(Generic[T]):
         Raises:
             EventError: its name is none that a template may use, or its type has no JSON Schema.
         """
+        if found := hint_mistakes("its model", self.model):
+            raise EventError(f"event {self.name!r}: {found[0]}")
         try:
             schema = self._adapter.json_schema(mode="serialization")
         except PydanticUserError as error:

@@ -8,6 +8,7 @@ at a time, so that its order is kept. What is left when the task is over is hand
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from contextlib import suppress
 from datetime import timedelta
 from functools import cached_property, partial
@@ -38,6 +39,20 @@ LEAVING = timedelta(seconds=1)
 
 READING = timedelta(minutes=10)
 """How much longer it may take if the rows have to be read first."""
+
+
+ID_LIMIT: Final = 1000
+"""Bytes that the id of a workflow may have on a server as it comes."""
+
+
+def delivery_id(task_id: str, sink: str, *which: str) -> str:
+    """The id of a `tasker.delivery`. The server would refuse one that is too long: then the task's is cut in it."""
+    rest = "/".join(["", "sink", sink, *which])
+    if len(f"{task_id}{rest}".encode()) > ID_LIMIT:
+        cut = f"~{hashlib.sha256(task_id.encode()).hexdigest()[:16]}"
+        begin = task_id.encode()[: ID_LIMIT - len(f"{cut}{rest}".encode())]
+        task_id = f"{begin.decode(errors='ignore')}{cut}"
+    return f"{task_id}{rest}"
 
 
 def how_to_send(sink: Sink, batch: Batch) -> dict[str, Any]:
@@ -180,17 +195,21 @@ class Deliveries:
         batches = [self._batch(box, number, rows) for number, rows in box.rest()]
         sink, first, last = box.sink, box.next, box.told + box.count
         call = Remainder(sink=sink, batches=tuple(batches))
-        # The one that has the same id, after a reset, has the same to send.
-        with suppress(WorkflowAlreadyStartedError):
-            await workflow.start_child_workflow(
-                DELIVERY,
-                call.raw(),
-                id=f"{self._task.id}/sink/{sink.name}/{workflow.info().run_id}/{first}-{last}",
-                parent_close_policy=workflow.ParentClosePolicy.ABANDON,
-                cancellation_type=workflow.ChildWorkflowCancellationType.ABANDON,
-                static_summary=f"{sink.name} · {first} to {last}",
-            )
+        info = workflow.info()
+        # A run that was reset repeats its commands, ids included. What the run before it still sends may be other rows.
+        for run_id in dict.fromkeys((info.original_execution_run_id, info.run_id)):
+            with suppress(WorkflowAlreadyStartedError):
+                await workflow.start_child_workflow(
+                    DELIVERY,
+                    call.raw(),
+                    id=delivery_id(self._task.id, sink.name, run_id, f"{first}-{last}"),
+                    parent_close_policy=workflow.ParentClosePolicy.ABANDON,
+                    cancellation_type=workflow.ChildWorkflowCancellationType.ABANDON,
+                    static_summary=f"{sink.name} · {first} to {last}",
+                )
+                break
         self._handed_over[sink.name] = last
 
     def _batch(self, box: Outbox, number: int, rows: int | list[Entry]) -> Batch:
-        return Batch.of(self._task, self._context_digest, box, number, rows)
+        batch = Batch.of(self._task, self._context_digest, box, number, rows)
+        return batch if batch.rows else batch.model_copy(update={"run_id": workflow.info().run_id})

@@ -4,6 +4,7 @@ Every exception of the package, divided by what the catcher does next:
 * TaskerError
   - TemplateError            mend the declaration: it is not a graph of steps with fitting types
     · YamlError              mend the YAML file: each problem has its line and a code
+  - OptionError              mend the call: a value that it was given, as in `Retry(attempts=0)`
   - ContextInvalid           mend the context: it does not validate against the template's model
   - UnknownTemplate          register the template, or name one that is
   - UnknownSink              say how the sink is reached: `TaskerPlugin(sinks=...)`
@@ -17,6 +18,7 @@ Every exception of the package, divided by what the catcher does next:
   - EventError               mend the publisher: an event nobody registered, or a payload of the wrong shape
   - ConditionError           mend the condition, or its data: it has no answer
   - ConditionsUnavailable    install `cel-expr-python`, or use a system that it has a wheel for
+  - NewerRelease             upgrade: what is read was written by a newer release of this library
   - RecordError              the written record is missing or does not verify
   - WebhookRefused           mend the receiver: it answered, but not with 2xx
   - SignatureError           do not trust the webhook: who sent it does not know the secret, or sent it long ago
@@ -86,6 +88,14 @@ class YamlError(TemplateError):
     def __init__(self, template: str, file: str, problems: Sequence[YamlProblem]) -> None:
         super().__init__(template or file, [str(problem) for problem in problems])
         self.file, self.problems = file, tuple(problems)
+
+
+class OptionError(TaskerError, ValueError, TypeError):
+    """What was written in a call cannot be. `mistakes` are sentences about what `call` was to make or do."""
+
+    def __init__(self, call: str, mistakes: Sequence[str]) -> None:
+        super().__init__(f"{call}: {'; '.join(mistakes)}")
+        self.call, self.mistakes = call, tuple(mistakes)
 
 
 class ContextInvalid(TaskerError):
@@ -178,6 +188,13 @@ class ConditionsUnavailable(TaskerError):
             "conditions need the package cel-expr-python, which has wheels for macOS, Windows and Linux with glibc, "
             f"and none for Alpine's musl: {problem}"
         )
+
+
+class NewerRelease(TaskerError):
+    """What is read was written by a newer release. It may say what this one does not know, and must not pass over."""
+
+    def __init__(self, what: str, why: str) -> None:
+        super().__init__(f"{what} was written by a newer release of tasker_temporal: {why}; upgrade this one")
 
 
 class RecordError(TaskerError):

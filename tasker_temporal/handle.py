@@ -23,6 +23,7 @@ from temporalio.service import RPCError
 from tasker_temporal import views
 from tasker_temporal.asking import Requests
 from tasker_temporal.attributes import STATE
+from tasker_temporal.converter import converter_of
 from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.machine import ENDS, State
 from tasker_temporal.core.report import TaskReport
@@ -153,7 +154,7 @@ class TaskHandle(Requests):
         report = await self.report()
         by_hand = name in report.steps and report.steps[name].by_hand
         payload = await (self._given(name) if by_hand else self._reader().result(name, report))
-        converter = self.client.data_converter.payload_converter
+        converter = converter_of(self.client)
         if isinstance(step, str):
             return converter.from_payload(payload)
         return converter.from_payload(payload, step.signature.result)

@@ -80,7 +80,7 @@ class Histories:
         """What the run was started with, beside its context; None if it was without the library's client."""
         payloads = run.begun.input.payloads
         plain = await self._decode(payloads[1:2]) if len(payloads) > 1 else None
-        return StartInput.model_validate(plain) if plain else None
+        return StartInput.read(plain) if plain else None
 
     async def prepared(self, run_id: str) -> Prepared:
         """What a worker found for a run that was started without the library's client.
@@ -90,7 +90,7 @@ class Histories:
         """
         async for name, plain in self._local_results(run_id):
             if name == PREPARE:
-                return Prepared.model_validate(plain)
+                return Prepared.read(plain)
         raise RecordError(f"task {self._id!r} was never prepared: no worker has taken it yet")
 
     async def record(self, run_id: str | None) -> str | None:

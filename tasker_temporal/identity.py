@@ -12,8 +12,9 @@ import hmac
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
-from typing import Any, Final
+from typing import Annotated, Any, Final, TypedDict
 
+from pydantic import Field
 from pydantic_core import to_json
 from temporalio.api.common.v1 import Payload
 from temporalio.client import (
@@ -36,6 +37,7 @@ from temporalio.worker import (
 from temporalio.worker import Interceptor as WorkerInterceptor
 
 from tasker_temporal.core.requests import Identity
+from tasker_temporal.options import check_options
 
 HEADER: Final = "tasker-identity"
 
@@ -92,15 +94,26 @@ def _canonical(content: Any) -> bytes:
         return data
 
 
+class InterceptorOptions(TypedDict, total=False):
+    """What `IdentityInterceptor` takes."""
+
+    who: Callable[[], Identity | None]
+    key: Annotated[bytes, Field(min_length=1, repr=False)]
+
+
 class IdentityInterceptor(Interceptor):
     """Says with each start and each request of a client who is behind it: `interceptors=[IdentityInterceptor(who)]`.
 
     Args:
         who: Gives the identity of whoever the process acts for at the moment; None for nobody.
         key: Signs it. Give the workers the same: `TaskerPlugin(..., identity_key=key)`.
+
+    Raises:
+        OptionError: an option has a value that it cannot have.
     """
 
     def __init__(self, who: Callable[[], Identity | None], *, key: bytes | None = None) -> None:
+        check_options("IdentityInterceptor", InterceptorOptions, {"who": who, "key": key})
         self.who, self._key = who, key
 
     def intercept_client(self, next: OutboundInterceptor) -> OutboundInterceptor:

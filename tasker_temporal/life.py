@@ -12,6 +12,7 @@ from datetime import timedelta
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import from_json
 from temporalio import workflow
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
@@ -26,7 +27,7 @@ from tasker_temporal.core.snapshot import restore, snapshot
 from tasker_temporal.core.task import Task
 from tasker_temporal.deliveries import Deliveries
 from tasker_temporal.driver import Driver, local
-from tasker_temporal.errors import RequestRefused
+from tasker_temporal.errors import NewerRelease, RequestRefused
 from tasker_temporal.given import said as said_of
 from tasker_temporal.identity import HEADERS, START
 from tasker_temporal.inquiries import checked, identified, who_asks, who_cancelled
@@ -69,17 +70,28 @@ class Life:
         self.driver.watch_rows = self.deliveries.watch
         self._ear: Ear | None = None
         self._start = self._read(start)
-        if self._start is not None:
-            self.driver.prepared = Engine(self._task(self._start))
+        self._take_up()
         self.has_begun = self._may_end = self._recording = False
         self._recorded = -1
         self._packed: tuple[int, str] = (-1, "")
 
-    def _read(self, start: Any) -> StartInput | None:
-        """What cannot be read ends the run as failed: a workflow task that fails would be tried again for ever."""
+    def _take_up(self) -> None:
+        """What a newer release wrote fails the workflow task: the run waits for a worker that has been upgraded."""
         try:
-            said = b"" if start is None else _as_raw(start).payload.data
-            return None if said in (b"", b"null") else StartInput.model_validate_json(said)
+            if self._start is not None:
+                self.driver.prepared = Engine(self._task(self._start))
+        except NewerRelease as error:
+            self._start, self.driver.broken = None, error
+
+    def _read(self, start: Any) -> StartInput | None:
+        """What is no start ends the run as failed: a workflow task that fails would be tried again for ever."""
+        said = b"" if start is None else _as_raw(start).payload.data
+        try:
+            return None if said in (b"", b"null") else StartInput.read(_from_json(said))
+        except NewerRelease as error:
+            # It is raised where the run begins, and so fails the workflow task: a worker that is upgraded goes on.
+            self.driver.broken = error
+            return None
         except ValidationError as error:
             # What it is stays out of the failure: it may hold anything.
             message = f"the workflow's second argument is the library's own, and this is none: {said_of(error)}"
@@ -129,7 +141,7 @@ class Life:
     async def _begin(self) -> None:
         problems: Problems = ()
         if self._start is None:
-            prepared = Prepared.model_validate(read_raw(await local(PREPARE, self._context)))
+            prepared = Prepared.read(read_raw(await local(PREPARE, self._context)))
             self._start, problems = _with_starter(prepared.start), prepared.problems
             self.driver.prepared = Engine(self._task(self._start))
             self._lend_ear()
@@ -279,6 +291,14 @@ def beginning(id: str, start: StartInput, context: Content) -> Task:
         task.listed = start.listed
     task.interpreter = start.interpreter
     return task
+
+
+def _from_json(said: bytes) -> Any:
+    """What is no JSON is no start either."""
+    try:
+        return from_json(said)
+    except ValueError:
+        return None
 
 
 def _as_raw(value: Any) -> RawValue:

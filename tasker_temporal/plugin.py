@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypedDict
 
+from pydantic import Field
 from temporalio import workflow
 from temporalio.client import ClientConfig
-from temporalio.contrib.pydantic import PydanticPayloadConverter
 from temporalio.converter import DataConverter, DefaultPayloadConverter
 from temporalio.plugin import SimplePlugin
 from temporalio.worker import (
@@ -26,13 +26,15 @@ from temporalio.worker import (
 from temporalio.worker.workflow_sandbox import SandboxedWorkflowRunner
 
 from tasker_temporal.activities import step_activity
-from tasker_temporal.converter import LazyPydanticConverter
+from tasker_temporal.converter import with_pydantic
+from tasker_temporal.core.wording import shown
 from tasker_temporal.declare import DeclaredStep, TaskTemplate
-from tasker_temporal.errors import TemplateError, UnknownSink, UnknownTemplate
+from tasker_temporal.errors import OptionError, TemplateError, UnknownSink, UnknownTemplate
 from tasker_temporal.identity import Headers
 from tasker_temporal.local_activities import local_activities
 from tasker_temporal.namespace import Listing, Wanted
 from tasker_temporal.notifiers import notifier_activities
+from tasker_temporal.options import check_options
 from tasker_temporal.runner import Activations, TaskRunner
 from tasker_temporal.sinks.deliver import deliver_activity
 from tasker_temporal.sinks.delivery import Delivery
@@ -67,6 +69,15 @@ def _with_passthrough(runner: WorkflowRunner | None) -> WorkflowRunner:
     return replace(known, restrictions=known.restrictions.with_passthrough_modules(*PASSED_THROUGH))
 
 
+class PluginOptions(TypedDict, total=False):
+    """The keyword arguments of `TaskerPlugin`."""
+
+    sinks: Mapping[str, Any]
+    sync_handlers: Annotated[int, Field(ge=1)]
+    identity_key: Annotated[bytes, Field(min_length=1, repr=False)]
+    search_attributes: Literal[True, False, "auto"]
+
+
 class TaskerPlugin(SimplePlugin):
     """Pass it as `plugins=[TaskerPlugin(template, ...)]` when you connect the client; its workers take it from there.
 
@@ -87,6 +98,7 @@ class TaskerPlugin(SimplePlugin):
         telemetry: Listens to what happens to tasks. Without it nobody does, and nothing of it is loaded.
 
     Raises:
+        OptionError: an option has a value that it cannot have.
         TemplateError: a template has mistakes, or two versions have different handlers for one step.
     """
 
@@ -99,21 +111,19 @@ class TaskerPlugin(SimplePlugin):
         search_attributes: Wanted = "auto",
         telemetry: Telemetry | None = None,
     ) -> None:
+        said = {"sinks": sinks, "sync_handlers": sync_handlers, "identity_key": identity_key}
+        check_options("TaskerPlugin", PluginOptions, said | {"search_attributes": search_attributes})
+        if found := [*_strangers(templates), *_deaf(sinks or {}), *_mute(telemetry)]:
+            raise OptionError("TaskerPlugin", found)
         self.telemetry = telemetry
         self.listing = Listing(search_attributes)
         self.sinks: SinkHandlers = dict(sinks or {})
-        for sink, handler in self.sinks.items():
-            if not callable(handler):
-                raise TypeError(f"sink {sink!r}: expected a function that takes events, or a Webhook, not {handler!r}")
-        for template in templates:
-            if not isinstance(template, TaskTemplate):
-                raise TypeError(f"TaskerPlugin takes task templates, and was given {template!r}")
         self.templates: Mapping[str, TaskTemplate[Any]] = {template.name: template for template in templates}
         executor = ThreadPoolExecutor(sync_handlers, thread_name_prefix="tasker-step")
         self._handlers = handlers = _handlers(templates)
         super().__init__(
             "tasker_temporal.TaskerPlugin",
-            data_converter=_with_pydantic,
+            data_converter=with_pydantic,
             workflow_runner=_with_passthrough,
             interceptors=[CurrentDetails(), Headers()],
             workflows=[*(workflow_class(name) for name in self.templates), Delivery, Sweep],
@@ -138,8 +148,10 @@ class TaskerPlugin(SimplePlugin):
 
         Raises:
             UnknownSink: a template names a sink that this worker would have to reach, and cannot.
+            ValueError: its client has no such plugin, or has one beside this one.
         """
         self._check_sinks()
+        _check_client(config)
         configured = super().configure_worker(config)
         if self.telemetry is not None:
             listening = self._listening(configured, self.telemetry)
@@ -205,6 +217,39 @@ class TaskerPlugin(SimplePlugin):
             raise UnknownTemplate(f"no template {name!r} is registered here; registered are: {known}") from None
 
 
+def _strangers(templates: Sequence[Any]) -> Iterator[str]:
+    for template in templates:
+        if not isinstance(template, TaskTemplate):
+            yield f"it takes task templates, each as an argument of its own, and was given {shown(template)}"
+
+
+def _deaf(sinks: Mapping[str, Any]) -> Iterator[str]:
+    for sink, handler in sinks.items():
+        if not callable(handler) or isinstance(handler, type):
+            yield f"its sink {sink!r} is {shown(handler)}: expected a function that takes events, or a Webhook(...)"
+
+
+def _mute(telemetry: Any) -> Iterator[str]:
+    """Its class is not looked up: that would load OpenTelemetry."""
+    if telemetry is not None and (isinstance(telemetry, type) or not hasattr(telemetry, "of_worker")):
+        yield f"its telemetry is {shown(telemetry)}: expected Telemetry(...)"
+
+
+def _check_client(config: WorkerConfig) -> None:
+    """The converter is the client's. And two plugins would bring the library's own activities twice, which the SDK
+    tells of in words that nobody knows.
+    """
+    if config["client"].data_converter.payload_converter_class is DefaultPayloadConverter:
+        raise ValueError(
+            "the client of this worker has no TaskerPlugin: pass it where the client is connected, not to the worker"
+        )
+    if any(workflow is Delivery for workflow in config.get("workflows", ())):
+        raise ValueError(
+            "this worker has two TaskerPlugins: expected one, with all templates; "
+            "a worker takes over that of its client, so do not pass one to the worker too"
+        )
+
+
 def _with_runner(config: WorkerConfig) -> None:
     """Tasks are run in the library's own way; an executor of the user's stays."""
     runner = _runner(config["unsandboxed_workflow_runner"], config["client"].data_converter)
@@ -227,27 +272,29 @@ def _end_threads(worker: Worker) -> None:
 def _handlers(templates: Sequence[TaskTemplate[Any]]) -> dict[str, DeclaredStep[..., Any, Any]]:
     """The handlers by activity type."""
     found: dict[str, DeclaredStep[..., Any, Any]] = {}
+    known: dict[tuple[str, str], TaskTemplate[Any]] = {}
     for template in templates:
         compiled = template.compiled
+        if known.setdefault((template.name, compiled.version), template).compiled != compiled:
+            raise TemplateError(template.name, [TWICE.format(compiled.version)])
         for step in (one for one in template.declared if one.awaits == "handler"):
             for name in (step.name, *step.options.get("formerly", ())):
-                known = found.setdefault(compiled.activity_type(name), step)
-                if known.function is not step.function:
-                    raise TemplateError(template.name, [_clash(name, known, step)])
+                other = found.setdefault(compiled.activity_type(name), step)
+                if other.function is not step.function:
+                    raise TemplateError(template.name, [_clash(name, other, step)])
     return found
 
 
+TWICE = "two templates have this name, version {0}, and are not the same: expected another name, or another version"
+
+
 def _clash(name: str, known: DeclaredStep[..., Any, Any], step: DeclaredStep[..., Any, Any]) -> str:
-    versions = f"{known.template.version} and {step.template.version}"
-    return f"step {name!r}: versions {versions} have different handlers: expected one function, or another step name"
-
-
-def _with_pydantic(converter: DataConverter | None) -> DataConverter:
-    """Pydantic's JSON in the place of the SDK's default; a payload converter of the user's own stays."""
-    configured = converter or DataConverter.default
-    if configured.payload_converter_class not in (DefaultPayloadConverter, PydanticPayloadConverter):
-        return configured
-    return replace(configured, payload_converter_class=LazyPydanticConverter)
+    old, new = known.template.version, step.template.version
+    if old == new and known.template is not step.template:
+        return TWICE.format(new)
+    return (
+        f"step {name!r}: versions {old} and {new} have different handlers: expected one function, or another step name"
+    )
 
 
 class CurrentDetails(Interceptor):

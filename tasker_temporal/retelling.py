@@ -82,7 +82,7 @@ async def _untaken(client: Client, id: str, started: HistoryEvent) -> Engine | N
     context, *more = await client.data_converter.decode(payloads, [RawValue] * len(payloads)) or [raw(None)]
     try:
         plain = read_raw(more[0]) if more else None
-        start = None if plain is None else StartInput.model_validate(plain)
+        start = None if plain is None else StartInput.read(plain)
         return None if start is None else Engine(beginning(id, start, content_of(context.payload)))
     except Exception as error:
         raise RetellingFailed(f"workflow {id!r} is no task of this library") from error

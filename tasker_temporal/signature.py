@@ -152,7 +152,11 @@ def _bind(parameter: inspect.Parameter, hint: Any, said: Marker | None) -> Bindi
 
 
 def _forgotten_marker(parameter: inspect.Parameter) -> str | None:
-    """A step as a default would be handed to the handler instead of its result."""
+    """A step as a default, or a call of it, would be handed to the handler instead of its result."""
+    if inspect.iscoroutine(parameter.default):
+        called = parameter.default.__name__
+        parameter.default.close()
+        return f"its parameter {parameter.name!r} has a call of {called!r} as its default: expected result_of({called})"
     name = getattr(parameter.default, "name", None)
     if name is None or not hasattr(parameter.default, "signature"):
         return None

@@ -12,6 +12,7 @@ from typing import Any, TypeVar, cast, overload
 from pydantic import ValidationError
 
 from tasker_temporal.core import triggers as core
+from tasker_temporal.core import wording
 from tasker_temporal.declare import DeclaredStep
 from tasker_temporal.expression import DeclaredEvent, On, OnEvent
 from tasker_temporal.failed_step import FailedStep
@@ -103,15 +104,14 @@ def _on(kind: type[core.Leaf | core.Group], steps: tuple[Any, ...] = (), **field
     try:
         return On(kind(**fields), steps)
     except ValidationError as error:
-        said = error.errors(include_input=False, include_url=False)
-        told = (f"its trigger {next(iter(fields))}(...): {problem['loc'][0]}: {problem['msg']}" for problem in said)
+        told = (f"its trigger {next(iter(fields))}(...): {mistake}" for mistake in wording.told(error, kind, fields))
         return On(kind.model_construct(**fields), steps, mistakes=tuple(told))
 
 
 def _group(kind: type[core.Group], parts: tuple[Any, ...], **fields: Any) -> On:
     made, known = _on(kind, **fields), [part for part in parts if isinstance(part, On)]
     strange = [
-        f"its trigger {next(iter(fields))}(...) is made of {part!r}: expected triggers, as completed(step)"
+        f"its trigger {next(iter(fields))}(...) is made of {wording.shown(part)}: expected triggers, as completed(step)"
         for part in parts
         if not isinstance(part, On)
     ]

@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import lru_cache
 from typing import Any, Final
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 from temporalio.api.common.v1 import Payload
 from temporalio.common import RawValue
 
@@ -22,7 +22,8 @@ from tasker_temporal.core.messages import AUTOMATIC, Notify
 from tasker_temporal.core.outbox import Outbox
 from tasker_temporal.core.routes import Course
 from tasker_temporal.core.task import INTERPRETER, Task
-from tasker_temporal.core.template import Frozen, Sink, StepTemplate, Template
+from tasker_temporal.core.template import Frozen, Sink, StepTemplate, Template, read_template
+from tasker_temporal.errors import NewerRelease
 from tasker_temporal.payloads import pack, payload_of, raw, unpack
 
 BACKSTOP = timedelta(seconds=10)
@@ -31,7 +32,7 @@ BACKSTOP = timedelta(seconds=10)
 
 @lru_cache(maxsize=256)
 def unpacked_template(packed: str) -> Template:
-    return Template.model_validate(unpack(packed))
+    return read_template(unpack(packed))
 
 
 TRACE_HEADER = "_tracer-data"
@@ -49,6 +50,10 @@ def carried(header: Payload | None) -> dict[str, str]:
 
 MEMO_ACTOR, MEMO_REASON = "tasker.actor", "tasker.reason"
 """Where the memo of a task that was started without a `StartInput` says who started it, and why."""
+
+
+FORMAT: Final = 1
+"""Of a `StartInput`. Who adds a field gives a start that has it the next number: older releases pass over nothing."""
 
 
 class StartInput(Frozen):
@@ -124,6 +129,21 @@ class StartInput(Frozen):
             trace=trace or {},
         )
 
+    @classmethod
+    def read(cls, plain: Any) -> StartInput:
+        """A start as JSON has it.
+
+        Raises:
+            NewerRelease: a newer release has written it.
+            ValidationError: it is none.
+        """
+        known = {"format": FORMAT, "interpreter": INTERPRETER}
+        said = {name: plain.get(name) for name in known} if isinstance(plain, Mapping) else {}
+        for name, number in said.items():
+            if isinstance(number, int) and number > known[name]:
+                raise NewerRelease("the task's start", f"its {name} is {number}, and {known[name]} is the last known")
+        return cls.model_validate(plain)
+
     @property
     def untold(self) -> tuple[str, ...]:
         """Those of `reopened` which the server does not know yet that this run comes after."""
@@ -146,12 +166,25 @@ class Prepared(Frozen):
     """Salted, of the context as the workflow holds it: it may have been decoded and encoded on its way."""
     problems: tuple[dict[str, Any], ...] = ()
 
+    @classmethod
+    def read(cls, plain: Mapping[str, Any]) -> Prepared:
+        """It may come from another worker, in a replay.
+
+        Raises:
+            NewerRelease: a newer release has written it.
+        """
+        StartInput.read(plain["start"])
+        return cls.model_validate(plain)
+
 
 class StepCall(Frozen):
     """The first argument of every step's activity; the values of `arguments` follow it, in their order.
 
-    It says what Temporal does not tell an activity anyway, and leaves out what is as by default.
+    It says what Temporal does not tell an activity anyway, and leaves out what is as by default. What a newer release
+    says besides is passed over: a step must not fail because its handler's worker is upgraded last.
     """
+
+    model_config = ConfigDict(extra="ignore")
 
     arguments: tuple[str, ...] = ()
     attempt: int = 1

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -25,22 +27,40 @@ A_PORT = click.IntRange(0, 65535)
 
 
 SECTIONS: Mapping[str, Sequence[str]] = {
+    "Begin": ("new", "demo", "dev", "worker"),
     "Start tasks": ("start", "schedule"),
     "Look at them": ("list", "approvals", "status", "why", "watch", "result", "audit", "graph"),
     "Step in": tuple(verb.name for verb in REQUESTS),
     "Before they run": ("check", "plan", "export", "schema", "events"),
-    "Run": ("new", "demo", "dev", "worker", "setup", "resend"),
+    "Operate": ("setup", "resend"),
 }
-"""The commands as the help groups them. One that is in no section is listed after the first of them."""
+"""The commands as the help groups them. One that is in no section is listed at the end."""
+
+
+@contextmanager
+def _until_nobody_reads() -> Iterator[None]:
+    """A reader that goes away, as `head` does, has seen enough. click itself would end with 1."""
+    try:
+        yield
+    except BrokenPipeError:
+        # The interpreter would try once more to write what is left, and complain.
+        os._exit(0)
 
 
 class _InSections(click.Group):
+    def make_context(self, *args: Any, **extra: Any) -> click.Context:
+        with _until_nobody_reads():
+            return super().make_context(*args, **extra)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        with _until_nobody_reads():
+            return super().invoke(ctx)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         known = [name for names in SECTIONS.values() for name in names]
-        first, *others = SECTIONS.items()
         rest = ("More", [name for name in self.list_commands(ctx) if name not in known])
         width = max(map(len, self.commands))
-        for title, names in (first, rest, *others):
+        for title, names in (*SECTIONS.items(), rest):
             rows = [(name.ljust(width), self.commands[name].get_short_help_str(100)) for name in names]
             if rows:
                 with formatter.section(title):
@@ -61,6 +81,9 @@ def _show_version(context: click.Context, _: click.Parameter, asked: bool) -> No
 )
 def tasker() -> None:
     """Declare a task as a graph of steps; Temporal runs it, and every move is on record.
+
+    To begin: `tasker new my_shop` makes a project, and says how to run it. In the commands TEMPLATE is a template's
+    name, TASK a task's id (which is its workflow's id in Temporal), and STEP a step's name.
 
     The connection comes from the options, else from Temporal's own environment variables (TEMPORAL_ADDRESS, ...) and
     configuration file. Exit codes: 0 all is well, 1 the task failed or a record does not verify, 2 wrong use, or
@@ -184,11 +207,9 @@ def main() -> None:
     _open_what_is_closed()
     try:
         sys.exit(tasker.main(prog_name="tasker", standalone_mode=False))
-    except click.exceptions.NoArgsIsHelpError as error:
-        error.show()
-        sys.exit(error.exit_code)
     except click.ClickException as error:
-        click.echo(f"Error: {_one_line(error)}", err=True)
+        with suppress(BrokenPipeError):
+            _complain(error)
         sys.exit(error.exit_code)
     except click.Abort:
         sys.exit(130)
@@ -196,6 +217,13 @@ def main() -> None:
         click.echo(f"Error: {unwritable(error)}", err=True)
         # The interpreter would try once more to write what is left, and complain.
         os._exit(2)
+
+
+def _complain(error: click.ClickException) -> None:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):
+        error.show()
+    else:
+        click.echo(f"Error: {_one_line(error)}", err=True)
 
 
 def _open_what_is_closed() -> None:

@@ -62,8 +62,10 @@ def _told(event: Listed) -> Iterator[str]:
     yield f"\npublisher   {event.publisher}"
     yield f"listeners   {', '.join(event.listeners) or 'none in the core'}"
     yield "\nfields"
-    for name, schema in event.payload.get("properties", {}).items():
-        needed = "" if name in event.payload.get("required", ()) else ", may be missing"
+    # A model that refers to itself is one of its own definitions.
+    whole = event.payload.get("$defs", {}).get(event.payload.get("$ref", "").rpartition("/")[2], event.payload)
+    for name, schema in whole.get("properties", {}).items():
+        needed = "" if name in whole.get("required", ()) else ", may be missing"
         yield f"  {name:<12} {_type(schema)}{needed}"
     yield f"\nexample\n  {json.dumps(_sample(event.payload, event.payload))}"
 
@@ -80,17 +82,32 @@ def _type(schema: dict[str, Any]) -> str:
 EXAMPLES = {"string": "text", "integer": 1, "number": 1.5, "boolean": True, "null": None, "array": [], "object": {}}
 
 
-def _sample(schema: dict[str, Any], whole: dict[str, Any]) -> Any:
-    """A value of the schema's shape."""
+def _sample(schema: dict[str, Any], whole: dict[str, Any], inside: tuple[str, ...] = ()) -> Any:
+    """A value of the schema's shape. `inside` are the definitions that it stands in: it does not repeat them."""
     if "$ref" in schema:
-        return _sample(whole["$defs"][schema["$ref"].rpartition("/")[2]], whole)
-    if "anyOf" in schema:
-        return _sample(schema["anyOf"][0], whole)
-    if "enum" in schema:
-        return schema["enum"][0]
+        name = schema["$ref"].rpartition("/")[2]
+        return _sample(whole["$defs"][name], whole, (*inside, name))
+    if choices := schema.get("anyOf") or schema.get("oneOf"):
+        return _sample(min(choices, key=lambda part: _repeats(part, inside)), whole, inside)
+    if "enum" in schema or "const" in schema:
+        return schema.get("enum", [schema.get("const")])[0]
     if "properties" in schema:
-        return {name: _sample(part, whole) for name, part in schema["properties"].items()}
-    return [_sample(schema["items"], whole)] if schema.get("items") else EXAMPLES.get(schema.get("type", ""))
+        return {name: _sample(part, whole, inside) for name, part in schema["properties"].items()}
+    if "prefixItems" in schema:
+        return [_sample(part, whole, inside) for part in schema["prefixItems"]]
+    if (items := schema.get("items")) and not _repeats(items, inside):
+        return [_sample(items, whole, inside)]
+    return EXAMPLES.get(schema.get("type", ""))
+
+
+def _repeats(schema: Any, inside: tuple[str, ...]) -> bool:
+    """It refers to one of these, itself or a part of it."""
+    if isinstance(schema, list):
+        return any(_repeats(part, inside) for part in schema)
+    if not isinstance(schema, dict):
+        return False
+    name = str(schema.get("$ref", "")).rpartition("/")[2]
+    return name in inside or any(_repeats(part, inside) for part in schema.values())
 
 
 async def export_events(form: str, output: Path | None, app: str | None) -> int:

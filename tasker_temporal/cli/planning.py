@@ -79,7 +79,7 @@ def _told(made: Plan) -> Iterator[str]:
         yield f"not run        {', '.join(f'{step.name} ({step.state})' for step in idle)}"
     yield f"critical path  {' -> '.join(made.critical_path) or 'none'}"
     more = f", at most {made.events_at_most}" if made.events_at_most != made.events else ""
-    yield f"history        {made.events} events{more}; about {made.bytes} bytes"
+    yield f"history        {made.events} events{more}; about {_size(made.bytes)}"
     for known in made.conditions:
         value = known.error or {True: "true", False: "false", None: "not known, taken to be true"}[known.holds]
         yield f"condition      {known.step}: {known.when}: {value}"
@@ -89,3 +89,13 @@ def _told(made: Plan) -> Iterator[str]:
 
 def _time(seconds: float) -> str:
     return duration_text(timedelta(seconds=seconds))
+
+
+def _size(count: int) -> str:
+    """In two digits, for more nobody knows beforehand: 9.8 kB."""
+    rounded = round(count, 2 - len(str(count)))
+    unit, name = next(((unit, name) for unit, name in UNITS if rounded >= unit), UNITS[-1])
+    return f"{rounded / unit:g} {name}"
+
+
+UNITS = ((1_000_000, "MB"), (1_000, "kB"), (1, "bytes"))

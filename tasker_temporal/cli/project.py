@@ -76,19 +76,20 @@ README = """\
 
 `tasks.py` declares a task of two steps, `test_tasks.py` runs it in memory.
 
-    pip install 'tasker-temporal[dev]' pytest
+    pip install 'tasker-temporal[dev]' pytest   # unless this environment has them
     pytest
     tasker dev                                  # a Temporal server for development
     tasker worker                               # in a second terminal, in this folder too
-    tasker start {module}.greet --context '{{"name": "Ada"}}' --wait
+    tasker start {module}.greet --context '{{"name": "Ada"}}' --wait    # in a third one
 """
 
 TRIED = """\
   cd {name}
   pip install pytest && pytest    # its test needs no server
-  tasker dev                      # a Temporal server for development
-  tasker worker                   # in a second terminal, in {name}/ too
-  tasker start {module}.greet --context '{{"name": "Ada"}}' --wait"""
+  tasker dev                      # a Temporal server for development; leave it running
+  tasker worker                   # in a second terminal, in {name}/ too; leave it running
+  tasker start {module}.greet --context '{{"name": "Ada"}}' --wait    # in a third one
+Each terminal needs the environment that `tasker` is installed in."""
 
 FILES = {"pyproject.toml": PYPROJECT, "tasks.py": TASKS, "test_tasks.py": TEST, "README.md": README}
 

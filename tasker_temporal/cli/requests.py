@@ -20,6 +20,8 @@ class Verb(NamedTuple):
     """The help; its first sentence stands in the list of all commands."""
     example: str
     """What follows TASK in the example."""
+    reason: str
+    """Why, in the example."""
     step: Literal["", "STEP", "[STEP]"] = ""
     """What is asked of: the task, a step of it, or either."""
     options: Sequence[click.Option] = ()
@@ -48,29 +50,61 @@ CHANGES = (
 )
 
 REQUESTS: Final = (
-    Verb("pause", "Start nothing new in TASK until it is resumed. Running steps end, and deadlines run on.", ""),
-    Verb("resume", "Go on with a paused TASK.", ""),
+    Verb(
+        "pause",
+        "Start nothing new in TASK until it is resumed. Running steps end, and deadlines run on.",
+        "",
+        "the gateway is down",
+    ),
+    Verb("resume", "Go on with a paused TASK.", "", "the gateway is open again"),
     Verb(
         "retry",
         "Go on with a TASK in error. Failed steps get all their attempts anew, done steps are not redone. A task whose "
         "run has failed is reopened.",
         "",
+        "the gateway is open again",
     ),
-    Verb("resolve", "Close a TASK in error as dealt with by hand.", ""),
-    Verb("cancel", "Stop TASK. Steps that run are told to end; `tasker watch` shows when it has stopped.", ""),
-    Verb("skip", "Go on without a pending or failed STEP. What requires its result is skipped too.", "ship", "STEP"),
-    Verb("retry_step", "Try a failed STEP now, whatever it waits for.", "charge --fresh", "STEP", (FRESH,)),
-    Verb("retry_from", "Do a STEP that is over once more, and all that depend on it.", "charge", "STEP"),
+    Verb("resolve", "Close a TASK in error as dealt with by hand.", "", "refunded in cash"),
+    Verb(
+        "cancel",
+        "Stop TASK. Steps that run are told to end; `tasker watch` shows when it has stopped.",
+        "",
+        "the customer changed her mind",
+    ),
+    Verb(
+        "skip",
+        "Go on without a pending or failed STEP. What requires its result is skipped too.",
+        "ship",
+        "she collects it",
+        "STEP",
+    ),
+    Verb(
+        "retry_step",
+        "Try a failed STEP now, whatever it waits for.",
+        "charge --fresh",
+        "the gateway is open again",
+        "STEP",
+        (FRESH,),
+    ),
+    Verb(
+        "retry_from",
+        "Do a STEP that is over once more, and all that depend on it.",
+        "charge",
+        "it charged the wrong card",
+        "STEP",
+    ),
     Verb(
         "resolve_step",
         "Take a pending or failed STEP as dealt with by hand, without a result. Refused if one is required.",
         "charge",
+        "paid in cash",
         "STEP",
     ),
     Verb(
         "complete_step",
         "Take STEP as done, with this result. It must be of the handler's return type; a worker checks it.",
         "charge --result '{\"amount\": 12}'",
+        "paid in cash",
         "STEP",
         (RESULT,),
     ),
@@ -78,6 +112,7 @@ REQUESTS: Final = (
         "change_step",
         "Run STEP otherwise than its template says, in this task only.",
         "charge --attempts 9 --timeout 5m",
+        "the gateway is slow today",
         "STEP",
         CHANGES,
     ),
@@ -85,19 +120,42 @@ REQUESTS: Final = (
         "approve",
         "Vote for the approval STEP, or for that of TASK itself. The form of the vote that decides is its result.",
         "fraud_review --form '{\"risk\": 2}'",
+        "she is an old customer",
         "[STEP]",
         (FORM, APPROVAL),
     ),
-    Verb("reject", "Vote against the approval STEP, or that of TASK: it decides.", "fraud_review", "[STEP]", VOTE),
-    Verb("withdraw", "Take back one's vote on the approval STEP, or on that of TASK.", "fraud_review", "[STEP]", VOTE),
+    Verb(
+        "reject",
+        "Vote against the approval STEP, or that of TASK: it decides.",
+        "fraud_review",
+        "the address does not exist",
+        "[STEP]",
+        VOTE,
+    ),
+    Verb(
+        "withdraw",
+        "Take back one's vote on the approval STEP, or on that of TASK.",
+        "fraud_review",
+        "I looked at the wrong order",
+        "[STEP]",
+        VOTE,
+    ),
     Verb(
         "send_event",
         "Tell TASK of something that happened outside. The same id of the same event is taken once.",
         "--name payment.received --payload '{\"cents\": 12}' --id wire-7",
+        "the bank wrote a letter",
         "",
         EVENT,
     ),
-    Verb("move", "Move TASK to another state of its type, one that is asked for.", "--to shipped", "", (TO,)),
+    Verb(
+        "move",
+        "Move TASK to another state of its type, one that is asked for.",
+        "--to shipped",
+        "the carrier called",
+        "",
+        (TO,),
+    ),
 )
 """In the order in which `tasker --help` lists them."""
 
@@ -143,12 +201,10 @@ def _help(verb: Verb) -> str:
     """The text, and how it is used: once for one task, and once for many if it can be."""
     first = verb.text.partition(". ")[0].removesuffix(".")
     rest = verb.text[len(first) + 1 :].strip()
-    examples = [f"tasker {verb.name} shop.sell-1 {verb.example}".rstrip() + " --reason 'the gateway is back'"]
+    asked = f"{verb.example} --reason {verb.reason!r}".strip()
+    examples = [f"tasker {verb.name} shop.sell-1 {asked}"]
     if not verb.step:
-        examples.append(
-            f"tasker {verb.name} --query \"WorkflowType = 'shop.sell'\" {verb.example}".rstrip()
-            + " --reason 'the gateway is back'"
-        )
+        examples.append(f"tasker {verb.name} --query \"WorkflowType = 'shop.sell'\" {asked}")
     shown = "\n".join(f"  {example}" for example in examples)
     return f"{first}.\n\n{rest}\n\n\b\nExample{'s' * (len(examples) > 1)}:\n{shown}\n"
 

@@ -94,9 +94,7 @@ def status(task: str, as_json: bool, connection: Connection) -> None:
 @options.as_json(f"{REPORT}; with --step what it returned, with and without this option")
 @options.connects
 def result(task: str, step: str | None, as_json: bool, connection: Connection) -> None:
-    """Wait for the end of TASK, and show it.
-
-    It shows the report; with --step, what that step returned.
+    """Wait for the end of TASK, and show its report, or with --step what a step returned.
 
     Ends with code 1 if the task failed or was cancelled, or if the step has no result.
 

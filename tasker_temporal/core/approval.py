@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from tasker_temporal.core.values import Frozen
+from tasker_temporal.core.values import Declaration
 
 ANYBODY = "*"
 """Stands among approvers for whoever asks."""
@@ -16,7 +16,7 @@ GROUP = "group:"
 """How an approver begins that is a group. Only a verified identity is in one."""
 
 
-class Approval(Frozen):
+class Approval(Declaration):
     """What is asked of people before a step, or a task, is taken as done."""
 
     approvers: tuple[str, ...] = Field(min_length=1)

@@ -92,7 +92,7 @@ class EventDefinition(NamedTuple):
         Raises:
             EventError: its name is none that a template may use.
         """
-        if not EVENT_NAME.fullmatch(name):
+        if not EVENT_NAME.fullmatch(str(name)):
             raise EventError(f"event {name!r}: expected dotted lower-case identifiers, as in 'order.priced'")
         if name.split(".")[0] in RESERVED:
             raise EventError(f"event {name!r}: the namespace {name.split('.')[0]!r} is the library's own")

@@ -8,7 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
-from tasker_temporal.core.values import Frozen, QueueName
+from tasker_temporal.core.values import Declaration, Frozen, QueueName
 
 ACTOR_LIMIT, REASON_LIMIT = 200, 2000
 """Characters."""
@@ -48,7 +48,7 @@ class Starter(Frozen):
     reason: Annotated[str, Field(max_length=REASON_LIMIT), AfterValidator(lambda t: t and _legible(t, LINES))] = ""
 
 
-class Identity(Frozen):
+class Identity(Declaration):
     """Who somebody is, as whoever vouches for it says."""
 
     actor: Actor

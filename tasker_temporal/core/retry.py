@@ -9,10 +9,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from tasker_temporal.core.values import Frozen
+from tasker_temporal.core.values import Declaration
 
 
-class Retry(Frozen):
+class Retry(Declaration):
     """How often, and how late, a failed step is tried again."""
 
     attempts: int = Field(default=3, ge=1)

@@ -6,13 +6,13 @@ from typing import Final, Literal
 
 from pydantic import Field
 
-from tasker_temporal.core.values import Frozen, QueueName
+from tasker_temporal.core.values import Declaration, QueueName
 
 Mode = Literal["concurrent", "sequential_only", "high_priority"]
 """All that can run runs; one step at a time, in declared order; or before other tasks."""
 
 
-class Course(Frozen):
+class Course(Declaration):
     """What is None is as the template, or the start, says."""
 
     mode: Mode | None = None

@@ -23,7 +23,8 @@ from tasker_temporal.core.outbox import Outbox
 from tasker_temporal.core.routes import Course
 from tasker_temporal.core.task import INTERPRETER, Step, Task
 from tasker_temporal.core.task_types import known
-from tasker_temporal.core.template import PAYLOAD_LIMIT, Template, changed
+from tasker_temporal.core.template import PAYLOAD_LIMIT, changed, read_template
+from tasker_temporal.errors import NewerRelease
 
 SPARE_BYTES: Final = 256 * 1024
 """At most so many bytes of results are kept that no open step asks for."""
@@ -168,8 +169,13 @@ def _read_ballot(plain: Any) -> Ballot:
 
 
 def restore(plain: Mapping[str, Any], context: Content) -> Task:
-    """The task that `plain` was made of, without its rows."""
-    template = Template.model_validate(plain["template"])
+    """The task that `plain` was made of, without its rows.
+
+    Raises:
+        NewerRelease: it says what this release does not know.
+    """
+    _require_known(plain)
+    template = read_template(plain["template"])
     task = Task(plain["id"], template, context, bytes.fromhex(plain["key"]))
     task.before = (plain["before"][0], plain["before"][1])
     task.state = known(plain["state"]) if "state" in plain else None
@@ -195,6 +201,28 @@ def restore(plain: Mapping[str, Any], context: Content) -> Task:
     _count(task)
     _queue(task, plain.get("viable", ()))
     return task
+
+
+TASK_KEYS: Final = frozenset({
+    "interpreter", "id", "key", "template", "state", "before", "started_at", "ended_at", "since", "listed",
+    "cancelling", "cancelled_by", "problems", "course", "viable", "timers", "answers", "requester", "failure",
+    "round", "ballots", "inbox", "outboxes", "steps",
+})  # fmt: skip
+STEP_KEYS: Final = frozenset({
+    "row", "attempt", "execution", "round", "started_at", "ended_at", "missing_since", "state", "since",
+    "failure", "final", "changes", "result", "by_hand", "handled", "fired", "taken", "came", "clocks",
+})  # fmt: skip
+"""What a snapshot can say. A key that nobody knows is state that would be lost."""
+
+
+def _require_known(plain: Mapping[str, Any]) -> None:
+    if (number := plain.get("interpreter", INTERPRETER)) > INTERPRETER:
+        raise NewerRelease("the task's snapshot", f"its interpreter is {number}, and {INTERPRETER} is the last known")
+    strange = plain.keys() - TASK_KEYS
+    for step in plain.get("steps", {}).values():
+        strange |= step.keys() - STEP_KEYS
+    if strange:
+        raise NewerRelease("the task's snapshot", f"it has {', '.join(sorted(strange))}, which nobody here knows")
 
 
 def _restore_step(task: Task, step: Step, plain: Mapping[str, Any]) -> None:

@@ -99,5 +99,7 @@ def _wait_mistakes(step: StepTemplate) -> Iterator[str]:
 def _decision_mistakes(step: StepTemplate) -> Iterator[str]:
     if len(set(step.branches)) != len(step.branches):
         yield f"its branches {list(step.branches)}: expected each once"
+    if not all(branch.strip() for branch in step.branches):
+        yield f"its branches {list(step.branches)}: expected none of them blank"
     if step.branches and not step.runs:
         yield "it has branches, but no handler that could choose among them"

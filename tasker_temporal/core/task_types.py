@@ -16,7 +16,7 @@ from typing import Final, Literal, get_args
 from pydantic import Field
 
 from tasker_temporal.core.machine import TASK_TABLE, State, Table
-from tasker_temporal.core.values import Frozen
+from tasker_temporal.core.values import Declaration
 
 OfSteps = Literal["all_steps_over", "all_steps_complete"]
 
@@ -44,7 +44,7 @@ EVENTS: Final[Mapping[TaskState, str]] = {
 MOVED: Final = "task.moved"
 
 
-class Move(Frozen):
+class Move(Declaration):
     """One row of a type: from `source` to `to`."""
 
     source: str
@@ -66,7 +66,7 @@ class Move(Frozen):
         return self.when not in WORDS
 
 
-class TaskType(Frozen):
+class TaskType(Declaration):
     """A kind of task: states of its own, and the rows by which its tasks end."""
 
     name: str = Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=100)
@@ -162,7 +162,7 @@ def _row_mistakes(kind: TaskType) -> list[str]:
     for row in kind.rows:
         said = f"its row {row.source!r} to {row.to!r}"
         if row.source not in places:
-            found.append(f"{said}: expected it to begin at one of {sorted(places)}")
+            found.append(f"{said}: expected it to begin at one of {sorted(map(str, places))}")
         if row.to not in {*kind.waits, S.COMPLETE, S.ERROR}:
             found.append(f"{said}: expected it to lead to a declared state, 'pending_approval', 'complete' or 'error'")
         if row.source == S.IN_PROGRESS and row.by == "request":

@@ -13,14 +13,17 @@ from datetime import timedelta
 from functools import cached_property
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 
+from tasker_temporal.core import wording
 from tasker_temporal.core.approval import Approval
 from tasker_temporal.core.retry import Retry
 from tasker_temporal.core.routes import Mode, Route
 from tasker_temporal.core.task_types import DEFAULT, TaskType
 from tasker_temporal.core.triggers import EventTemplate, Trigger, events_of, steps_of
+from tasker_temporal.core.values import Declaration
 from tasker_temporal.core.values import Frozen as Frozen
+from tasker_temporal.errors import NewerRelease
 
 PAYLOAD_LIMIT = 2 * 1024 * 1024 - 32 * 1024
 """Bytes that one step may send or receive: the server's 2 MiB a payload, less room for a codec's own bytes."""
@@ -124,7 +127,7 @@ class StepTemplate(Frozen):
         return self.retry.attempts if self.retryable else 1
 
 
-class Sink(Frozen):
+class Sink(Declaration):
     """Somebody outside who is told what happens to the task: in order, numbered, at least once."""
 
     name: str
@@ -146,7 +149,7 @@ class Sink(Frozen):
     """It gets what a template's own events say, which is in no row. Not so an archive in which nothing personal is."""
 
 
-class Limits(Frozen):
+class Limits(Declaration):
     """How much of one task may be under way at a time."""
 
     in_flight: int = Field(default=64, ge=1)
@@ -259,6 +262,18 @@ class Template(Frozen):
     def notifier_type(self, step: str | None) -> str:
         """The activity type of the notifier of a step's approval, or of the task's own. No step's has a colon."""
         return f"{self.name}:notify" if step is None else f"{self.name}.{step}:notify"
+
+
+def read_template(plain: Mapping[str, Any]) -> Template:
+    """The template that stands in a history, where only the library has written it.
+
+    Raises:
+        NewerRelease: it says what this release does not know.
+    """
+    try:
+        return Template.model_validate(plain)
+    except ValidationError as error:
+        raise NewerRelease("the task's template", "; ".join(wording.told(error, Template, {}))) from None
 
 
 def changed(step: StepTemplate, changes: Mapping[str, Any]) -> StepTemplate:

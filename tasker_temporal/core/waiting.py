@@ -256,10 +256,9 @@ def _form(task: Task, step: str | None) -> str | None:
 def _running(task: Task, step: Step, could: tuple[str, ...]) -> Wait:
     if not step.template.runs:
         return _parked(task, step, could)
-    timer = task.timers.get(timers.handler(step.name, step.execution))
-    if timer is not None:
-        handler = task.template.activity_type(step.name)
-        what, until = f"a worker that has the handler {handler!r}", timer.due
+    if step.missing_since is not None and timers.handler(step.name, step.execution) in task.timers:
+        what = f"a worker that has the handler {task.template.activity_type(step.name)!r}"
+        until = step.missing_since + task.template.handler_grace
         return Wait(kind="handler", step=step.name, what=what, since=step.missing_since, until=until, could=could)
     what = f"execution {step.execution} of its handler"
     deadline = task.due(timers.deadline(step.name))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Literal, Required, TypedDict, TypeVar
 
 from tasker_temporal.approval_notice import Notifier
-from tasker_temporal.declare.steps import DeclaredStep, is_list
+from tasker_temporal.declare.steps import DeclaredStep, sorted_out
 from tasker_temporal.expression import On
 from tasker_temporal.signature import Signature
 
@@ -60,14 +60,14 @@ class DeclaredApproval(DeclaredStep[[], U, U]):
     awaits = "approval"
 
     def __init__(self, template: TaskTemplate[Any], name: str, form: Any, options: ApprovalOptions) -> None:
-        said: dict[str, Any] = dict(options)
+        said, unknown = sorted_out(options, tuple(ApprovalOptions.__annotations__))
         self.notify: Notifier | None = said.pop("notify", None)
         shared = ("after", "on", "when", "deadline", "formerly", "description")
         of_step = {key: said.pop(key) for key in shared if key in said}
-        terms = as_terms(said, notified=self.notify is not None)
+        terms = said if self.notify is None else {**said, "notify": True}
         given: Any = {**of_step, "awaits": "approval", "approval": terms}
         super().__init__(template, name, self._no_handler, given, {})
-        self.__name__, self.form = name, form
+        self.__name__, self.form, self.unknown = name, form, unknown
 
     @functools.cached_property
     def signature(self) -> Signature:
@@ -75,9 +75,3 @@ class DeclaredApproval(DeclaredStep[[], U, U]):
 
     def _no_handler(self) -> U:
         raise TypeError(f"step {self.name!r} is an approval: it has no handler, people decide it")
-
-
-def as_terms(said: Mapping[str, Any], *, notified: bool) -> dict[str, Any]:
-    """What was said of an approval, as the fields of `Approval`."""
-    lists = {key: tuple(said[key]) for key in ("approvers", "escalate_to") if is_list(said.get(key))}
-    return {**said, **lists, **({"notify": True} if notified else {})}

@@ -6,9 +6,12 @@ import functools
 import inspect
 from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Protocol, TypedDict, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Final, Generic, Literal, ParamSpec, Protocol, TypedDict, TypeVar, cast, overload
+
+from pydantic import BaseModel
 
 from tasker_temporal.core.retry import Retry
+from tasker_temporal.core.wording import unknown_option
 from tasker_temporal.expression import On
 from tasker_temporal.signature import Marker, ResultOf, Signature, is_async, read
 
@@ -69,6 +72,7 @@ class DeclaredStep(Generic[P, R, T]):
         names: Mapping[str, Any],
     ) -> None:
         self.template, self.name, self.function, self.options = template, name, function, options
+        self.unknown: Sequence[str] = ()
         self._names = names
         functools.update_wrapper(self, function, updated=())
 
@@ -127,5 +131,18 @@ class DecisionDecorator(Protocol):
     def __call__(self, function: Callable[P, Branch], /) -> DeclaredStep[P, Branch, Branch]: ...
 
 
-def is_list(value: Any) -> bool:
-    return isinstance(value, Iterable) and not isinstance(value, str)
+def listed(value: Any) -> Any:
+    """A tuple of what the value has; the value itself if it is none of several, so that a text is not its letters."""
+    is_list = isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping, BaseModel))
+    return tuple(value) if is_list else value
+
+
+def sorted_out(said: Mapping[str, Any], known: Sequence[str]) -> tuple[dict[str, Any], list[str]]:
+    """The options that there are, lists as tuples; and what is said of the others."""
+    strange = [f"it {unknown_option(name, known)}" for name in said if name not in known]
+    found = ((name, value) for name, value in said.items() if name in known)
+    return {name: listed(value) if name in LISTS else value for name, value in found}, strange
+
+
+LISTS: Final = ("after", "formerly", "branches", "approvers", "escalate_to", "routes", "sinks")
+STEP_OPTIONS: Final = tuple(StepOptions.__annotations__)

@@ -15,9 +15,18 @@ from tasker_temporal.core.registry import EventRegistry
 from tasker_temporal.core.routes import Mode, Route
 from tasker_temporal.core.task_types import TaskType
 from tasker_temporal.core.template import Limits, Sink, Template
+from tasker_temporal.core.wording import shown
 from tasker_temporal.custom_events import CustomEvent
 from tasker_temporal.declare.approvals import ApprovalOptions, DeclaredApproval
-from tasker_temporal.declare.steps import DecisionDecorator, DeclaredStep, StepDecorator, StepOptions, is_list
+from tasker_temporal.declare.steps import (
+    STEP_OPTIONS,
+    DecisionDecorator,
+    DeclaredStep,
+    StepDecorator,
+    StepOptions,
+    listed,
+    sorted_out,
+)
 from tasker_temporal.declare.waits import DeclaredWait, no_handler
 from tasker_temporal.errors import TemplateError
 from tasker_temporal.expression import DeclaredEvent, OnEvent
@@ -92,7 +101,8 @@ class TaskTemplate(Generic[C]):
     ) -> None:
         self.name, self.notify = name, notify
         self.context: Any = context
-        self.options = options
+        known, self.unknown = sorted_out(options, [*TemplateOptions.__annotations__, "context", "notify"])
+        self.options = cast(TemplateOptions, known)
         self.declared: list[DeclaredStep[..., Any, Any]] = []
         self.custom_events: list[CustomEvent[Any]] = []
         self.events: list[DeclaredEvent[Any]] = []
@@ -109,7 +119,7 @@ class TaskTemplate(Generic[C]):
         names = _names_of_caller()
 
         def declare(handler: Any) -> DeclaredStep[..., Any, Any]:
-            return self._add(name or handler.__name__, handler, options, names)
+            return self._add(_name_of(handler, "") if name is None else name, handler, options, names)
 
         return declare if function is None else declare(function)
 
@@ -136,9 +146,7 @@ class TaskTemplate(Generic[C]):
             form: What an approver fills in, a pydantic model or anything else that pydantic can validate. The form of
                 the vote that decides is the step's result.
         """
-        after = tuple(options["after"]) if is_list(options.get("after")) else options.get("after", ())
-        given: Any = {**options, "after": after}
-        step: DeclaredApproval[Any] = DeclaredApproval(self, name, form, given)
+        step: DeclaredApproval[Any] = DeclaredApproval(self, name, form, options)
         self.declared.append(step)
         self._compiled = None
         return step
@@ -152,7 +160,7 @@ class TaskTemplate(Generic[C]):
             TemplateError: there are no branches.
         """
         # StepOptions has no place for it: only a decision has branches.
-        chosen: Any = {**options, "branches": tuple(branches)}
+        chosen: Any = {**options, "branches": listed(branches)}
         if not chosen["branches"]:
             told = f"decision {name!r}" if name is not None else "a decision"
             raise TemplateError(self.name, [f"{told} has no branches: expected one at least"])
@@ -177,7 +185,7 @@ class TaskTemplate(Generic[C]):
             deadline: How long it waits; for ever unless said.
             on_deadline: Whether it has then failed, or is skipped.
         """
-        options: Any = {"on": on, "awaits": "event", "after": tuple(after), "when": when, "deadline": deadline}
+        options: Any = {"on": on, "awaits": "event", "after": listed(after), "when": when, "deadline": deadline}
         options |= {"on_deadline": on_deadline, "description": description}
         step: DeclaredWait[U] = DeclaredWait(self, name, no_handler, options, {})
         self.declared.append(step)
@@ -234,10 +242,11 @@ class TaskTemplate(Generic[C]):
     def _add(
         self, name: str, function: Any, options: StepOptions, names: Mapping[str, Any]
     ) -> DeclaredStep[..., Any, Any]:
-        after: Any = options.get("after")
-        if is_list(after):
-            options = {**options, "after": tuple(after)}
-        step: DeclaredStep[..., Any, Any] = DeclaredStep(self, name, function, options, names)
+        if not callable(function) or isinstance(function, type):
+            raise TemplateError(self.name, [f"step {name!r}: its handler is {shown(function)}: expected a function"])
+        known, unknown = sorted_out(options, [*STEP_OPTIONS, *(["branches"] if "branches" in options else [])])
+        step: DeclaredStep[..., Any, Any] = DeclaredStep(self, name, function, cast(StepOptions, known), names)
+        step.unknown = unknown
         self.declared.append(step)
         self._compiled = None
         return step
@@ -280,10 +289,11 @@ class TaskTemplate(Generic[C]):
             TemplateError: something in the declaration is wrong; the message has every mistake.
         """
         if self._compiled is None:
-            notified = {"notify": True} if self.notify is not None else {}
-            options = {**self.options, **notified}
+            options = {**self.options, "notify": self.notify}
             custom = [event.name for event in self.custom_events]
-            self._compiled = compile_template(self.name, self.context, self.declared, self.events, options, custom)
+            self._compiled = compile_template(
+                self.name, self.context, self.declared, self.events, options, custom, self.unknown
+            )
         return self._compiled
 
     @property

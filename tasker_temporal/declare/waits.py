@@ -19,7 +19,7 @@ class DeclaredWait(DeclaredStep[[], NoReturn, T]):
     @functools.cached_property
     def signature(self) -> Signature:
         on = self.options.get("on")
-        models = [getattr(event, "model", Any) for event in on.events] if on is not None else []
+        models = [getattr(event, "model", Any) for event in getattr(on, "events", ())]
         return Signature((), models[0] if len(models) == 1 else Any, ())
 
 

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
 from temporalio import activity
 from temporalio.common import RawValue
@@ -17,7 +17,7 @@ from tasker_temporal.deliveries import DELIVER, HEARTBEAT
 from tasker_temporal.errors import PartlyTaken
 from tasker_temporal.payloads import raw, read_raw
 from tasker_temporal.sinks.events import TaskEvent, end_of, events_of
-from tasker_temporal.sinks.handlers import SinkHandlers, translated, unknown
+from tasker_temporal.sinks.handlers import SinkHandlers, slow, translated, unknown
 from tasker_temporal.sinks.outlet import Outlet
 from tasker_temporal.sinks.rows import told_of
 from tasker_temporal.telemetry import deliveries as telemetry
@@ -25,6 +25,12 @@ from tasker_temporal.wire import Batch
 
 PAGE = 500
 """Events that a handler gets at once of rows that are read from the record."""
+
+ENOUGH: Final = 0.5
+"""After this part of its time an attempt hands over nothing more, and the next goes on where it stopped."""
+
+LAST: Final = 0.9
+"""After this part of its time it gives up, before Temporal does so and never hears how far it came."""
 
 
 def deliver_activity(handlers: SinkHandlers) -> Callable[..., Any]:
@@ -39,38 +45,68 @@ def deliver_activity(handlers: SinkHandlers) -> Callable[..., Any]:
             raise unknown(call.sink, handlers)
         outlet = outlets[call.sink]
         async with outlet.open():
-            return raw({"last": await Sending(call, outlet).run()})
+            sending = Sending(call, outlet)
+            await sending.run()
+        if sending.is_interrupted:
+            raise slow(call.sink, f"it has {sending.taken}, and the rest follows")
+        return raw({"last": sending.taken})
 
     return tasker_deliver
 
 
 class Sending:
-    """One attempt to send a batch. It goes on where the attempt before it said that it stopped."""
+    """One attempt to send a batch. It goes on where the attempt before it said that it stopped.
+
+    Of as many events as that one had in hand when its time was over, it hands over half at once: so a sink that is
+    slow gets on, however many there are.
+
+    Attributes:
+        taken: The number of the last that the sink has.
+        is_interrupted: There are more, but half of the time is over.
+    """
 
     def __init__(self, batch: Batch, outlet: Outlet) -> None:
         self._batch, self._outlet = batch, outlet
-        details = activity.info().heartbeat_details
-        self._taken: int = details[0] if details else batch.number - 1
+        info = activity.info()
+        details = [*info.heartbeat_details, *(batch.number - 1, 0)[len(info.heartbeat_details) :]]
+        self.taken, self._in_hand = int(details[0]), 0
+        self._most = max(details[1] // 2, 1) if details[1] else PAGE * PAGE
+        self._time = (info.start_to_close_timeout or HEARTBEAT).total_seconds()
+        self._begun = asyncio.get_running_loop().time()
+        self.is_interrupted = self._has_sent = False
 
-    async def run(self) -> int:
-        """Send what was not taken yet. Returns the number of the last."""
+    async def run(self) -> None:
+        """Send what was not taken yet."""
         async with self._beating():
             async for page in self._pages():
-                await self._send([event for event in page if event.number > self._taken])
-        return self._taken
+                left = [event for event in page if event.number > self.taken]
+                for start in range(0, len(left), self._most):
+                    if self._is_late():
+                        self.is_interrupted = True
+                        return
+                    await self._send(left[start : start + self._most])
+
+    def _is_late(self) -> bool:
+        """An attempt that has handed over nothing yet must, whatever time it took to read the rows."""
+        return self._has_sent and asyncio.get_running_loop().time() > self._begun + self._time * ENOUGH
 
     async def _send(self, events: Sequence[TaskEvent]) -> None:
-        if not events:
-            return
+        self._has_sent, self._in_hand = True, len(events)
+        self._beat()
+        clock = asyncio.timeout_at(self._begun + self._time * LAST)
         try:
-            await self._outlet.hand(events)
+            async with clock:
+                await self._outlet.hand(events)
         except PartlyTaken as error:
             count = min(max(error.count, 0), len(events))
             self._tell(events[:count], events[count:])
-            self._note(events[count - 1].number if count else self._taken)
+            self._note(events[count - 1].number if count else self.taken)
             raise translated(self._batch.sink, error.error) from error.error
         except Exception as error:
             self._tell((), events)
+            if clock.expired():
+                raise slow(self._batch.sink, f"it did not take {len(events)} events in time") from error
+            self._note(self.taken)
             raise translated(self._batch.sink, error) from error
         self._tell(events, ())
         self._note(events[-1].number)
@@ -85,8 +121,11 @@ class Sending:
             telemetry.failed(template, sink, len(left))
 
     def _note(self, number: int) -> None:
-        self._taken = number
-        activity.heartbeat(number)
+        self.taken, self._in_hand = number, 0
+        self._beat()
+
+    def _beat(self) -> None:
+        activity.heartbeat(self.taken, self._in_hand)
 
     async def _pages(self) -> AsyncIterator[list[TaskEvent]]:
         batch, namespace = self._batch, activity.info().namespace or ""
@@ -107,13 +146,13 @@ class Sending:
     @asynccontextmanager
     async def _beating(self) -> AsyncIterator[None]:
         """Say that the worker lives, also while the sink takes its time."""
-        beating = asyncio.create_task(self._beat())
+        beating = asyncio.create_task(self._keep_beating())
         try:
             yield
         finally:
             beating.cancel()
 
-    async def _beat(self) -> None:
+    async def _keep_beating(self) -> None:
         while True:
             await asyncio.sleep(HEARTBEAT.total_seconds() / 3)
-            activity.heartbeat(self._taken)
+            self._beat()

@@ -41,6 +41,14 @@ def translated(sink: str, error: Exception) -> ApplicationError:
     return ApplicationError(message, type="SinkFailed", next_retry_delay=delay, category=benign)
 
 
+def slow(sink: str, how: str) -> ApplicationError:
+    """The attempt took its whole time, so the next need not wait."""
+    benign, at_once = ApplicationErrorCategory.BENIGN, timedelta(milliseconds=1)
+    return ApplicationError(
+        f"sink {sink!r} takes its time: {how}", type="SinkSlow", next_retry_delay=at_once, category=benign
+    )
+
+
 def unknown(sink: str, handlers: SinkHandlers) -> ApplicationError:
     """Another worker may know it, or this one after a deployment: so it is tried again."""
     known = ", ".join(sorted(handlers)) or "none"

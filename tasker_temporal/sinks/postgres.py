@@ -59,7 +59,7 @@ class Postgres:
             # What psycopg says of it has the password in it.
             message = "the database's URL cannot be read: expected one as postgresql://user@host/database"
             raise ValueError(message) from None
-        if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)?", table):
+        if not re.fullmatch(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)?", str(table)):
             raise ValueError(f"table {table!r}: expected a name as tasker_events, or archive.tasker_events")
         self._psycopg, self._url = psycopg, url
         self.Error: type[Exception] = psycopg.Error

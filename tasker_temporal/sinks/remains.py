@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import secrets
 from contextlib import suppress
+from typing import NamedTuple
 
 from temporalio.api.enums.v1 import EventType
 from temporalio.client import Client, WorkflowHistory
 from temporalio.common import RawValue
 
+from tasker_temporal.core.machine import ENDS, State
 from tasker_temporal.core.messages import AUTOMATIC, Content
 from tasker_temporal.core.outbox import Outbox
+from tasker_temporal.core.rows import TASK, Row
 from tasker_temporal.core.task import Task
 from tasker_temporal.core.template import Template
 from tasker_temporal.deliveries import DELIVER
@@ -26,6 +29,13 @@ from tasker_temporal.payloads import NOTHING, content_of, read_raw
 from tasker_temporal.reader import Reader
 from tasker_temporal.retelling import retold
 from tasker_temporal.wire import Batch, StartInput
+
+
+class Left(NamedTuple):
+    """What a run left. If the task `is_over`, a row of the run tells its end, which came before that of the run."""
+
+    task: Task
+    is_over: bool
 
 
 async def task_of(client: Client, history: WorkflowHistory, template: Template | None = None) -> Task:
@@ -48,17 +58,26 @@ async def task_of(client: Client, history: WorkflowHistory, template: Template |
     return Task(history.workflow_id, template, await _context(client, history), secrets.token_bytes(KEY_BYTES))
 
 
-async def known_of(client: Client, history: WorkflowHistory, template: Template | None = None) -> Task:
+async def known_of(client: Client, history: WorkflowHistory, template: Template | None = None) -> Left:
     """As `task_of`; of a history that cannot be replayed the task as its run began, and what its sinks are to get."""
     try:
-        return await task_of(client, history, template)
+        task = await task_of(client, history, template)
+        return Left(task, bool(task.rows) and not task.is_open)
     except RecordError:
         task = await _begun(client, history, template)
         batches = await _batches(client, history)
+        is_over = any(_ends(batch, task) for sent in batches.values() for batch, _ in sent.values())
         for name, box in task.outboxes.items():
             for number in sorted(batches.get(name, {})):
                 _follow(box, *batches[name][number])
-        return task
+        return Left(task, is_over)
+
+
+def _ends(batch: Batch, task: Task) -> bool:
+    """One of its rows ended the task. A task that is held after a failure has not ended."""
+    ends = ENDS - {State.ERROR} if task.template.on_error == "hold" else ENDS
+    told = batch.unpacked() if batch.rows else ()
+    return any(isinstance(row, Row) and row.entity == TASK and row.to_state in ends for row, _ in told)
 
 
 async def _begun(client: Client, history: WorkflowHistory, template: Template | None) -> Task:

@@ -11,12 +11,13 @@ from temporalio.service import RPCError
 
 from tasker_temporal.core.outbox import fits
 from tasker_temporal.core.template import Sink
-from tasker_temporal.deliveries import DELIVERY
+from tasker_temporal.deliveries import DELIVERY, delivery_id
 from tasker_temporal.door import Door
 from tasker_temporal.errors import UnknownSink
 from tasker_temporal.histories import Run
 from tasker_temporal.reader import Beginning, Reader
 from tasker_temporal.sinks.ends import closing_of, end_of_run, plain_end
+from tasker_temporal.sinks.remains import known_of
 from tasker_temporal.sinks.rows import told_of
 from tasker_temporal.wire import Batch, Remainder
 
@@ -40,7 +41,7 @@ async def resend(
     handle = await client.start_workflow(
         DELIVERY,
         Remainder(sink=_sink(began, sink), batches=(batch,) if count else ()).raw(),
-        id=f"{task_id}/sink/{sink}/again/{uuid.uuid4()}",
+        id=delivery_id(task_id, sink, "again", str(uuid.uuid4())),
         task_queue=latest.task_queue,
         static_summary=f"{sink} · once more, {count} from {start} on",
     )
@@ -89,4 +90,7 @@ async def _end(client: Client, task_id: str, run_id: str) -> Mapping[str, Any] |
     if await Reader(client, task_id).is_open(run_id):
         return None
     found = end_of_run(task_id, run_id, await closing_of(client, task_id, run_id))
-    return None if found is None else plain_end(found)
+    if found is None:
+        return None
+    history = await client.get_workflow_handle(task_id, run_id=run_id).fetch_history()
+    return None if (await known_of(client, history)).is_over else plain_end(found)

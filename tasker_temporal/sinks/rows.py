@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowExecutionStatus
 from temporalio.common import RawValue
 from temporalio.exceptions import ApplicationError
 
@@ -33,6 +33,17 @@ Said = dict[str, list[Published]]
 """By the id of the activity: what the attempt published, in order."""
 
 
+RECORDING: Final = frozenset(
+    {
+        WorkflowExecutionStatus.COMPLETED,
+        WorkflowExecutionStatus.FAILED,
+        WorkflowExecutionStatus.CANCELED,
+        WorkflowExecutionStatus.CONTINUED_AS_NEW,
+    }
+)
+"""How a run ends that leaves a record. One that was terminated may have written a part, or an earlier one."""
+
+
 async def told_of(
     client: Client, task_id: str, sink_events: Collection[str], *, contents: bool, last_run: str = ""
 ) -> Sequence[Told]:
@@ -40,7 +51,7 @@ async def told_of(
 
     Args:
         sink_events: The sink's patterns. What was announced is only read if they name it.
-        last_run: The task's last run, if it is not the latest of this id.
+        last_run: The run up to which the rows are wanted, if it may not be the latest of this id.
 
     Raises:
         RecordError: the rows do not verify, or runs of it are not kept any more.
@@ -53,21 +64,23 @@ async def told_of(
 
 
 async def _rows(client: Client, task_id: str, reader: Reader, last_run: str) -> Sequence[Row]:
-    try:
-        # An earlier task of this id is over, so nobody can be asked for its rows.
-        return await (_retold(client, task_id, reader) if last_run else TaskHandle(client, task_id).audit())
-    except RecordError:
-        return await _retold(client, task_id, reader)
-
-
-async def _retold(client: Client, task_id: str, reader: Reader) -> Sequence[Row]:
-    """The last run left no record, because it was ended from outside."""
+    if not last_run:
+        with suppress(RecordError):
+            return await TaskHandle(client, task_id).audit()
     *earlier, last = await reader.runs()
     rows = [row for run in earlier for row in (await reader.record(run)).rows]
-    history = await client.get_workflow_handle(task_id, run_id=last).fetch_history()
-    rows += (await task_of(client, history)).rows
+    rows += await _rows_in(client, task_id, reader, last)
     verify(rows, (await reader.beginning()).genesis, after=0)
     return rows
+
+
+async def _rows_in(client: Client, task_id: str, reader: Reader, run_id: str) -> Sequence[Row]:
+    """Of a run that left no record, because it is open or was ended from outside, it is told again."""
+    run = client.get_workflow_handle(task_id, run_id=run_id)
+    if (await run.describe()).status in RECORDING:
+        with suppress(RecordError):
+            return (await reader.record(run_id)).rows
+    return (await task_of(client, await run.fetch_history())).rows
 
 
 async def _announced(client: Client, task_id: str, reader: Reader) -> list[Announcement]:

@@ -1,34 +1,27 @@
-"""`tasker.sweep`: tells of runs that were terminated, timed out or broke down, which none of them can tell itself.
+"""`tasker.sweep`: looks for runs that were terminated, timed out or broke down, which none of them can tell itself.
 
-A Temporal schedule starts it. Each run that it finds gets a `tasker.delivery` for each of its sinks, whose id is made
-of the run's: so it is told once, however often it is found.
+A Temporal schedule starts it. Each sweep goes on from the one before it, and looks once more at what could not be told.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
 
+from pydantic import Field
 from temporalio import activity, workflow
-from temporalio.client import Client, WorkflowExecution, WorkflowHistory
-from temporalio.common import RawValue, WorkflowIDReusePolicy
-from temporalio.exceptions import WorkflowAlreadyStartedError
+from temporalio.client import Client
+from temporalio.common import RawValue
+from temporalio.service import RPCError, RPCStatusCode
 
-from tasker_temporal.core.events import Event, RunEnded
-from tasker_temporal.core.outbox import Outbox, fits
-from tasker_temporal.core.rows import salted
-from tasker_temporal.core.task import Task
+from tasker_temporal.core.template import Frozen
 from tasker_temporal.declare import TaskTemplate
-from tasker_temporal.deliveries import DELIVERY, FOR_EVER
-from tasker_temporal.errors import RecordError
-from tasker_temporal.histories import Run
+from tasker_temporal.deliveries import FOR_EVER
 from tasker_temporal.payloads import raw, read_raw
-from tasker_temporal.reader import Reader
-from tasker_temporal.sinks.ends import closing_of, end_of_run, plain_end
-from tasker_temporal.sinks.remains import known_of
-from tasker_temporal.telemetry import deliveries as telemetry
-from tasker_temporal.wire import Batch, Remainder
+from tasker_temporal.sinks.untold import tell
 
 SWEEP: Final = "tasker.sweep"
 
@@ -38,16 +31,53 @@ OVERLAP = timedelta(minutes=10)
 SEEN: Final = 20_000
 """So many runs one sweep tells the next of, at most."""
 
+AGAIN: Final = 1_000
+"""So many runs that could not be told the next sweep tries again, at most."""
+
+HANDLED: Final = 5_000
+"""So many runs that it has looked at an attempt leaves to the next."""
+
+HANDED_ON: Final = ("until", "looked", "seen", "again")
+"""What of a sweep's result the next one needs. Workers of earlier releases know `since` and `seen` alone."""
+
 LONGEST = timedelta(hours=1)
 HEARTBEAT = timedelta(minutes=2)
+
+
+class Closed(NamedTuple):
+    """A run that may have told no end."""
+
+    id: str
+    run_id: str
+    template: str
+
+
+class Swept(Frozen):
+    """What one sweep leaves to the next."""
+
+    until: str | None = None
+    """When it looked."""
+    looked: Mapping[str, str] = Field(default_factory=dict)
+    """When somebody last looked for tasks of each template: not every worker has all of them."""
+    seen: tuple[str, ...] = ()
+    """The runs that the next would find once more, and need not look at."""
+    again: tuple[Closed, ...] = ()
+    """The runs whose end could not be told."""
+    told: tuple[str, ...] = ()
+    """The ids of the tasks that sinks were told of."""
+    unread: tuple[str, ...] = ()
+    """The ids of the tasks whose end could not be told."""
+
+    def since(self, template: str) -> str | None:
+        """When tasks of this template were last looked for. Earlier releases looked for all at once."""
+        return self.looked.get(template, None if self.looked else self.until)
 
 
 @workflow.defn(name=SWEEP, sandboxed=False)
 class Sweep:
     """Looks for what told no end since the last sweep of its schedule; the first looks at all that is kept.
 
-    It returns `until`, when it looked, `told`, the ids of the tasks that it told sinks of, `unread`, those whose
-    history could not be replayed, and `seen`, the runs that the next sweep would find once more, and need not look at.
+    It returns a `Swept`.
     """
 
     @workflow.run
@@ -56,7 +86,7 @@ class Sweep:
         known = {} if before is None else read_raw(before)
         found: RawValue = await workflow.execute_activity(
             SWEEP,
-            raw({"since": known.get("until"), "seen": known.get("seen", [])}),
+            raw({"since": known.get("until")} | {name: known[name] for name in HANDED_ON if name in known}),
             result_type=RawValue,
             start_to_close_timeout=LONGEST,
             heartbeat_timeout=HEARTBEAT,
@@ -70,110 +100,102 @@ def sweep_activity(templates: Mapping[str, TaskTemplate[Any]]) -> Callable[..., 
 
     @activity.defn(name=SWEEP)
     async def tasker_sweep(call: RawValue) -> RawValue:
-        asked, now = read_raw(call), datetime.now(UTC)
-        known = frozenset(asked.get("seen", ()))
-        told: list[str] = []
-        unread: list[str] = []
-        seen: list[str] = []
-        async for run in _found(activity.client(), list(templates), asked["since"]):
-            activity.heartbeat()
-            try:
-                if run.run_id not in known and await _tell(activity.client(), run, templates[run.workflow_type]):
-                    told.append(run.id)
-                if run.close_time is not None and run.close_time >= now - OVERLAP:
-                    seen.append(run.run_id)
-            except Exception:
-                activity.logger.exception("the end of task %r, run %r, cannot be told", run.id, run.run_id)
-                unread.append(run.id)
-        return raw({"until": now.isoformat(), "told": told, "unread": unread, "seen": seen[:SEEN]})
+        asked = read_raw(call)
+        before = Swept.model_validate({name: asked[name] for name in Swept.model_fields if name in asked})
+        swept = await Sweeping(activity.client(), templates, before).run()
+        return raw(swept.model_dump(mode="json"))
 
     return tasker_sweep
 
 
-async def _found(client: Client, templates: list[str], since: str | None) -> AsyncIterator[WorkflowExecution]:
-    """The runs that may have told no end."""
-    if not templates:
-        return
+class Sweeping:
+    """One attempt of one sweep. It need not look at what an attempt before it has looked at."""
+
+    def __init__(self, client: Client, templates: Mapping[str, TaskTemplate[Any]], before: Swept) -> None:
+        self._client, self._templates, self._before = client, templates, before
+        details = activity.info().heartbeat_details
+        self._handled: list[str] = list(details[0]) if details else []
+        self._known = {*before.seen, *self._handled}
+        self._now = datetime.now(UTC)
+        self._told: list[str] = []
+        self._seen: list[str] = []
+        self._again: dict[str, Closed] = {}
+
+    async def run(self) -> Swept:
+        """Look at every run."""
+        async with self._beating():
+            for run in self._before.again:
+                await self._look(run)
+            async for run, closed in self._listed():
+                if await self._look(run) and closed is not None and closed >= self._now - OVERLAP:
+                    self._seen.append(run.run_id)
+        looked = {**self._before.looked, **dict.fromkeys(self._templates, self._now.isoformat())}
+        again = list(self._again.values())
+        if len(again) > AGAIN:
+            activity.logger.error("the ends of %d runs cannot be told and are forgotten", len(again) - AGAIN)
+        return Swept(
+            until=self._now.isoformat(),
+            looked=looked,
+            seen=tuple(self._seen[:SEEN]),
+            again=tuple(again[:AGAIN]),
+            told=tuple(self._told),
+            unread=tuple(dict.fromkeys(run.id for run in again)),
+        )
+
+    async def _look(self, run: Closed) -> bool:
+        """False if its end cannot be told, now or ever."""
+        if run.run_id in self._known or run.run_id in self._again:
+            return run.run_id in self._known
+        if run.template not in self._templates:
+            self._again[run.run_id] = run
+            return False
+        try:
+            if await tell(self._client, run.id, run.run_id, self._templates[run.template].compiled):
+                self._told.append(run.id)
+        except Exception as error:
+            self._failed(run, error)
+            return False
+        self._known.add(run.run_id)
+        self._handled.append(run.run_id)
+        return True
+
+    def _failed(self, run: Closed, error: Exception) -> None:
+        """What the server does not keep any more nobody can tell."""
+        if isinstance(error, RPCError) and error.status == RPCStatusCode.NOT_FOUND:
+            activity.logger.warning("the end of task %r, run %r, is not kept any more", run.id, run.run_id)
+            return
+        activity.logger.error("the end of task %r, run %r, cannot be told", run.id, run.run_id, exc_info=error)
+        self._again[run.run_id] = run
+
+    async def _listed(self) -> AsyncIterator[tuple[Closed, datetime | None]]:
+        """The runs that may have told no end, and when they were closed."""
+        by_time: dict[str | None, list[str]] = {}
+        for name in self._templates:
+            by_time.setdefault(self._before.since(name), []).append(name)
+        for since, names in by_time.items():
+            async for run in self._client.list_workflows(_query(names, since)):
+                yield Closed(run.id, run.run_id, run.workflow_type), run.close_time
+
+    @asynccontextmanager
+    async def _beating(self) -> AsyncIterator[None]:
+        """Say that the worker lives, also while a long history is told again."""
+        beating = asyncio.create_task(self._beat())
+        try:
+            yield
+        finally:
+            beating.cancel()
+
+    async def _beat(self) -> None:
+        while True:
+            activity.heartbeat(self._handled[-HANDLED:])
+            await asyncio.sleep(HEARTBEAT.total_seconds() / 3)
+
+
+def _query(templates: list[str], since: str | None) -> str:
     wanted = [
         "ExecutionStatus IN ('Terminated', 'TimedOut', 'Failed')",
         f"WorkflowType IN ({', '.join(map(repr, templates))})",
     ]
     if since is not None:
         wanted.append(f"CloseTime >= '{(datetime.fromisoformat(since) - OVERLAP).isoformat()}'")
-    async for run in client.list_workflows(" AND ".join(wanted)):
-        yield run
-
-
-class _End(NamedTuple):
-    """The end of one task, which it could not tell."""
-
-    task: Task
-    run: Run
-    event: Event[RunEnded]
-
-
-async def _tell(client: Client, run: WorkflowExecution, template: TaskTemplate[Any]) -> bool:
-    """Tell telemetry, and start the deliveries that are due. False if there are none, or they were started before."""
-    event = end_of_run(run.id, run.run_id, await closing_of(client, run.id, run.run_id))
-    if event is None or await _goes_on(client, run):
-        return False
-    history = await client.get_workflow_handle(run.id, run_id=run.run_id).fetch_history()
-    end = _End(await known_of(client, history, template.compiled), Run(run.run_id, history.events[0]), event)
-    remainders = [rest for box in end.task.outboxes.values() if (rest := _rest(end, box)).batches]
-    told = any([await _start(client, end, rest) for rest in remainders])
-    if told or not remainders:
-        telemetry.ended(end.task, event, end.run.started, await _trace(client, end.run, history))
-    return told
-
-
-async def _goes_on(client: Client, run: WorkflowExecution) -> bool:
-    """In a later run: after a reset, which ends a run in the same way, or because somebody reopened the task.
-
-    A later task that was only given the same id is another one.
-    """
-    latest = await client.get_workflow_handle(run.id).describe()
-    if latest.run_id == run.run_id:
-        return False
-    # Lists do not say with which run a chain began.
-    described = await client.get_workflow_handle(run.id, run_id=run.run_id).describe()
-    if latest.raw_info.first_run_id == described.raw_info.first_run_id:
-        return True
-    try:
-        return run.run_id in await Reader(client, run.id).runs()
-    except (RecordError, ValueError):
-        return False
-
-
-async def _trace(client: Client, run: Run, history: WorkflowHistory) -> Mapping[str, str]:
-    try:
-        return await Reader(client, history.workflow_id).trace(run)
-    except ValueError:
-        return {}
-
-
-def _rest(end: _End, box: Outbox) -> Remainder:
-    """What the sink has not acknowledged, and then the end, if it gets it."""
-    task = end.task
-    box.collect(task.rows, task.said, task.announced)
-    digest = salted(task.key, task.context.data)
-    batches = [Batch.of(task, digest, box, number, rows) for number, rows in box.rest()]
-    if fits(box.sink.events, end.event.name):
-        last = Batch.of(task, digest, box, box.next + box.count, 0)
-        batches.append(last.model_copy(update={"ended": plain_end(end.event)}))
-    batches = [batch.model_copy(update={"run_id": end.run.run_id}) for batch in batches]
-    return Remainder(sink=box.sink, batches=tuple(batches))
-
-
-async def _start(client: Client, end: _End, rest: Remainder) -> bool:
-    try:
-        await client.start_workflow(
-            DELIVERY,
-            rest.raw(),
-            id=f"{end.task.id}/sink/{rest.sink.name}/{end.run.run_id}/ended",
-            task_queue=end.run.task_queue,
-            id_reuse_policy=WorkflowIDReusePolicy.REJECT_DUPLICATE,
-            static_summary=f"{rest.sink.name} · the end of {end.task.id}",
-        )
-    except WorkflowAlreadyStartedError:
-        return False
-    return True
+    return " AND ".join(wanted)

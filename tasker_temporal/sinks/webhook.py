@@ -11,10 +11,13 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from http import HTTPStatus
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple, TypedDict
 from urllib.parse import SplitResult, quote, urlsplit
 
+from pydantic import Field
+
 from tasker_temporal.errors import PartlyTaken, RetryableError, WebhookRefused
+from tasker_temporal.options import check_options
 from tasker_temporal.sinks.events import TaskEvent
 from tasker_temporal.sinks.signature import key_of, signed
 
@@ -67,6 +70,16 @@ class _Clock:
                 socket.socket.shutdown(self._connection.sock, socket.SHUT_RDWR)
 
 
+class WebhookOptions(TypedDict, total=False):
+    """The arguments of `Webhook`."""
+
+    url: Annotated[str, Field(min_length=1, repr=False)]
+    mode: Mode
+    headers: Annotated[Mapping[str, Any], Field(repr=False)]
+    timeout: Annotated[float, Field(gt=0)]
+    tls: ssl.SSLContext
+
+
 class Webhook:
     """Posts events to a URL. An answer of 2xx takes them; anything else, and silence, is tried again.
 
@@ -80,6 +93,7 @@ class Webhook:
         tls: For certificates of your own; as it comes, the system's authorities are trusted.
 
     Raises:
+        OptionError: an option has a value that it cannot have. The message has no secret in it.
         ValueError: the URL, a secret or a header cannot be used. The message has no secret in it.
     """
 
@@ -94,6 +108,8 @@ class Webhook:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._idle: list[http.client.HTTPConnection] = []
+        said = {"url": url or "", "mode": mode, "headers": headers, "timeout": timeout, "tls": tls}
+        check_options("Webhook", WebhookOptions, said)
         self._threads = ThreadPoolExecutor(THREADS, "tasker-webhook")
         parts, self._port = _checked(url)
         self._host = parts.hostname or ""
@@ -204,7 +220,9 @@ class Webhook:
             self._idle.pop().close()
 
     def __del__(self) -> None:
-        self.close()
+        # It may have been called with what it cannot take.
+        if hasattr(self, "_idle"):
+            self.close()
 
 
 def _checked(url: str) -> tuple[SplitResult, int | None]:
@@ -225,8 +243,12 @@ def _checked(url: str) -> tuple[SplitResult, int | None]:
 
 def _checked_secrets(secret: str | Sequence[str] | None) -> tuple[str, ...]:
     """An empty secret would sign as anybody can; a variable that is not set must not turn signatures off."""
-    found = (secret,) if secret is None or isinstance(secret, str) else tuple(secret)
+    found = tuple(secret) if isinstance(secret, (list, tuple)) else (secret,)
     for one in found:
+        if one is not None and not isinstance(one, str):
+            raise ValueError(
+                f"the webhook's secret is of type {type(one).__name__}: expected a text, or a list of them"
+            )
         if not one or not one.strip():
             raise ValueError("the webhook's secret is empty: expected one, or none at all for no signature")
         if one != one.strip():

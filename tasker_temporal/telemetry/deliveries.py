@@ -39,6 +39,11 @@ def listening(recorder: Recorder) -> Iterator[None]:
         _RECORDER.reset(token)
 
 
+def listens() -> bool:
+    """Somebody hears what is told here."""
+    return _RECORDER.get(None) is not None
+
+
 def delivered(template: str, sink: str, events: int, lag: float) -> None:
     """So many events reached the sink; the oldest of them happened `lag` seconds before."""
     if (recorder := _RECORDER.get(None)) is not None:

@@ -9,6 +9,8 @@ from opentelemetry.trace import TracerProvider
 from temporalio.runtime import Runtime
 
 from tasker_temporal.core.template import Template
+from tasker_temporal.core.wording import shown
+from tasker_temporal.errors import OptionError
 from tasker_temporal.telemetry.calls import ClientTelemetry
 from tasker_temporal.telemetry.interceptors import WorkerTelemetry
 from tasker_temporal.telemetry.metrics import Metrics, step_label
@@ -24,12 +26,19 @@ class Telemetry:
 
     Args:
         tracer_provider: Where spans go; the process's own, as `opentelemetry.trace` has it, unless said.
+
+    Raises:
+        OptionError: it is no tracer provider.
     """
 
     tracer_provider: TracerProvider | None = None
     _tracing: Tracing = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if self.tracer_provider is not None and not callable(getattr(self.tracer_provider, "get_tracer", None)):
+            raise OptionError(
+                "Telemetry", [f"its tracer_provider is {shown(self.tracer_provider)}: expected a TracerProvider"]
+            )
         object.__setattr__(self, "_tracing", Tracing(self.tracer_provider))
 
     def of_client(self, templates: Mapping[str, object]) -> ClientTelemetry:

@@ -10,6 +10,7 @@ from typing import Any, Final
 from tasker_temporal.core.approval import Approval
 from tasker_temporal.core.template import Argument, StepTemplate, Template
 from tasker_temporal.core.triggers import EventTemplate, Received, leaves
+from tasker_temporal.core.wording import meant
 from tasker_temporal.errors import TemplateError
 from tasker_temporal.expression import On
 from tasker_temporal.signature import (
@@ -27,7 +28,6 @@ from tasker_temporal.yaml.document import Document
 from tasker_temporal.yaml.nodes import Place
 from tasker_temporal.yaml.reading import read_document, tell_mistake
 from tasker_temporal.yaml.registry import Handler, Handlers, Registry
-from tasker_temporal.yaml.source import meant
 
 NOT_OPTIONS: Final = {"name", "arguments", "result", "context", "steps", "events"}
 """What a declaration says otherwise than by an option."""

@@ -11,11 +11,12 @@ from pydantic import BaseModel
 
 from tasker_temporal.core.approval import Approval
 from tasker_temporal.core.template import Argument, StepTemplate, Template
+from tasker_temporal.core.wording import meant
 from tasker_temporal.durations import parse_duration
 from tasker_temporal.yaml import shape
 from tasker_temporal.yaml.nodes import Mapping, Node, Place, Scalar, Sequence, Unreadable, compose
 from tasker_temporal.yaml.places import Loc, Places
-from tasker_temporal.yaml.source import Source, meant
+from tasker_temporal.yaml.source import Source
 
 NOT_GIVEN: Final = object()
 """Stands for a value that was refused already."""
@@ -45,7 +46,6 @@ class Document:
         self.handlers: dict[str, str] = {}
         self.notifiers: dict[str, str] = {}
         self.places = Places()
-        self._step_names: list[str] = []
         self.plain: dict[str, Any] = {}
 
     def read(self) -> None:
@@ -153,7 +153,7 @@ class Document:
     def _step(self, name: str, place: Place, node: Node) -> Node:
         """Take out what is not part of the template."""
         self.places.steps[name], self.places.known["step", name] = node, place
-        self._step_names.append(name)
+        self.places.names.append(name)
         if not isinstance(node, Mapping) or shape.HANDLER not in node.items:
             return node
         left = {word: value for word, value in node.items.items() if word != shape.HANDLER}
@@ -167,7 +167,7 @@ class Document:
         said = node.items.get(shape.NOTIFY)
         if not isinstance(said, Scalar) or not isinstance(said.value, str):
             return node
-        step = self._step_names[loc[1]] if loc[0] == "steps" and isinstance(loc[1], int) else ""
+        step = self.places.names[loc[1]] if loc[0] == "steps" and isinstance(loc[1], int) else ""
         self.notifiers[step] = said.value
         return Mapping(node.place, {**node.items, shape.NOTIFY: Scalar(said.place, True, "true")}, node.keys, node.size)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from tasker_temporal.yaml.nodes import Mapping, Node, Place, Scalar
+from tasker_temporal.yaml.nodes import Mapping, Node, Place, Scalar, Sequence
 
 Loc = tuple[str | int, ...]
 """The way to a value in the template's plain data, as pydantic says it."""
@@ -15,9 +15,10 @@ class Places:
 
     Attributes:
         known: The place of each value.
-        refused: The values that were refused when they were read.
+        refused: The values that were refused.
         root: The whole.
         steps: The steps by their names.
+        names: The names of the steps, in order.
     """
 
     def __init__(self) -> None:
@@ -25,6 +26,7 @@ class Places:
         self.refused: set[Loc] = set()
         self.root: Node | None = None
         self.steps: dict[str, Node] = {}
+        self.names: list[str] = []
 
     def at(self, loc: Loc) -> Place:
         """Where the value stands, or else what it is part of. Parts that only the model knows are passed over."""
@@ -45,6 +47,18 @@ class Places:
             known = (*known, loc[-1])
         return any(refused[: len(known)] == known for refused in self.refused)
 
+    def refuse(self, loc: Loc) -> None:
+        """Remember that the value does not stand in the template, because it does not validate."""
+        self.refused.add(loc)
+
+    def lacks(self, field: str, step: str | None) -> bool:
+        """Something of that field was refused: in the step, or with no step anywhere."""
+        return any(field in loc and step in (None, self._step_of(loc)) for loc in self.refused)
+
+    def _step_of(self, loc: Loc) -> str | None:
+        number = loc[1] if loc[0] == "steps" and len(loc) > 1 else None
+        return self.names[number] if isinstance(number, int) else None
+
     def key(self, step: str, word: str = "") -> Place:
         """Where a step begins, or one of its keys, if it has it."""
         node = self.steps.get(step)
@@ -63,10 +77,25 @@ class Places:
         """Where the text stands as a value, or as a key, in the step's mapping."""
         return next(_places_of(self.steps[step], text), None) if step in self.steps else None
 
+    def find_key(self, step: str | None, word: str) -> Place | None:
+        """Where the key stands: in the step's mapping, or with no step in the file, what is further out first."""
+        return next(_places_of_key(self.root if step is None else self.steps.get(step), word), None)
+
     def find_anywhere(self, texts: Iterable[str]) -> Place | None:
         """Where one of the texts stands in the file."""
         root = self.root
         return next((place for text in texts for place in (_places_of(root, text) if root else ())), None)
+
+
+def _places_of_key(node: Node | None, word: str) -> Iterator[Place]:
+    if isinstance(node, Mapping):
+        if word in node.keys:
+            yield node.keys[word]
+        for value in node.items.values():
+            yield from _places_of_key(value, word)
+    elif isinstance(node, Sequence):
+        for item in node.items:
+            yield from _places_of_key(item, word)
 
 
 def _places_of(node: Node, text: str) -> Iterator[Place]:

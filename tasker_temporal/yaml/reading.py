@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any, Final
 
 from pydantic import ValidationError
 
 from tasker_temporal.compile import sink_mistakes
+from tasker_temporal.core import wording
 from tasker_temporal.core.mistakes import mistakes
 from tasker_temporal.core.soundness import unsound
 from tasker_temporal.core.template import Template
-from tasker_temporal.durations import duration_text
+from tasker_temporal.core.wording import meant
 from tasker_temporal.yaml.document import NOT_GIVEN, Document
+from tasker_temporal.yaml.nodes import Place
 from tasker_temporal.yaml.places import Loc
-from tasker_temporal.yaml.source import meant, open_source
+from tasker_temporal.yaml.source import open_source
 
 
 def read_document(path_or_text: str | os.PathLike[str]) -> tuple[Document, Template | None]:
@@ -60,9 +60,10 @@ def _validated(document: Document) -> Template | None:
         try:
             return Template.model_validate(plain)
         except ValidationError as error:
-            for problem in reversed(error.errors(include_url=False)):
+            for problem in reversed(wording.problems(error)):
                 if number == 0 and not document.places.was_refused(problem["loc"]):
                     _tell_invalid(document, problem)
+                document.places.refuse(problem["loc"])
                 plain = _without(plain, problem["loc"])
     return None
 
@@ -72,33 +73,7 @@ def _tell_invalid(document: Document, problem: Any) -> None:
     if problem["type"] == "missing":
         document.source.tell("TT-Y014", place, f"the key {problem['loc'][-1]!r} is missing: {_of(words[:-1])} needs it")
     else:
-        document.source.tell("TT-Y012", place, f"{_of(words)} {_said_of(problem)}")
-
-
-EXPECTED: Final[Mapping[str, str]] = {
-    "greater_than": "more than {gt}",
-    "greater_than_equal": "at least {ge}",
-    "less_than": "less than {lt}",
-    "less_than_equal": "at most {le}",
-    "too_short": "at least {min_length} of them",
-    "literal_error": "{expected}",
-}
-"""What pydantic expected, by the kind of what it found wrong."""
-
-
-def _said_of(problem: Any) -> str:
-    if problem["type"] not in EXPECTED:
-        return f"does not fit: {problem['msg']}"
-    context, value = problem["ctx"], problem["input"]
-    expected = EXPECTED[problem["type"]].format(**context)
-    known = re.findall("'([^']*)'", context.get("expected", ""))
-    return f"is {_shown(value)}: expected {expected}{meant(value, known) if isinstance(value, str) else ''}"
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, timedelta):
-        return duration_text(value)
-    return "empty" if isinstance(value, (list, tuple)) else repr(value)
+        document.source.tell("TT-Y012", place, f"{_of(words)} {wording.predicate(problem)}")
 
 
 def _of(words: list[str]) -> str:
@@ -160,19 +135,71 @@ def _unquoted(value: str) -> str:
     return re.sub(r"\\(.)", lambda found: {"n": "\n", "t": "\t"}.get(found[1], found[1]), value[1:-1])
 
 
+FOLLOWS: Final[tuple[tuple[str, str], ...]] = (
+    ("approval", "it awaits an approval"),
+    ("approval", "which asks people"),
+    ("awaits", "only a wait for an event"),
+    ("branches", "has no branch"),
+    ("events", "it gets no events"),
+    ("on", "it waits for an event: expected"),
+    ("on", "that its trigger does not name"),
+    ("type", "which asks nobody"),
+    ("type", "its rows: expected one out of"),
+)
+"""Fields, and what is found wrong only because something in them was refused: that was told already."""
+
+
+def _follows(document: Document, mistake: str) -> bool:
+    step = FIRST_STEP.match(mistake)
+    return any(
+        phrase in mistake and document.places.lacks(field, step[1] if step and field != "branches" else None)
+        for field, phrase in FOLLOWS
+    )
+
+
+FIRST_STEP: Final = re.compile(r"step '([^']*)'")
+FIRST_FIELD: Final = re.compile(r"(?:^|: )its (\w+)")
+FIRST_ROUTE: Final = re.compile(r"route (?:(\d+)|'([^']*)'):")
+
+
 def tell_mistake(document: Document, mistake: str, code: str = "TT-Y021") -> None:
     """Tell of a mistake that was found in the template as data, at the place of what it quotes."""
+    if _follows(document, mistake):
+        return
     said, _, expected = mistake.partition(": expected")
     quoted, known = ([_unquoted(value) for value in QUOTED.findall(text)] for text in (said, expected))
     code = next((found for phrase, found in PHRASES if phrase in mistake), code)
+    field = found[1] if (found := FIRST_FIELD.search(mistake)) else ""
     if not mistake.startswith("step '") or not quoted:
-        texts = sorted(quoted, key=len, reverse=True) if code in KEYS else quoted  # A condition is longer than names.
-        field = mistake.removeprefix("its ").partition(" ")[0]
-        there = document.places.at((field if field in document.plain else "name",))
-        document.source.tell(code, document.places.find_anywhere(texts) or there, mistake)
+        place = _route_place(document, mistake) or document.places.find_anywhere(_telling(code, quoted))
+        document.source.tell(code, place or _field_place(document, field), mistake)
         return
     steps = [step["name"] for step in document.plain.get("steps", ())]
-    found = [(text, place) for text in quoted[1:] if (place := document.places.find(quoted[0], text)) is not None]
-    text, place = next((it for it in found if it[0] not in steps), found[0] if found else ("", None))
+    places = [(text, place) for text in quoted[1:] if (place := document.places.find(quoted[0], text)) is not None]
+    text, at = next((it for it in places if it[0] not in steps), places[0] if places else ("", None))
     guess = meant(text, known) if text not in known else ""
-    document.source.tell(code, place or document.places.key(quoted[0], KEYS.get(code, "")), mistake + guess)
+    at = at or document.places.find_key(quoted[0], field) or document.places.key(quoted[0], KEYS.get(code, ""))
+    document.source.tell(code, at, mistake + guess)
+
+
+def _telling(code: str, quoted: list[str]) -> list[str]:
+    """What is quoted, what tells most first: a condition is longer than names."""
+    return sorted(quoted, key=len, reverse=True) if code in KEYS else quoted
+
+
+def _route_place(document: Document, mistake: str) -> Place | None:
+    """Where the condition of the route stands that is named, or numbered from 1."""
+    found = FIRST_ROUTE.match(mistake)
+    if found is None:
+        return None
+    names = [route.get("name") for route in document.plain["routes"]]
+    number = int(found[1]) - 1 if found[1] else names.index(found[2])
+    return document.places.at(("routes", number, "when"))
+
+
+def _field_place(document: Document, field: str) -> Place:
+    return (
+        document.places.at((field,))
+        if field in document.plain
+        else document.places.find_key(None, field) or document.places.at(("name",))
+    )

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-from collections.abc import Iterable
 from pathlib import Path
 
 from tasker_temporal.errors import YamlError, YamlProblem
@@ -60,9 +58,3 @@ def open_source(path_or_text: str | os.PathLike[str]) -> Source:
 def is_path(text: str) -> bool:
     """It names a YAML file, and is none."""
     return "\n" not in text and text.endswith(PATH_ENDINGS)
-
-
-def meant(wrong: str, known: Iterable[str]) -> str:
-    """A guess at the name that was meant, as the end of a sentence."""
-    close = difflib.get_close_matches(wrong, list(known), n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 from jsonschema import Draft202012Validator
+from pydantic import BaseModel
 
+from tasker_temporal import CustomEvent
 from tasker_temporal.catalogue import changes, json_schema, listed
 from tasker_temporal.catalogue.plain import Listed
 from tasker_temporal.core.catalogue import EVENTS
 from tasker_temporal.core.outbox import TELLABLE
+from tasker_temporal.core.registry import EventRegistry
 from tasker_temporal.sinks.asyncapi import asyncapi
 from tests.cli.kit import tasker, write
 
@@ -167,6 +171,78 @@ def test_states_that_come_and_go_are_told_without_breaking() -> None:
     payload = {**moved.payload, "$defs": {"State": {**moved.payload["$defs"]["State"], "enum": states}}}
     found = changes({"e": moved}, {"e": moved.model_copy(update={"payload": payload})})
     assert [(change.what, change.breaking) for change in found] == [
-        ("to_state can be audited too", False),
-        ("to_state is never pending any more", False),
+        (f"{field} {what}", False)
+        for field in ("from_state", "to_state")
+        for what in ("can be audited too", "is never pending any more")
     ]
+
+
+class Crate(BaseModel):
+    """It refers to itself in each way that there is."""
+
+    weight: float
+    kind: Literal["wood"] = "wood"
+    inner: Crate | None = None
+    others: list[Crate] = []
+    by_name: dict[str, Crate] = {}
+    pair: tuple[int, Crate] | None = None
+
+
+CRATE = CustomEvent("crate.packed", Crate)
+
+
+def crates(**changes: Any) -> Listed:
+    """The event, after its model's definition was changed."""
+    [packed] = [each for name, each in listed(EventRegistry([CRATE.definition])).items() if name == CRATE.name]
+    definition = packed.payload["$defs"]["Crate"]
+    properties = {**definition["properties"], **changes}
+    whole = {**definition, "properties": {name: schema for name, schema in properties.items() if schema}}
+    return packed.model_copy(update={"payload": {**packed.payload, "$defs": {"Crate": whole}}})
+
+
+def test_a_model_that_refers_to_itself_is_compared_once() -> None:
+    assert changes({"e": crates()}, {"e": crates()}) == []
+    found = changes({"e": crates()}, {"e": crates(weight=None, kind={"const": "steel", "type": "string"})})
+    assert [(change.what, change.breaking) for change in found] == [
+        ("weight is gone", True),
+        ("kind can be steel too", False),
+        ("kind is never wood any more", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "what"),
+    [
+        ({"anyOf": [{"$ref": "#/$defs/Part"}, {"type": "null"}]}, None, "part.weight is gone"),
+        ({"oneOf": [{"$ref": "#/$defs/Part"}, {"type": "string"}]}, None, "part.weight is gone"),
+        ({"type": "array", "items": {"$ref": "#/$defs/Part"}}, None, "part[].weight is gone"),
+        ({"type": "object", "additionalProperties": {"$ref": "#/$defs/Part"}}, None, "part{}.weight is gone"),
+        ({"type": "array", "prefixItems": [{"$ref": "#/$defs/Part"}]}, None, "part[0].weight is gone"),
+        ({"prefixItems": [{}]}, {"prefixItems": [{}, {}]}, "part was 1 items, and is 2 items"),
+    ],
+)
+def test_what_breaks_a_reader_is_found_wherever_a_model_is_used(was: Any, now: Any, what: str) -> None:
+    def using(part: Any, properties: Any) -> Listed:
+        definition = {"type": "object", "properties": properties}
+        return changed(payload={**with_fields(part=part), "$defs": {"Part": definition}})
+
+    old, new = using(was, {"weight": {"type": "number"}}), using(now or was, {})
+    assert (what, True) in [(change.what, change.breaking) for change in changes({"e": old}, {"e": new})]
+
+
+async def test_an_event_whose_model_refers_to_itself_is_shown(tmp_path: Path) -> None:
+    app = f"""
+from __future__ import annotations
+from pydantic import BaseModel
+from tasker_temporal import TaskTemplate
+
+{inspect.getsource(Crate).replace('Literal["wood"]', "str")}
+app = TaskTemplate("shop.pack")
+app.custom_event("crate.packed", Crate)
+"""
+    write(tmp_path, {"crates.py": app})
+    ended = await tasker("events", "show", "crate.packed", "--app", "crates:app", folder=tmp_path)
+    assert (ended.code, ended.err) == (0, "")
+    assert "weight       number\n" in ended.out
+    sample = json.loads(ended.out.rpartition("example\n")[2])
+    Draft202012Validator(crates().payload).validate({**sample, "kind": "wood"})

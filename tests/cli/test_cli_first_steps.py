@@ -38,7 +38,7 @@ async def test_each_command_has_help_with_an_example(tmp_path: Path) -> None:
 
 
 async def test_every_command_is_in_one_section_of_the_help(tmp_path: Path) -> None:
-    told = (await tasker("--help", folder=tmp_path)).out.partition("Start tasks:")[2]
+    told = (await tasker("--help", folder=tmp_path)).out.partition("Begin:")[2]
     assert sorted(re.findall(r"^  ([\w-]+)  +\S", told, re.MULTILINE)) == VERBS
     assert "More:" not in told
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import signal
 import sys
 import uuid
@@ -152,3 +153,24 @@ async def test_a_reader_that_goes_away_ends_the_command_in_silence(parked: tuple
     calls = [("events", "export"), ("events", "list")]
     ended = await asyncio.gather(*(redirected("| head -1", *call, folder=parked[0]) for call in calls))
     assert [(each.err, len(each.out.splitlines())) for each in ended] == [("", 1)] * len(calls)
+
+
+async def without_a_reader(*arguments: str, folder: Path) -> Ended:
+    """How the command ends whose standard output nobody reads any more."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "tasker_temporal", *arguments, cwd=folder, env=environment(folder),
+            stdout=writing, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+    finally:
+        os.close(writing)
+    _, err = await process.communicate()
+    return Ended(process.returncode or 0, "", err.decode())
+
+
+async def test_help_that_nobody_reads_is_no_failure(parked: tuple[Path, str]) -> None:
+    calls = [("--help",), ("--version",), ("start", "--help"), ("schedule", "create", "--help")]
+    ended = await asyncio.gather(*(without_a_reader(*call, folder=parked[0]) for call in calls))
+    assert ended == [Ended(0, "", "")] * len(calls)

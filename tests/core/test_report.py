@@ -233,7 +233,7 @@ def test_a_missing_handler_is_named() -> None:
     drive = started(step("a"))
     drive.miss("a")
     found = line(drive, "a")
-    assert (found.kind, found.since, found.until) == ("handler", BEGIN, BEGIN + seconds(1))
+    assert (found.kind, found.since, found.until) == ("handler", BEGIN, BEGIN + seconds(600))
     assert found.what == "a worker that has the handler 'tests.flow.a'"
 
 

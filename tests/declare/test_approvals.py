@@ -83,11 +83,11 @@ def test_a_result_that_does_not_fit_the_form_is_a_mistake() -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ({"approvers": []}, "its approval.approvers: Tuple should have at least 1 item"),
+        ({"approvers": []}, "its approval.approvers is empty: expected at least 1 of them"),
         ({"approvers": "ann"}, "its approval.approvers"),
         ({"quorum": 0}, "its approval.quorum"),
         ({"quorum": 2}, "its quorum is 2: expected at most 1"),
-        ({"quorrum": 2}, "its approval.quorrum: Extra inputs are not permitted"),
+        ({"quorrum": 2}, "it has no option 'quorrum'; did you mean 'quorum'?"),
         ({"on_deadline": "approve"}, "its on_deadline is 'approve': expected a deadline with it"),
         ({"deadline": timedelta(1), "on_deadline": "escalate"}, "its escalate_to"),
         ({"deadline": timedelta(1), "on_deadline": "panic"}, "its approval.on_deadline"),

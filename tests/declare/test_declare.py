@@ -12,6 +12,8 @@ from pydantic import BaseModel
 
 from tasker_temporal import Limits, Retry, StepContext, TaskerPlugin, TaskTemplate, TemplateError, result_of
 from tasker_temporal.core.template import Template
+from tasker_temporal.declare.steps import STEP_OPTIONS
+from tasker_temporal.errors import OptionError
 
 
 class Order(BaseModel):
@@ -196,6 +198,34 @@ class TestMistakes:
             "step 'ship': its parameter 'order' expects VipOrder, but the context is Order",
         )
 
+    def test_who_forgets_result_of_is_told_which_step_is_probably_meant(self) -> None:
+        template = shop()
+        with_validate(template)
+
+        @template.step
+        def ship(cart: Cart) -> None: ...
+
+        assert mistakes_of(template) == (
+            "step 'ship': its parameter 'cart' expects Cart, but the context is Order: "
+            "if the result of 'validate' is meant, say so with result_of(validate)",
+        )
+
+    def test_a_call_of_a_step_is_no_default(self) -> None:
+        template = shop()
+
+        @template.step
+        async def validate(order: Order) -> Cart:
+            return Cart(1)
+
+        called = validate(Order(id="7"))
+
+        @template.step
+        def ship(cart: Any = called) -> None: ...
+
+        assert mistakes_of(template) == (
+            "step 'ship': its parameter 'cart' has a call of 'validate' as its default: expected result_of(validate)",
+        )
+
     def test_two_steps_of_one_name_are_refused(self) -> None:
         template = shop()
         with_validate(template)
@@ -248,7 +278,6 @@ class TestMistakes:
 
         assert mistakes_of(template) == (
             "step 'ship': it names <step shop.other.validate>: expected a step of the same template",
-            "step 'ship' waits for 'validate', which is no step of this template: expected one of ['ship']",
         )
 
     def test_a_name_is_no_step(self) -> None:
@@ -262,10 +291,10 @@ class TestMistakes:
     @pytest.mark.parametrize(
         ("options", "said"),
         [
-            ({"timeout": timedelta(0)}, "its timeout: Input should be greater than 0 seconds"),
-            ({"tiemout": 3}, "it has no option 'tiemout', perhaps 'timeout'"),
-            ({"colour": 3}, "it has no option 'colour'"),
-            ({"retry": 5}, "its retry: Input should be a valid dictionary or instance of Retry"),
+            ({"timeout": timedelta(0)}, "its timeout is 0s: expected more than 0 seconds"),
+            ({"tiemout": 3}, "it has no option 'tiemout'; did you mean 'timeout'?"),
+            ({"colour": 3}, f"it has no option 'colour': expected one of {', '.join(STEP_OPTIONS)}"),
+            ({"retry": 5}, "its retry is 5: expected Retry(...)"),
         ],
     )
     def test_a_wrong_option_is_named(self, options: dict[str, Any], said: str) -> None:
@@ -312,12 +341,13 @@ class TestMistakes:
         )
 
     def test_what_is_no_template_is_refused_by_the_plugin(self) -> None:
-        with pytest.raises(TypeError, match="TaskerPlugin takes task templates, and was given 'shop'"):
+        expected = "TaskerPlugin: it takes task templates, each as an argument of its own, and was given 'shop'"
+        with pytest.raises(OptionError, match=expected):
             TaskerPlugin("shop")  # type: ignore[arg-type]
 
     def test_a_wrong_template_option_is_named(self) -> None:
         assert mistakes_of(TaskTemplate("a.b", on_failure="halt")) == (  # type: ignore[call-overload]
-            "its on_failure: Input should be 'continue' or 'stop'",
+            "its on_failure is 'halt': expected 'continue' or 'stop'",
         )
 
 

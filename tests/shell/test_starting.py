@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import uuid
+import warnings
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any, cast
 
 import pytest
@@ -14,6 +16,7 @@ from temporalio.client import Client, WithStartWorkflowOperation, WorkflowUpdate
 from temporalio.common import Priority, RawValue, WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
+from temporalio.worker import Worker
 
 from tasker_temporal import (
     ContextInvalid,
@@ -176,9 +179,9 @@ async def test_a_name_that_it_does_not_know_is_prepared_by_a_worker(shop: Shop) 
 
 
 async def test_a_name_that_nobody_knows_needs_a_queue(shop: Shop) -> None:
-    with pytest.raises(UnknownTemplate, match=r"'starting\.strange' run: pass task_queue="):
+    with pytest.raises(UnknownTemplate, match=r"'starting\.strange' run: .* has: starting\.orders"):
         await start_task(shop.client, "starting.strange", ANN)
-    with pytest.raises(UnknownTemplate, match=r"'starting\.orders' run: pass task_queue="):
+    with pytest.raises(UnknownTemplate, match=r"'starting\.orders' run: pass task_queue=, or connect"):
         await start_task(shop.stranger, "starting.orders", ANN)
 
 
@@ -454,6 +457,45 @@ def test_two_versions_with_different_handlers_of_one_step_are_refused() -> None:
     with pytest.raises(TemplateError, match="step 'brew': versions 1 and 2 have different handlers") as refused:
         TaskerPlugin(kitchen("1", brew=brew), kitchen("2", brew=burn))
     assert refused.value.template == "starting.kitchen"
+
+
+def test_two_templates_of_one_name_and_version_must_be_the_same() -> None:
+    once = kitchen("1", brew=brew)
+    assert TaskerPlugin(once, once, kitchen("1", brew=brew)).templates["starting.kitchen"].version == "1"
+    for other in (kitchen("1", brew=burn), kitchen("1", brew=brew, pour=brew)):
+        with pytest.raises(TemplateError, match="two templates have this name, version 1, and are not the same"):
+            TaskerPlugin(once, other)
+
+
+async def test_the_plugin_belongs_to_the_client_and_there_alone(client: Connect, server: DevServer) -> None:
+    plugin = TaskerPlugin(kitchen("1", brew=brew))
+    with pytest.raises(ValueError, match="the client of this worker has no TaskerPlugin: pass it where the client"):
+        Worker(await server.client(), task_queue="bare", plugins=[plugin])
+    connected = await client(kitchen("1", brew=brew))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # The SDK warns of it too, and goes on.
+        with pytest.raises(ValueError, match="this worker has two TaskerPlugins: expected one, with all templates"):
+            Worker(connected, task_queue="twice", plugins=[plugin])
+
+
+class Price(BaseModel):
+    euros: Decimal
+
+
+async def test_a_client_without_the_plugin_starts_tasks_of_whatever_pydantic_knows(
+    client: Connect, server: DevServer
+) -> None:
+    template = TaskTemplate("starting.priced", context=Price)
+
+    @template.step
+    async def take(price: Price) -> Price:
+        return price
+
+    async with worker(await client(template)) as running:
+        price = Price(euros=Decimal("1.20"))
+        task = await start_task(await server.client(), template, price, task_queue=running.task_queue)
+        await task.result()
+        assert await task.result_of(take) == price
 
 
 def test_a_template_with_mistakes_is_refused_before_anything_runs() -> None:

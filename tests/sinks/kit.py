@@ -30,10 +30,14 @@ class Kept:
         async with self._news:
             self._news.notify_all()
 
-    async def until(self, type: str) -> None:
-        """Wait until an event of this name has come."""
+    async def until(self, type: str, count: int = 1) -> None:
+        """Wait until so many events of this name have come."""
+        await self.until_so(lambda: sum(event.type == type for event in self.events) >= count)
+
+    async def until_so(self, is_so: Callable[[], bool]) -> None:
+        """Wait until what has come makes it so."""
         async with self._news:
-            await self._news.wait_for(lambda: any(event.type == type for event in self.events))
+            await self._news.wait_for(is_so)
 
 
 def once(events: Sequence[TaskEvent]) -> list[TaskEvent]:

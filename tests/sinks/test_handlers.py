@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,6 +14,7 @@ from temporalio.testing import ActivityEnvironment
 
 from tasker_temporal import RetryableError, TaskerPlugin, start_task
 from tasker_temporal.dev import DevServer
+from tasker_temporal.errors import OptionError
 from tasker_temporal.sinks import PartlyTaken, Sink, SinkHandler, TaskEvent
 from tasker_temporal.sinks.deliver import deliver_activity
 from tasker_temporal.sinks.handlers import LONGEST, MOST_RETRY_AFTER, translated
@@ -126,15 +128,15 @@ async def test_a_handler_that_counts_wrongly_loses_nothing(count: int, taken: in
 
     noted: list[int] = []
     environment = ActivityEnvironment()
-    environment.on_heartbeat = lambda number: noted.append(number)
+    environment.on_heartbeat = lambda number, in_hand: noted.append(number)
     call = (await some_batch()).raw()
     with pytest.raises(ApplicationError, match="sink 'audit': ConnectionError: down"):
         await environment.run(deliver_activity({"audit": handler}), call)
-    assert noted == [taken]
+    assert noted == [0, taken]
 
 
 def test_a_sink_is_reached_by_what_can_be_called() -> None:
-    with pytest.raises(TypeError, match="sink 'audit': expected a function that takes events, or a Webhook, not 'http"):
+    with pytest.raises(OptionError, match=r"its sink 'audit' is 'https://example.com': expected a function"):
         TaskerPlugin(sinks={"audit": "https://example.com"})  # type: ignore[dict-item]
 
 
@@ -157,6 +159,51 @@ async def test_a_slow_sink_delays_only_itself(server: DevServer) -> None:
         await task.result()
         assert not slow.is_set()
         slow.set()
+
+
+class Overwhelmed:
+    """Takes no more than two events at a time; of more it never comes to an end."""
+
+    def __init__(self) -> None:
+        self.taken: list[TaskEvent] = []
+        self.calls: list[int] = []
+
+    async def __call__(self, events: Sequence[TaskEvent]) -> None:
+        self.calls.append(len(events))
+        if len(events) > 2:
+            await asyncio.Event().wait()
+        self.taken += events
+
+
+async def test_a_sink_that_needs_longer_for_a_batch_than_an_attempt_may_take_gets_fewer_at_once(
+    server: DevServer,
+) -> None:
+    """With all of it in hand each attempt would be over too early, for ever."""
+    handler = Overwhelmed()
+    template = small(Sink(name="audit", timeout=timedelta(seconds=1), grace=timedelta(minutes=5)))
+    connected = await connect(server, template, audit=handler)
+    async with worker(connected) as running:
+        task = await start_task(connected, template, None, task_queue=running.task_queue)
+        await task.result()
+        await told_all(handler.taken, task)
+    assert handler.calls[:2] == [handler.calls[0], handler.calls[0] // 2]
+
+
+async def test_an_attempt_whose_time_is_half_over_leaves_the_rest_to_the_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def takes_its_time(events: Sequence[TaskEvent]) -> None:
+        calls.append([event.number for event in events])
+        monkeypatch.setattr("tasker_temporal.sinks.deliver.ENOUGH", 0)
+
+    calls: list[list[int]] = []
+    environment = ActivityEnvironment()
+    environment.info = replace(environment.info, heartbeat_details=[1, 4], start_to_close_timeout=timedelta(hours=1))
+    environment.on_heartbeat = lambda *details: noted.append(details)
+    noted: list[tuple[int, ...]] = []
+    with pytest.raises(ApplicationError, match="sink 'audit' takes its time: it has 3, and the rest follows") as caught:
+        await environment.run(deliver_activity({"audit": takes_its_time}), (await some_batch()).raw())
+    assert calls == [[2, 3]]
+    assert noted == [(1, 2), (3, 0)]
+    assert caught.value.next_retry_delay == timedelta(milliseconds=1)
 
 
 async def test_a_sink_that_is_down_holds_few_places_of_a_worker_until_it_is_up() -> None:

@@ -7,6 +7,7 @@ import base64
 import os
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from temporalio.client import (
 )
 from temporalio.common import RawValue, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError
+from temporalio.service import RPCError, RPCStatusCode
 from temporalio.testing import ActivityEnvironment
 from temporalio.worker import ExecuteWorkflowInput, WorkflowInboundInterceptor, WorkflowInterceptorClassInput
 from temporalio.worker import Interceptor as WorkerInterceptor
@@ -412,10 +414,9 @@ async def test_a_sweep_looks_at_no_run_that_the_one_before_it_has_seen(
         found = await swept(client, running.task_queue)
         run_id = (await task.workflow.describe()).run_id
         assert found["seen"] == [run_id]
-        monkeypatch.delattr("tasker_temporal.sinks.sweep.end_of_run")
+        monkeypatch.delattr("tasker_temporal.sinks.untold.end_of_run")
         sweep, environment = sweep_activity({stuck.template.name: stuck.template}), ActivityEnvironment(client=client)
-        call = raw({"since": found["until"], "seen": found["seen"]})
-        again = read_raw(await environment.run(sweep, call))
+        again = read_raw(await environment.run(sweep, raw(found)))
     assert (again["told"], again["unread"], again["seen"]) == ([], [], [run_id])
 
 
@@ -435,3 +436,90 @@ async def test_the_sweeper_is_a_schedule_that_the_command_makes(server: DevServe
         await kept.until(TERMINATED)
         await client.get_schedule_handle(schedule).delete()
     the_end(kept.events)
+
+
+# Sweeps that come one after the other.
+
+
+async def sweep(client: Client, before: dict[str, Any], *templates: TaskTemplate[object]) -> dict[str, Any]:
+    """One sweep by a worker that has these templates, after the one that answered `before`."""
+    activity = sweep_activity({template.name: template for template in templates})
+    found: dict[str, Any] = read_raw(await ActivityEnvironment(client=client).run(activity, raw(before)))
+    return found
+
+
+LONG_AGO = {"until": "2100-01-01T00:00:00+00:00"}
+"""After a sweep that looked at everything there is now: what stands in the list is not found once more."""
+
+
+async def terminated(client: Client, stuck: Stuck, queue: str) -> TaskHandle:
+    """Visibility knows of it."""
+    task = await start_task(client, stuck.template, None, task_queue=queue)
+    await stuck.gate.reached.wait()
+    await task.workflow.terminate()
+    while not [run async for run in client.list_workflows(f"WorkflowId = '{task.id}' AND CloseTime IS NOT NULL")]:
+        pass
+    return task
+
+
+async def test_an_end_that_could_not_be_told_is_told_by_a_later_sweep(
+    server: DevServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However long ago the task was ended: the server may have been out of reach for long."""
+
+    async def out_of_reach(*_: Any) -> None:
+        raise RPCError("try later", RPCStatusCode.UNAVAILABLE, b"")
+
+    kept = Kept()
+    stuck = Stuck(server, Sink(name="all"), all=kept)
+    client = await stuck.client()
+    async with worker(client) as running:
+        task = await terminated(client, stuck, running.task_queue)
+        with monkeypatch.context() as patched:
+            patched.setattr("tasker_temporal.sinks.untold.closing_of", out_of_reach)
+            first = await sweep(client, {}, stuck.template)
+        assert (first["told"], first["unread"], first["seen"]) == ([], [task.id], [])
+        by_another = await sweep(client, first | {"looked": {stuck.template.name: LONG_AGO["until"]}})
+        assert by_another["unread"] == [task.id], "this worker does not have the template"
+        last = await sweep(client, by_another, stuck.template)
+        assert (last["told"], last["unread"]) == ([task.id], [])
+        await kept.until(TERMINATED)
+    the_end(kept.events)
+
+
+async def test_what_the_server_keeps_no_more_is_not_tried_for_ever(server: DevServer) -> None:
+    stuck = Stuck(server)
+    lost = ("gone", str(uuid.uuid4()), stuck.template.name)
+    assert (await sweep(await stuck.client(), LONG_AGO | {"again": [lost]}, stuck.template))["again"] == []
+
+
+async def test_the_first_worker_that_has_a_template_looks_at_all_of_its_tasks(server: DevServer) -> None:
+    """Sweeps by workers that did not have it looked for other templates."""
+    kept = Kept()
+    stuck = Stuck(server, Sink(name="all"), all=kept)
+    client = await stuck.client()
+    async with worker(client) as running:
+        task = await terminated(client, stuck, running.task_queue)
+        others = LONG_AGO | {"looked": {"sinks.other": LONG_AGO["until"]}}
+        found = await sweep(client, others, stuck.template)
+        assert found["told"] == [task.id]
+        assert found["looked"] == {"sinks.other": LONG_AGO["until"], stuck.template.name: found["until"]}
+        earlier_release = await sweep(client, LONG_AGO, stuck.template)
+        assert earlier_release["seen"] == []
+        await kept.until(TERMINATED)
+
+
+async def test_an_attempt_looks_at_no_run_that_the_one_before_it_has_seen(
+    server: DevServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stuck = Stuck(server)
+    client = await stuck.client()
+    async with worker(client) as running:
+        task = await terminated(client, stuck, running.task_queue)
+        run_id = (await task.workflow.describe()).run_id
+    monkeypatch.delattr("tasker_temporal.sinks.untold.end_of_run")
+    environment = ActivityEnvironment(client=client)
+    environment.info = replace(environment.info, heartbeat_details=[[run_id]])
+    activity = sweep_activity({stuck.template.name: stuck.template})
+    found = read_raw(await environment.run(activity, raw({})))
+    assert (found["unread"], found["seen"]) == ([], [run_id])

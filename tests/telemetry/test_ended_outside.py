@@ -57,7 +57,7 @@ async def test_a_terminated_tasks_tree_is_whole(
         await task.audit()
         await task.workflow.terminate(reason="out of patience")
         with caplog.at_level(logging.INFO, "tasker_temporal.task"):
-            await twice_swept(client, task, running.task_queue)
+            await swept_again_and_again(client, task, running.task_queue)
     provider.force_flush()
     assert len(await histories(task)) > 1
     task_span, step = one(receiver.spans, f"task {template.name}"), one(receiver.spans, f"step {template.name}.waits")
@@ -77,8 +77,8 @@ async def test_a_terminated_tasks_tree_is_whole(
     assert line.trace_id == task_span.trace_id.hex()  # type: ignore[attr-defined]
 
 
-async def twice_swept(client: Client, task: TaskHandle, queue: str) -> None:
-    """By two sweeps of one schedule, as soon as visibility knows of the end."""
+async def swept_again_and_again(client: Client, task: TaskHandle, queue: str) -> None:
+    """By two sweeps of one schedule, and two by hand, as soon as visibility knows of the end."""
     await until_visible(client, f"WorkflowId = '{task.id}' AND ExecutionStatus = 'Terminated'")
     id = f"sweep-{uuid.uuid4()}"
     sweep = ScheduleActionStartWorkflow(SWEEP, id=id, task_queue=queue)
@@ -90,3 +90,5 @@ async def twice_swept(client: Client, task: TaskHandle, queue: str) -> None:
         ):
             pass
     await schedule.delete()
+    for _ in range(2):
+        await client.execute_workflow(SWEEP, id=f"sweep-{uuid.uuid4()}", task_queue=queue)

@@ -158,6 +158,26 @@ async def test_a_result_of_the_wrong_type_fails_its_step() -> None:
     last = (await run_task(one(act))).report.steps["act"].last_error
     assert last is not None
     assert last.type == "StepResultInvalid"
+    assert last.message.startswith("it returned str, not int: ")
+
+
+async def test_a_result_that_is_no_json_fails_its_step() -> None:
+    class Socket:
+        pass
+
+    async def act() -> object:
+        return Socket()
+
+    last = (await run_task(one(act))).report.steps["act"].last_error
+    assert last is not None
+    assert last.type == "StepResultInvalid"
+    assert last.message.startswith("it returned object, which cannot be sent: ")
+
+
+async def test_an_error_without_a_message_says_that_it_has_none() -> None:
+    last = (await run_task(one(raises(TimeoutError())))).report.steps["act"].last_error
+    assert last is not None
+    assert (last.type, last.message) == ("TimeoutError", "raised without a message")
 
 
 async def test_the_n_th_execution_ends_as_the_n_th_outcome_says() -> None:
@@ -192,7 +212,7 @@ async def test_a_script_that_is_too_short_names_the_step_and_the_execution() -> 
 
 
 async def test_a_scripted_value_that_the_handler_could_not_return_names_the_step() -> None:
-    with pytest.raises(ScriptError, match=r"step 'charge': .* returned int, not <class 'str'>"):
+    with pytest.raises(ScriptError, match=r"step 'charge': .* returned int, not str"):
         await run_task(order, Order(lines=3), {charge: Ok(3)})
 
 

@@ -41,6 +41,7 @@ texts = st.one_of(
     st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
     st.sampled_from(["on", "null", "~", "1.0", "0x1F", "yes", "- a", "a: b", "# c", "|", "{}", "*x", "!tag", "1e3"]),
 )
+queues = texts.filter(lambda text: text.strip() and not text.startswith("/_sys/"))
 jsons = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | texts,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
@@ -127,7 +128,7 @@ sinks = st.builds(
     batch=st.integers(1, 5000),
     within=st.none() | spans,
     grace=spans,
-    task_queue=st.none() | texts,
+    task_queue=st.none() | queues,
     name=st.just("ledger"),
 )
 OWN = TaskType(
@@ -162,7 +163,7 @@ def steps(draw: st.DrawFn, name: str, before: list[StepTemplate]) -> StepTemplat
         "retryable": st.booleans(),
         "timeout": spans,
         "heartbeat_timeout": spans,
-        "task_queue": texts,
+        "task_queue": queues,
         "formerly": st.lists(words, max_size=2).map(tuple),
         "config": st.dictionaries(texts, jsons, max_size=3),
         "result": texts,
@@ -186,7 +187,7 @@ def templates(draw: st.DrawFn) -> Template:
         "version": texts,
         "description": texts,
         "context": texts,
-        "task_queue": texts,
+        "task_queue": queues,
         "on_failure": st.sampled_from(["continue", "stop"]),
         "on_error": st.sampled_from(["fail", "hold"]),
         "hold_for": spans,

@@ -104,6 +104,39 @@ WRONG = [
 """Code, line and column, text, and what is said."""
 
 
+ONCE: list[tuple[str, str, int, int]] = [
+    (f"{EVENTS}  a: {{awaits: approval, approval: {{approvers: []}}}}\n", "TT-Y012", 4, 47),
+    (f"{EVENTS}  a: {{awaits: approval, approval: {{approvers: 3}}}}\n", "TT-Y011", 4, 47),
+    (f"{EVENTS}  a: {{awaits: approval, approval: {{}}}}\n", "TT-Y014", 4, 35),
+    (f"{EVENTS}  a: {{awaits: event, on: {{recieved: paid}}}}\n", "TT-Y010", 4, 26),
+    (f"{EVENTS}  a: {{awaits: event, on: {{received: 3}}}}\n", "TT-Y011", 4, 37),
+    (f"{EVENTS}  a: {{awaits: evnt, on: {{received: paid}}, on_deadline: skip}}\n", "TT-Y012", 4, 15),
+    (f"{EVENTS}  a:\n  b: {{on: {{failled: a}}, takes: {{why: {{failure_of: a}}}}}}\n", "TT-Y010", 5, 11),
+    (f"{EVENTS}  a: {{branches: 3}}\n  b: {{on: {{chosen: a, branch: x}}}}\n", "TT-Y011", 4, 17),
+    ("name: shop.a\ntype: critical\napproval: {approvers: []}\n", "TT-Y012", 3, 23),
+    ("name: shop.a\ntype: critcal\napproval: {approvers: [ann]}\n", "TT-Y011", 2, 7),
+    ("name: shop.a\ntype: {name: x, rows: [{source: in_progress}]}\n", "TT-Y014", 2, 24),
+    ("name: shop.a\ntype: {name: x, rows: [{source: in_progress, to: complete, when: 3}]}\n", "TT-Y012", 2, 66),
+    ("name: shop.a\nsinks: {ledger: {events: 3}}\n", "TT-Y011", 2, 26),
+    ("name: shop.a\nroutes: [{when: 'true'}, {when: contex.x}]\n", "TT-Y024", 2, 33),
+    ("name: shop.a\nroutes: [{when: 'true'}, {when: contex.x, name: big}]\n", "TT-Y024", 2, 33),
+    ("name: shop.a\ntask_queue: /_sys/x\n", "TT-Y021", 2, 13),
+    (f"{EVENTS}  a: {{task_queue: ''}}\n", "TT-Y021", 4, 7),
+    (f"{EVENTS}  a: {{awaits: approval, approval: {{approvers: [ann], quorum: 2}}}}\n", "TT-Y021", 4, 54),
+]
+
+
+@pytest.mark.parametrize(("text", "code", "line", "column"), ONCE, ids=[f"{case[1]} {case[0][12:]}" for case in ONCE])
+def test_one_mistake_is_told_once_and_where_it_stands(text: str, code: str, line: int, column: int) -> None:
+    found = [(problem.code, problem.line, problem.column) for problem in problems_of(text).problems]
+    assert found == [(code, line, column)], problems_of(text)
+
+
+def test_what_was_refused_in_one_step_hides_no_mistake_of_another() -> None:
+    text = f"{EVENTS}  a: {{awaits: event, on: {{recieved: paid}}}}\n  b: {{awaits: event, on: {{elapsed: 1h}}}}\n"
+    assert [(problem.code, problem.line) for problem in problems_of(text).problems] == [("TT-Y010", 4), ("TT-Y021", 5)]
+
+
 EVERYTHING = """\
 name: shop.everything
 version: "3"
