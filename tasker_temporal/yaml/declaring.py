@@ -198,7 +198,7 @@ class _Declaring:
             if argument.name not in known:
                 place = self._document.places.find(step.name, argument.name) or self._document.places.key(step.name)
                 hint = meant(argument.name, known) or f": expected one of {sorted(known)}"
-                self._document.refuse_arguments(step.name)
+                self._document.places.refuse_arguments(step.name)
                 self._tell(
                     "TT-Y031", place, f"step {step.name!r}: its handler has no parameter {argument.name!r}{hint}"
                 )
