@@ -243,7 +243,9 @@ class TaskTemplate(Generic[C]):
         self, name: str, function: Any, options: StepOptions, names: Mapping[str, Any]
     ) -> DeclaredStep[..., Any, Any]:
         if not callable(function) or isinstance(function, type):
-            raise TemplateError(self.name, [f"step {name!r}: its handler is {shown(function)}: expected a function"])
+            hint = f"; did you mean name={function!r}?" if isinstance(function, str) else ""
+            mistake = f"step {name!r}: its handler is {shown(function)}: expected a function{hint}"
+            raise TemplateError(self.name, [mistake])
         known, unknown = sorted_out(options, [*STEP_OPTIONS, *(["branches"] if "branches" in options else [])])
         step: DeclaredStep[..., Any, Any] = DeclaredStep(self, name, function, cast(StepOptions, known), names)
         step.unknown = unknown

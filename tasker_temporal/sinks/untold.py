@@ -73,7 +73,7 @@ async def _goes_on(client: Client, id: str, run_id: str) -> bool:
 async def _trace(client: Client, end: _End) -> Mapping[str, str]:
     try:
         return await Reader(client, end.task.id).trace(end.run)
-    except ValueError:
+    except (RecordError, ValueError):
         return {}
 
 

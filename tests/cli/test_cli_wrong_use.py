@@ -27,6 +27,10 @@ APPS = {
     "raises": ("raise RuntimeError('two\\nlines')", r" does not import: RuntimeError: two lines \(/.*, line 1\)$"),
     "exits": ("raise SystemExit('no settings')", r" ends the process when it is imported, with 'no settings'$"),
     "broken": ("def f(:", r" does not import: SyntaxError: invalid syntax \(\w+\.py, line 1\)$"),
+    "odd": (
+        "from tasker_temporal import Retry\nRetry(attempts=0)",
+        r" does not import: OptionError: Retry: its attempts is 0: expected at least 1 \(/.*_odd\.py, line 2\)$",
+    ),
     "lacks": ("import nothing_of_this_name", r" does not import: ModuleNotFoundError: No module named"),
     "without": ("x = 3", r" has no attribute 'app'; templates in it: none$"),
     "number": ("app = 3", r":app' is of type int: expected a TaskTemplate, a list of them, or a TaskerPlugin$"),

@@ -77,7 +77,10 @@ async def test_a_start_with_a_misspelled_field_fails_at_once(client: Connect) ->
             await connected.execute_workflow(
                 "rollout.bread", args=arguments, id=f"bread-{uuid.uuid4()}", task_queue=running.task_queue
             )
-    assert "the workflow's second argument is the library's own, and this is none: acter: " in str(caught.value.cause)
+    assert str(caught.value.cause) == (
+        "StartInvalid: the workflow's second argument is the library's own, and this is none: "
+        "it has no option 'acter'; did you mean 'actor'?"
+    )
 
 
 @pytest.mark.parametrize(("newer", "why"), NEWER, ids=["interpreter", "format", "field"])

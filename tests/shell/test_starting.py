@@ -32,7 +32,7 @@ from tasker_temporal import (
 )
 from tasker_temporal.core.template import PAYLOAD_LIMIT
 from tasker_temporal.dev import DevServer
-from tasker_temporal.errors import OptionError, UnknownTemplate
+from tasker_temporal.errors import OptionError, RecordError, TaskLost, UnknownTemplate
 from tests.server.conftest import Connect, replayed, worker
 from tests.shell.kit import CommandFailed, Gate, history, kinds, said, temporal
 
@@ -527,3 +527,22 @@ async def test_a_renamed_step_runs_tasks_that_began_under_its_old_name(client: C
         await task.result()
     assert await task.result_of(tea) == "tea"
     await replayed(task, new)
+
+
+@pytest.mark.parametrize("inputs", [["1", "2", "3"], ["1", "null", "null", "null"]])
+async def test_a_start_by_hand_with_too_many_arguments_fails_at_once(
+    client: Connect, server: DevServer, inputs: list[str]
+) -> None:
+    connected = await client(TaskTemplate("starting.alone"))
+    async with worker(connected) as running:
+        flags = [word for text in inputs for word in ("--input", text)]
+        task = TaskHandle(connected, f"too-many-{uuid.uuid4()}")
+        where = ["--type", "starting.alone", "--task-queue", running.task_queue, "--workflow-id", task.id]
+        await temporal(server, "workflow", "start", *where, *flags)
+        why = f"a task is started with one argument, its context, and this one was started with {len(inputs)}"
+        with pytest.raises(TaskLost, match=why):
+            await task.result()
+        assert why in (await task.why()).reasons[0].sentence
+        with pytest.raises(RecordError):
+            await task.audit()
+    assert "WORKFLOW_TASK_FAILED" not in kinds(await history(task))
