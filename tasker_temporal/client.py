@@ -96,7 +96,10 @@ async def start_task(
 async def start_task(
     client: Client, template: TaskTemplate[Any] | str, context: Any = None, **options: Unpack[StartOptions]
 ) -> TaskHandle:
-    """Start one task. `StartOptions` lists the options.
+    """Start one task: `task = await start_task(client, sell, Order(...), id="order-7")`.
+
+    It returns as soon as the server has the task, whether or not a worker runs. `await task.result()` waits for its
+    end. `StartOptions` lists the options.
 
     Args:
         template: The template, or its name. A name that the client's plugin does not know needs `task_queue`: the

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
@@ -43,6 +43,18 @@ class Declaration(Frozen):
 
 TIME_LIMIT: Final = timedelta(days=999_999_999)
 """Of what is added to another time. A sum that no timedelta holds would stop the task."""
+
+LAST: Final = datetime(9999, 12, 31, tzinfo=UTC)
+"""When it is over what never is."""
+
+
+def after(moment: datetime, wait: timedelta) -> datetime:
+    """The moment so much later. One that no calendar has is as good as never, and stops no task."""
+    try:
+        return moment + wait
+    except OverflowError:
+        return LAST
+
 
 EVENT_NAME_LIMIT: Final = 200
 """Characters of the name of an event from outside."""

@@ -46,16 +46,7 @@ class Document:
         self.handlers: dict[str, str] = {}
         self.notifiers: dict[str, str] = {}
         self.places = Places()
-        self._step_names: list[str] = []
         self.plain: dict[str, Any] = {}
-
-    def lacks(self, field: str, step: str | None) -> bool:
-        """Something of that field was refused: in the step, or with no step anywhere."""
-        return any(field in loc and step in (None, self._step_of(loc)) for loc in self.places.refused)
-
-    def _step_of(self, loc: Loc) -> str | None:
-        number = loc[1] if loc[0] == "steps" and len(loc) > 1 else None
-        return self._step_names[number] if isinstance(number, int) else None
 
     def read(self) -> None:
         """Read the text. What is wrong is told to the source."""
@@ -162,7 +153,7 @@ class Document:
     def _step(self, name: str, place: Place, node: Node) -> Node:
         """Take out what is not part of the template."""
         self.places.steps[name], self.places.known["step", name] = node, place
-        self._step_names.append(name)
+        self.places.names.append(name)
         if not isinstance(node, Mapping) or shape.HANDLER not in node.items:
             return node
         left = {word: value for word, value in node.items.items() if word != shape.HANDLER}
@@ -176,7 +167,7 @@ class Document:
         said = node.items.get(shape.NOTIFY)
         if not isinstance(said, Scalar) or not isinstance(said.value, str):
             return node
-        step = self._step_names[loc[1]] if loc[0] == "steps" and isinstance(loc[1], int) else ""
+        step = self.places.names[loc[1]] if loc[0] == "steps" and isinstance(loc[1], int) else ""
         self.notifiers[step] = said.value
         return Mapping(node.place, {**node.items, shape.NOTIFY: Scalar(said.place, True, "true")}, node.keys, node.size)
 

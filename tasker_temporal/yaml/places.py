@@ -15,9 +15,10 @@ class Places:
 
     Attributes:
         known: The place of each value.
-        refused: The values that were refused when they were read, or do not validate: the template lacks them.
+        refused: The values that were refused.
         root: The whole.
         steps: The steps by their names.
+        names: The names of the steps, in order.
     """
 
     def __init__(self) -> None:
@@ -25,6 +26,7 @@ class Places:
         self.refused: set[Loc] = set()
         self.root: Node | None = None
         self.steps: dict[str, Node] = {}
+        self.names: list[str] = []
 
     def at(self, loc: Loc) -> Place:
         """Where the value stands, or else what it is part of. Parts that only the model knows are passed over."""
@@ -44,6 +46,18 @@ class Places:
             # It is not there at all: then what is beside it is no reason.
             known = (*known, loc[-1])
         return any(refused[: len(known)] == known for refused in self.refused)
+
+    def refuse(self, loc: Loc) -> None:
+        """Remember that the value does not stand in the template, because it does not validate."""
+        self.refused.add(loc)
+
+    def lacks(self, field: str, step: str | None) -> bool:
+        """Something of that field was refused: in the step, or with no step anywhere."""
+        return any(field in loc and step in (None, self._step_of(loc)) for loc in self.refused)
+
+    def _step_of(self, loc: Loc) -> str | None:
+        number = loc[1] if loc[0] == "steps" and len(loc) > 1 else None
+        return self.names[number] if isinstance(number, int) else None
 
     def key(self, step: str, word: str = "") -> Place:
         """Where a step begins, or one of its keys, if it has it."""

@@ -63,7 +63,7 @@ def _validated(document: Document) -> Template | None:
             for problem in reversed(wording.problems(error)):
                 if number == 0 and not document.places.was_refused(problem["loc"]):
                     _tell_invalid(document, problem)
-                document.places.refused.add(problem["loc"])
+                document.places.refuse(problem["loc"])
                 plain = _without(plain, problem["loc"])
     return None
 
@@ -152,7 +152,7 @@ FOLLOWS: Final[tuple[tuple[str, str], ...]] = (
 def _follows(document: Document, mistake: str) -> bool:
     step = FIRST_STEP.match(mistake)
     return any(
-        phrase in mistake and document.lacks(field, step[1] if step and field != "branches" else None)
+        phrase in mistake and document.places.lacks(field, step[1] if step and field != "branches" else None)
         for field, phrase in FOLLOWS
     )
 

@@ -36,7 +36,8 @@ from tasker_temporal.dev import DevServer
 from tasker_temporal.errors import RecordError, TaskLost
 from tasker_temporal.histories import Histories, joined
 from tasker_temporal.reader import Reader
-from tasker_temporal.record import INLINE_LIMIT
+from tasker_temporal.record import INLINE_LIMIT, STEPS_SHOWN, outcome
+from tests.core.driving import started, step
 from tests.server.conftest import Connect, histories, replayed, worker
 from tests.shell.kit import Gate, history, kinds, said
 
@@ -209,6 +210,15 @@ def test_of_a_record_in_markers_the_last_that_is_whole_counts() -> None:
     assert joined([*second, *first[1:], *first[:1], second[0]]) == "ab"
     assert joined([*first, second[1]]) == "ab"
     assert joined([first[1]]) is joined([]) is None
+
+
+@pytest.mark.parametrize(("count", "shown"), [(STEPS_SHOWN, STEPS_SHOWN), (STEPS_SHOWN + 1, None)])
+def test_a_result_shows_the_states_of_not_too_many_steps(count: int, shown: int | None) -> None:
+    drive = started(*(step(f"s{number}") for number in range(count)))
+    drive.finish()
+    found = outcome(drive.task, None)
+    assert found["counts"] == {"total": count, "complete": count}
+    assert len(found.get("steps", ())) == (shown or 0)
 
 
 # Change one byte.

@@ -468,12 +468,12 @@ def test_two_templates_of_one_name_and_version_must_be_the_same() -> None:
 
 async def test_the_plugin_belongs_to_the_client_and_there_alone(client: Connect, server: DevServer) -> None:
     plugin = TaskerPlugin(kitchen("1", brew=brew))
-    with pytest.raises(ValueError, match="the client of this worker has no TaskerPlugin: pass it where the client"):
+    with pytest.raises(OptionError, match="TaskerPlugin: the worker's client has none: pass it where the client"):
         Worker(await server.client(), task_queue="bare", plugins=[plugin])
     connected = await client(kitchen("1", brew=brew))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # The SDK warns of it too, and goes on.
-        with pytest.raises(ValueError, match="this worker has two TaskerPlugins: expected one, with all templates"):
+        with pytest.raises(OptionError, match="TaskerPlugin: this worker has two: expected one with all templates"):
             Worker(connected, task_queue="twice", plugins=[plugin])
 
 

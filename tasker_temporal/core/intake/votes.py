@@ -87,7 +87,7 @@ def _is_same(task: Task, one: str, other: str) -> bool:
 
 
 def _folded(name: str) -> str:
-    """The name without what can be spelled in several ways. Unicode never changes that of a character that there is."""
+    """The name without what is spelled in several ways: of a character that there is, Unicode never changes that."""
     return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
 
 

@@ -13,6 +13,7 @@ from tests.conformance.cases.requests import HEEDFUL
 from tests.conformance.plays import Edges, graph, play
 
 CHAIN: Edges = {f"c{n}": [f"c{n - 1}"] if n else [] for n in range(20)}
+LARGE: Edges = {"large": [], "next": ["large"], "last": ["next"]}
 FAN: Edges = {"root": []} | {f"f{n}": ["root"] for n in range(60)} | {"end": [f"f{n}" for n in range(60)]}
 
 
@@ -73,6 +74,13 @@ CASES = [
         outcomes={"c4": [Fail("busy", retry_after=1.5), Ok()]},
         paths={"c4": "pending in_progress error pending in_progress complete"},
         law=takes_runs_and_waits,
+    ),
+    Case(
+        name="bytes-over-runs",
+        template=graph("bytes_over_runs", LARGE, limits=Limits(drain_bytes=100_000)),
+        outcomes={"large": [Ok("x" * 150_000)]},
+        paths={"last": "pending in_progress complete"},
+        law=takes_runs(2),
     ),
     Case(
         name="results-over-runs",
