@@ -21,7 +21,8 @@ from temporalio import workflow
 import tasker_temporal
 from tasker_temporal import errors, requests, why
 from tasker_temporal.approval_notice import ApprovalNotice
-from tasker_temporal.cli import tasker
+from tasker_temporal.cli import SECTIONS, tasker
+from tasker_temporal.cli.options import CONNECTION, stacked
 from tasker_temporal.client import StartOptions
 from tasker_temporal.core import report, template, waiting
 from tasker_temporal.core.approval import Approval
@@ -129,7 +130,7 @@ MACHINES: Final[Mapping[str, Literal["task", "step"]]] = {"task": "task", "step"
 
 def picture(entity: str) -> str:
     """A machine, drawn from its table."""
-    return f"<div>{FORMATS['svg'](machine_of(TYPES.get(entity) or MACHINES[entity]))}</div>"
+    return f'<div class="picture">{FORMATS["svg"](machine_of(TYPES.get(entity) or MACHINES[entity]))}</div>'
 
 
 def error_tree() -> str:
@@ -191,23 +192,44 @@ def doors(kind: str) -> str:
 
 
 def commands() -> str:
-    """Every subcommand of `tasker`, and of these, with its options."""
-    return "\n\n".join(_command(name, command) for name, command in _commands(tasker))
+    """Every subcommand of `tasker`, in the order of its help, with its options; what many have in common once."""
+    sections = (f"## {title}\n\n{_section(names)}" for title, names in SECTIONS.items())
+    return "\n\n".join([*sections, f"## The connection\n\n{COMMON}\n\n{_options(_COMMON)}"])
 
 
-def _commands(group: click.Group, path: str = "") -> Iterator[tuple[str, click.Command]]:
-    for name, command in sorted(group.commands.items()):
-        yield path + name, command
-        if isinstance(command, click.Group):
-            yield from _commands(command, f"{path}{name} ")
+COMMON = """Every command that asks a server takes these. Without them Temporal's own environment variables
+(`TEMPORAL_ADDRESS`, ...) and configuration file say where it is."""
+
+
+_COMMON = click.command()(stacked(CONNECTION, lambda: None))
+_CONNECTS = {parameter.name for parameter in _COMMON.params}
+
+
+def _section(names: Sequence[str]) -> str:
+    return "\n\n".join(_command(*found) for name in names for found in _with_below(name))
+
+
+def _with_below(name: str) -> Iterator[tuple[str, click.Command]]:
+    command = tasker.commands[name]
+    yield name, command
+    if isinstance(command, click.Group):
+        yield from ((f"{name} {below}", each) for below, each in command.commands.items())
 
 
 def _command(name: str, command: click.Command) -> str:
-    context = click.Context(command, info_name=f"tasker {name}")
-    options = [found for parameter in command.params if (found := parameter.get_help_record(context)) is not None]
-    rows = ((_code(option), said) for option, said in options)
-    said = inspect.cleandoc(command.help or "")
-    return f"## tasker {name}\n\n{said}\n\n{table(('option', ''), rows)}"
+    said, _, examples = inspect.cleandoc(command.help or "").partition("\b\n")
+    shown = inspect.cleandoc(examples.partition("\n")[2])
+    parts = [f"### tasker {name}", said.strip(), f"```sh\n{shown}\n```" if shown else "", _options(command)]
+    if any(parameter.name in _CONNECTS for parameter in command.params):
+        parts.append("And the options of [the connection](#the-connection).")
+    return "\n\n".join(filter(None, parts))
+
+
+def _options(command: click.Command) -> str:
+    context = click.Context(command)
+    own = [each for each in command.params if command is _COMMON or each.name not in _CONNECTS]
+    options = [found for parameter in own if (found := parameter.get_help_record(context)) is not None]
+    return table(("option", ""), ((_code(option), said) for option, said in options)) if options else ""
 
 
 def spans() -> str:
@@ -243,7 +265,14 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _row(cells: Sequence[str]) -> str:
-    return f"| {' | '.join(cell.replace('|', '&#124;') for cell in cells)} |"
+    return f"| {' | '.join(map(_cell, cells))} |"
+
+
+def _cell(text: str) -> str:
+    """Within code a bar is none that divides cells, and would be shown as it is written."""
+    parts = text.split("`")
+    parts[::2] = [part.replace("|", "&#124;") for part in parts[::2]]
+    return "`".join(parts)
 
 
 def _code(text: object) -> str:

@@ -36,8 +36,6 @@ async def main() -> None:
         async with Worker(client, task_queue="shop"):
             task = await start_task(client, sell, Order(item="book", cents=2500))
             print((await task.result()).state, "-", await task.result_of(ship))
-            for row in await task.audit():
-                print(row.sort_key, row.entity, row.from_state, "->", row.to_state)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 from tasker_temporal.compile import sink_mistakes
 from tasker_temporal.converter import converter_of
 from tasker_temporal.core.mistakes import mistakes
-from tasker_temporal.core.requests import ACTOR_LIMIT, Starter, clipped
+from tasker_temporal.core.requests import ACTOR_LIMIT, Actor, StartReason, clipped
 from tasker_temporal.core.routes import Course, Mode
 from tasker_temporal.core.template import PAYLOAD_LIMIT, Sink, Template
 from tasker_temporal.core.values import QueueName
@@ -31,7 +31,6 @@ from tasker_temporal.handle import TaskHandle
 from tasker_temporal.local_activities import KEY_BYTES, check_context
 from tasker_temporal.options import check_options
 from tasker_temporal.plugin import TaskerPlugin
-from tasker_temporal.requests import starter
 from tasker_temporal.wire import MEMO_ACTOR, MEMO_REASON, StartInput
 
 C = TypeVar("C")
@@ -68,8 +67,8 @@ class StartOptions(TypedDict, total=False):
     on_duplicate: Literal["raise", "return"]
     id_reuse_policy: WorkflowIDReusePolicy
     task_queue: QueueName
-    actor: Annotated[str, Field(min_length=1)]
-    reason: str
+    actor: Actor
+    reason: StartReason
     start_delay: Annotated[timedelta, Field(ge=timedelta(0))]
     priority: Priority
     memo: Mapping[str, Any]
@@ -97,7 +96,10 @@ async def start_task(
 async def start_task(
     client: Client, template: TaskTemplate[Any] | str, context: Any = None, **options: Unpack[StartOptions]
 ) -> TaskHandle:
-    """Start one task. `StartOptions` lists the options.
+    """Start one task: `task = await start_task(client, sell, Order(...), id="order-7")`.
+
+    It returns as soon as the server has the task, whether or not a worker runs. `await task.result()` waits for its
+    end. `StartOptions` lists the options.
 
     Args:
         template: The template, or its name. A name that the client's plugin does not know needs `task_queue`: the
@@ -107,7 +109,6 @@ async def start_task(
     Raises:
         ContextInvalid: it does not validate; nothing was started.
         OptionError: an option is none, or has a value that it cannot have; nothing was started.
-        RequestRefused: `actor` or `reason` is not as those of a request must be; nothing was started.
         SearchAttributesMissing: the plugin is to have them told, and the namespace lacks them; nothing was started.
         TaskAlreadyStarted: there is a task of this id, running or over; nothing was started.
         TemplateError: the template has mistakes; nothing was started.
@@ -200,17 +201,17 @@ def _remedy(client: Client, known: TaskTemplate[Any] | None) -> str:
     return f"name a template that the client's plugin has: {', '.join(has)}"
 
 
-def _starter(client: Client, options: StartOptions) -> Starter:
-    """A client's identity is no name that somebody chose for an audit, so it need not be mended."""
-    actor = options.get("actor")
-    return starter(clipped(client.identity, ACTOR_LIMIT) if actor is None else actor, options.get("reason") or "")
+def _starter(client: Client, options: StartOptions) -> tuple[str, str]:
+    """Who starts the task, and why. A client's identity is no name that was chosen for an audit."""
+    actor = options.get("actor") or clipped(client.identity, ACTOR_LIMIT)
+    return actor, options.get("reason") or ""
 
 
-def _memo(known: TaskTemplate[Any] | None, options: StartOptions, by: Starter) -> Mapping[str, Any] | None:
+def _memo(known: TaskTemplate[Any] | None, options: StartOptions, by: tuple[str, str]) -> Mapping[str, Any] | None:
     """A task that takes its template from its worker finds there who started it, and why."""
     if known is not None:
         return options.get("memo")
-    return {**options.get("memo", {}), MEMO_ACTOR: by.actor, MEMO_REASON: by.reason}
+    return {**options.get("memo", {}), MEMO_ACTOR: by[0], MEMO_REASON: by[1]}
 
 
 def _identity(client: Client, name: str, known: TaskTemplate[Any] | None, context: Any, identity: str) -> str:
@@ -226,7 +227,12 @@ def _identity(client: Client, name: str, known: TaskTemplate[Any] | None, contex
 
 
 def _arguments(
-    client: Client, template: TaskTemplate[Any] | None, context: Any, options: StartOptions, by: Starter, listed: bool
+    client: Client,
+    template: TaskTemplate[Any] | None,
+    context: Any,
+    options: StartOptions,
+    by: tuple[str, str],
+    listed: bool,
 ) -> list[RawValue]:
     converter = converter_of(client)
     if template is None:
@@ -236,7 +242,7 @@ def _arguments(
         return [RawValue(converter.to_payload(context))]
     compiled = template.compiled if "sinks" not in options else _with_sinks(template, options["sinks"])
     key = secrets.token_bytes(KEY_BYTES)
-    start = StartInput.first(compiled, key, by.actor, by.reason, _course(options), listed=listed)
+    start = StartInput.first(compiled, key, *by, _course(options), listed=listed)
     return start_arguments(converter, template, context, start)
 
 

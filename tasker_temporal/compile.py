@@ -14,7 +14,7 @@ from pydantic_core import to_jsonable_python
 from tasker_temporal.core import wording
 from tasker_temporal.core.approval import Approval
 from tasker_temporal.core.mistakes import mistakes
-from tasker_temporal.core.outbox import idle_patterns
+from tasker_temporal.core.outbox import TELLABLE, idle_patterns
 from tasker_temporal.core.soundness import unsound
 from tasker_temporal.core.task_types import DEFAULT, TYPES
 from tasker_temporal.core.template import Argument, Sink, StepTemplate, Template
@@ -112,6 +112,7 @@ def sink_mistakes(sinks: Sequence[Sink], custom: Sequence[str] | None) -> list[s
     return [f"sink {name!r}: it gets no events: expected some, as events=('*',)" for name in deaf] + [
         f"sink {sink.name!r}: its pattern {pattern!r} fits no event of a task: expected a row's, as 'step.failed' or "
         "'step.*', or the full name of one that is no row, as 'step.max_retries_reached'"
+        f"{wording.meant(pattern, (*TELLABLE, *(custom or ())))}"
         for sink in sinks
         for pattern in idle_patterns(sink, custom)
     ]

@@ -45,6 +45,10 @@ ID_LIMIT: Final = 1000
 """Bytes that the id of a workflow may have on a server as it comes."""
 
 
+HAND_OVERS: Final = 10
+"""So often, at most, the same run is reset while what it handed over is still being sent."""
+
+
 def delivery_id(task_id: str, sink: str, *which: str) -> str:
     """The id of a `tasker.delivery`. The server would refuse one that is too long: then the task's is cut in it."""
     rest = "/".join(["", "sink", sink, *which])
@@ -195,9 +199,9 @@ class Deliveries:
         batches = [self._batch(box, number, rows) for number, rows in box.rest()]
         sink, first, last = box.sink, box.next, box.told + box.count
         call = Remainder(sink=sink, batches=tuple(batches))
-        info = workflow.info()
         # A run that was reset repeats its commands, ids included. What the run before it still sends may be other rows.
-        for run_id in dict.fromkeys((info.original_execution_run_id, info.run_id)):
+        original = workflow.info().original_execution_run_id
+        for run_id in (original, *(f"{original}.{number}" for number in range(2, HAND_OVERS + 1))):
             with suppress(WorkflowAlreadyStartedError):
                 await workflow.start_child_workflow(
                     DELIVERY,

@@ -23,6 +23,7 @@ from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError, RPCStatusCode
 
 from tasker_temporal import requests
+from tasker_temporal.core.messages import Answer
 from tasker_temporal.core.repeats import answered
 from tasker_temporal.core.requests import Ask, VoteAsk
 from tasker_temporal.core.rows import Row
@@ -33,7 +34,8 @@ from tasker_temporal.identity import claimed
 from tasker_temporal.payloads import content_of, raw, read_raw
 from tasker_temporal.pollers import pollers
 from tasker_temporal.reader import Reader
-from tasker_temporal.reopening import planned, reopen
+from tasker_temporal.record import Record
+from tasker_temporal.reopening import TOO_LATE, planned, reopen
 
 PATIENCE = timedelta(seconds=10)
 """How long a request or a question waits for its answer, unless it says otherwise."""
@@ -95,7 +97,7 @@ class Door:
         if answer is None and name in NEVER_REOPENS:
             raise RequestRefused("the task is over: nobody waits for it any more")
         if answer is None:
-            await reopen(self._client, self._id, {**plain, "request": name})
+            await self._reopen({**plain, "request": name}, asked)
             answer = await self._update_or_read(name, plain, asked)
         if answer is None:
             raise RequestRefused("the task was over before it could be asked: look again")
@@ -109,9 +111,27 @@ class Door:
             if not any(word in error.message for word in ("already completed", "closing workflow")):
                 raise self.translated(error) from error
         record = await Reader(self._client, self._id).record()
-        identity = claimed(self._client)
-        known = answered(record.task(), asked if identity is None else asked.verified(identity))
+        known = self._answered(record, asked)
         return None if known is None else requests.answer(known.first, known.last, record.rows)
+
+    def _answered(self, record: Record, asked: Ask) -> Answer | None:
+        identity = claimed(self._client)
+        return answered(record.task(), asked if identity is None else asked.verified(identity))
+
+    async def _reopen(self, request: Mapping[str, Any], asked: Ask) -> None:
+        """Reopen the task for the request, unless somebody has done so with the same one, under its id."""
+        try:
+            await reopen(self._client, self._id, request)
+        except RequestRefused as error:
+            if error.rule != TOO_LATE or await self._would_write(request, asked):
+                raise
+
+    async def _would_write(self, request: Mapping[str, Any], asked: Ask) -> bool:
+        try:
+            found = await self.query("plan", request)
+        except WorkflowQueryRejectedError:
+            return self._answered(await Reader(self._client, self._id).record(), asked) is None
+        return bool(found.get("rows", True))
 
     async def _whole(self, answer: dict[str, Any]) -> dict[str, Any]:
         """What an earlier run of the task was asked stands in that run's record."""
@@ -244,11 +264,9 @@ def _check(name: str | None, request: Any) -> Ask:
     """
     try:
         asked = requests.parse(name, request)
-        requests.require_small(raw(request).payload.ByteSize())
+        requests.require_small(request)
     except ApplicationError as error:
         raise RequestRefused(error.message, None) from error
-    except ValueError as error:
-        raise RequestRefused(f"it cannot be sent as JSON: {error}", None) from error
     return asked
 
 

@@ -194,7 +194,7 @@ class NewerRelease(TaskerError):
     """What is read was written by a newer release. It may say what this one does not know, and must not pass over."""
 
     def __init__(self, what: str, why: str) -> None:
-        super().__init__(f"{what} was written by a newer release of tasker_temporal: {why}; upgrade this one")
+        super().__init__(f"{what} was written by a newer release of tasker_temporal: {why}; upgrade what reads it")
 
 
 class RecordError(TaskerError):
@@ -222,11 +222,11 @@ class TaskEnded(TaskerError):
 
 
 class TaskFailed(TaskEnded):
-    """The task ended in `error`."""
+    """The task ended in `error`: the message names the step, and `report` has all of them. `retry` goes on with it."""
 
 
 class TaskCancelled(TaskEnded):
-    """The task was cancelled."""
+    """The task was cancelled. `report` says how far it had come."""
 
 
 class TaskLost(TaskEnded):

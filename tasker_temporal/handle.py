@@ -47,7 +47,9 @@ LOST = {WorkflowExecutionStatus.TERMINATED: "terminated", WorkflowExecutionStatu
 
 
 class TaskHandle(Requests):
-    """One task, running or over.
+    """One task, running or over: where it stands, what it waits for, its results, its audit, and all requests.
+
+    `start_task` returns one; `TaskHandle(client, "order-7")` is the same task again, in any process.
 
     Args:
         client: Connected with the plugin, or at least with the data converter that the task was started with.

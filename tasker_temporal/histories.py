@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Sequence
 from typing import Any, NamedTuple
 
+from pydantic import ValidationError
 from temporalio.api.common.v1 import Payload
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionStartedEventAttributes
@@ -77,10 +78,18 @@ class Histories:
         return await self._undecoded(payloads[:1])
 
     async def start(self, run: Run) -> StartInput | None:
-        """What the run was started with, beside its context; None if it was without the library's client."""
+        """What the run was started with, beside its context; None if it was without the library's client.
+
+        Raises:
+            RecordError: with something else.
+        """
         payloads = run.begun.input.payloads
         plain = await self._decode(payloads[1:2]) if len(payloads) > 1 else None
-        return StartInput.read(plain) if plain else None
+        try:
+            return StartInput.read(plain) if plain else None
+        except ValidationError as error:
+            message = f"task {self._id!r} was started with arguments that are not the library's: it has no audit"
+            raise RecordError(message) from error
 
     async def prepared(self, run_id: str) -> Prepared:
         """What a worker found for a run that was started without the library's client.

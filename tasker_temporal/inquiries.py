@@ -53,7 +53,13 @@ async def checked(asked: Ask, engine: Engine) -> Ask:
     handed = handed_over(asked, engine.task.template)
     if handed is None or _is_known(asked, engine):
         return asked
-    return asked.holding(**{handed.field: await _checked(handed, getattr(asked, handed.field))})
+    try:
+        value = await _checked(handed, getattr(asked, handed.field))
+    except RequestRefused as error:
+        # It stands in the rows of earlier runs that nobody had looked at the task.
+        known = error if engine.task.interpreter > 2 else RequestRefused(error.rule)
+        raise requests.refusal(known) from error
+    return asked.holding(**{handed.field: value})
 
 
 def _is_known(asked: Ask, engine: Engine) -> bool:
@@ -84,12 +90,12 @@ async def _checked(handed: Handed, value: Any) -> Any:
     """The value as its declared type has it, in JSON.
 
     Raises:
-        ApplicationError: of type `RequestRefused`: it is not of that type.
+        RequestRefused: it is not of that type.
     """
     activity, answer = (CHECK_EVENT, "payload") if handed.field == "payload" else (CHECK_RESULT, "result")
     found = read_raw(await local(activity, raw(handed.name), raw(value)))
     if "problem" in found:
-        raise requests.refusal(RequestRefused(found["problem"]))
+        raise RequestRefused(found["problem"], None)
     return found[answer]
 
 

@@ -19,6 +19,7 @@ from temporalio.exceptions import ApplicationError
 
 from tasker_temporal import requests, views
 from tasker_temporal.attributes import Attributes
+from tasker_temporal.core import wording
 from tasker_temporal.core.engine import Engine, Observer
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Content, Refused, RunContinued, RunReopened, Start
@@ -28,7 +29,6 @@ from tasker_temporal.core.task import Task
 from tasker_temporal.deliveries import Deliveries
 from tasker_temporal.driver import Driver, local
 from tasker_temporal.errors import NewerRelease, RequestRefused
-from tasker_temporal.given import said as said_of
 from tasker_temporal.identity import HEADERS, START
 from tasker_temporal.inquiries import checked, identified, who_asks, who_cancelled
 from tasker_temporal.local_activities import (
@@ -60,7 +60,7 @@ class Life:
         has_begun: The engine has had its first message.
     """
 
-    def __init__(self, context: Any, start: Any) -> None:
+    def __init__(self, context: Any, start: Any, *others: Any) -> None:
         self._context = _as_raw(context)
         self._arguments = [_as_raw(value) for value in (context, start) if value is not None]
         self.driver = Driver()
@@ -69,7 +69,9 @@ class Life:
         self.deliveries = Deliveries(self.driver)
         self.driver.watch_rows = self.deliveries.watch
         self._ear: Ear | None = None
-        self._start = self._read(start)
+        self._start = None if others else self._read(start)
+        if others:
+            self._refuse(2 + len(others))
         self._take_up()
         self.has_begun = self._may_end = self._recording = False
         self._recorded = -1
@@ -83,6 +85,11 @@ class Life:
         except NewerRelease as error:
             self._start, self.driver.broken = None, error
 
+    def _refuse(self, count: int) -> None:
+        """As for a start that is none: whoever started it by hand sees at once what was wrong."""
+        message = f"a task is started with one argument, its context, and this one was started with {count}"
+        self.driver.broken = ApplicationError(message, type="StartInvalid", non_retryable=True)
+
     def _read(self, start: Any) -> StartInput | None:
         """What is no start ends the run as failed: a workflow task that fails would be tried again for ever."""
         said = b"" if start is None else _as_raw(start).payload.data
@@ -94,7 +101,8 @@ class Life:
             return None
         except ValidationError as error:
             # What it is stays out of the failure: it may hold anything.
-            message = f"the workflow's second argument is the library's own, and this is none: {said_of(error)}"
+            why = "; ".join(wording.told(error, StartInput, {}, is_secret=True))
+            message = f"the workflow's second argument is the library's own, and this is none: {why}"
             self.driver.broken = ApplicationError(message, type="StartInvalid", non_retryable=True)
             return None
 
@@ -178,7 +186,8 @@ class Life:
             asked = await identified(asked, START, *self._arguments)
             refused = requests.told(await checked(asked, self.driver.engine), self.driver.feed)
         except ApplicationError as error:
-            refused = Refused(error.message, asked.actor, asked.reason)
+            strict = self.driver.task.interpreter > 2
+            refused = requests.unheard(error, asked) if strict else Refused(error.message, asked.actor, asked.reason)
         if refused is not None:
             self.driver.feed(refused)
 

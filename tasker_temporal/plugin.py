@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -40,6 +41,7 @@ from tasker_temporal.sinks.deliver import deliver_activity
 from tasker_temporal.sinks.delivery import Delivery
 from tasker_temporal.sinks.handlers import SinkHandlers
 from tasker_temporal.sinks.sweep import Sweep, sweep_activity
+from tasker_temporal.stalls import Stalls
 from tasker_temporal.undecodable import TolerantRunner
 from tasker_temporal.workflow import TaskWorkflow, workflow_class
 
@@ -148,7 +150,7 @@ class TaskerPlugin(SimplePlugin):
 
         Raises:
             UnknownSink: a template names a sink that this worker would have to reach, and cannot.
-            ValueError: its client has no such plugin, or has one beside this one.
+            OptionError: its client has no such plugin, or has one beside this one.
         """
         self._check_sinks()
         _check_client(config)
@@ -199,9 +201,11 @@ class TaskerPlugin(SimplePlugin):
         """
         if self.listing.is_wanted:
             await self.listing.decide(worker.client)
+        stalls = Stalls(asyncio.get_running_loop())
         try:
             await super().run_worker(worker, next)
         finally:
+            stalls.end()
             _end_threads(worker)
 
     def template(self, name: str) -> TaskTemplate[Any]:
@@ -240,14 +244,11 @@ def _check_client(config: WorkerConfig) -> None:
     tells of in words that nobody knows.
     """
     if config["client"].data_converter.payload_converter_class is DefaultPayloadConverter:
-        raise ValueError(
-            "the client of this worker has no TaskerPlugin: pass it where the client is connected, not to the worker"
-        )
+        told = "the worker's client has none: pass it where the client is connected, and not to the worker"
+        raise OptionError("TaskerPlugin", [told])
     if any(workflow is Delivery for workflow in config.get("workflows", ())):
-        raise ValueError(
-            "this worker has two TaskerPlugins: expected one, with all templates; "
-            "a worker takes over that of its client, so do not pass one to the worker too"
-        )
+        told = "this worker has two: expected one with all templates, that of its client, which it takes over"
+        raise OptionError("TaskerPlugin", [told])
 
 
 def _with_runner(config: WorkerConfig) -> None:

@@ -54,7 +54,7 @@ async def reopen(client: Client, task_id: str, plain: Mapping[str, Any]) -> None
     record, context = await reader.record(latest.run_id), await reader.context()
     task = record.task(content_of(context.payload))
     if not planned(task, plain, latest.run_id):
-        raise RequestRefused(TOO_LATE)
+        raise RequestRefused(TOO_LATE, None)
     trace = await reader.trace(latest)
     known = await reader.start_of(latest.run_id)
     reopened = (*(known.reopened if known else ()), latest.run_id)[-REOPENED_KEPT:]
@@ -66,10 +66,10 @@ async def reopen(client: Client, task_id: str, plain: Mapping[str, Any]) -> None
         rule = f"the task and the request take {size} bytes: at most {PAYLOAD_LIMIT} can be handed to a new run"
         raise RequestRefused(rule)
     if (await reader.latest()).run_id != latest.run_id:
-        raise RequestRefused(TOO_LATE)
+        raise RequestRefused(TOO_LATE, None)
     run_id = await _started(client, task_id, latest, [context, argument])
     if (await reader.request(run_id) or {}).get("request_id") != plain["request_id"]:
-        raise RequestRefused(TOO_LATE)
+        raise RequestRefused(TOO_LATE, None)
 
 
 def planned(task: Task, plain: Mapping[str, Any], run_id: str) -> Sequence[Row]:
@@ -97,7 +97,7 @@ async def _started(client: Client, task_id: str, latest: Run, arguments: Sequenc
         )
     except RPCError as error:
         if error.status is RPCStatusCode.ALREADY_EXISTS:
-            raise RequestRefused(TOO_LATE) from error
+            raise RequestRefused(TOO_LATE, None) from error
         raise
     return handle.result_run_id or ""
 

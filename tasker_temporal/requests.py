@@ -13,14 +13,17 @@ from temporalio.exceptions import ApplicationError
 from tasker_temporal.core.contents import handed_over
 from tasker_temporal.core.engine import Engine
 from tasker_temporal.core.messages import Refused
-from tasker_temporal.core.requests import Ask, Request, Starter
+from tasker_temporal.core.requests import Ask, Request, clipped
 from tasker_temporal.core.rows import Row
 from tasker_temporal.core.task import Task
 from tasker_temporal.errors import RequestRefused
-from tasker_temporal.payloads import undecoded
+from tasker_temporal.payloads import raw, undecoded
 
 ROWS_SHOWN = 100
 """An answer lists at most so many of the rows that followed; the audit has them all."""
+
+SAID_LIMIT = 10_000
+"""Characters of what a refusal says. It may name what it was given, and a worker cannot answer with megabytes."""
 
 CONTENT_LIMIT = 1_000_000
 """Bytes of one update. The answer of one workflow task has it up to three times: as the request, checked in a marker,
@@ -50,18 +53,6 @@ def parse(name: str | None, plain: Any) -> Ask:
         raise _invalid(_told(error, 1)) from error
 
 
-def starter(actor: Any, reason: Any) -> Starter:
-    """Who starts a task, and why, by the rule for requests.
-
-    Raises:
-        RequestRefused: naming what is wrong.
-    """
-    try:
-        return Starter(actor=actor, reason=reason)
-    except ValidationError as error:
-        raise RequestRefused(_told(error), None) from error
-
-
 def _told(error: ValidationError, outer: int = 0) -> str:
     """The problems in one line, each with the field that is wrong; of its place, so many parts are not told."""
     problems = error.errors(include_input=False, include_url=False, include_context=False)
@@ -72,24 +63,35 @@ def _told(error: ValidationError, outer: int = 0) -> str:
     )
 
 
-def require_small(size: int) -> None:
-    """Refuse a request whose content would end the task.
+def require_small(plain: Any, *, most: int = CONTENT_LIMIT) -> None:
+    """Refuse a request whose content would end the task, or stop it.
 
     Raises:
-        ApplicationError: of type `RequestInvalid`.
+        ApplicationError: of type `RequestInvalid`: it is too large, or nothing that can be handed on.
     """
-    if size > CONTENT_LIMIT:
-        raise _invalid(f"the request takes {size} bytes: at most {CONTENT_LIMIT} are taken")
+    try:
+        size = raw(plain).payload.ByteSize()
+    except (ValueError, RecursionError) as error:
+        raise _invalid(f"it cannot be sent as JSON: {error}") from error
+    if size > most:
+        raise _invalid(f"the request takes {size} bytes: at most {most} are taken")
 
 
 def _invalid(message: str) -> ApplicationError:
-    return ApplicationError(message, type="RequestInvalid", non_retryable=True)
+    return ApplicationError(clipped(message, SAID_LIMIT), type="RequestInvalid", non_retryable=True)
 
 
 def refusal(error: RequestRefused) -> ApplicationError:
-    looked = str(error) != error.rule
-    details = {"rule": error.rule, "legal": list(error.legal) if looked else None}
-    return ApplicationError(str(error), details, type="RequestRefused", non_retryable=True)
+    rule, legal = clipped(error.rule, SAID_LIMIT), list(error.legal)
+    known = RequestRefused(rule, None if str(error) == error.rule else legal)
+    details = {"rule": rule, "legal": None if str(error) == error.rule else legal}
+    return ApplicationError(str(known), details, type="RequestRefused", non_retryable=True)
+
+
+def unheard(error: ApplicationError, asked: Ask) -> Refused:
+    """The fact that a request was refused of which nobody can be told."""
+    rule = error.details[0]["rule"] if error.details else error.message
+    return Refused(rule, asked.actor, asked.reason)
 
 
 def check(engine: Engine, asked: Ask, now: datetime) -> None:

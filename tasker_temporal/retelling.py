@@ -22,7 +22,7 @@ from temporalio.worker import (
 )
 
 from tasker_temporal.core.engine import Engine
-from tasker_temporal.errors import RetellingFailed
+from tasker_temporal.errors import NewerRelease, RetellingFailed
 from tasker_temporal.life import beginning
 from tasker_temporal.payloads import content_of, raw, read_raw
 from tasker_temporal.wire import StartInput
@@ -84,6 +84,8 @@ async def _untaken(client: Client, id: str, started: HistoryEvent) -> Engine | N
         plain = read_raw(more[0]) if more else None
         start = None if plain is None else StartInput.read(plain)
         return None if start is None else Engine(beginning(id, start, content_of(context.payload)))
+    except NewerRelease as error:
+        raise RetellingFailed(str(error)) from error
     except Exception as error:
         raise RetellingFailed(f"workflow {id!r} is no task of this library") from error
 

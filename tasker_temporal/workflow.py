@@ -6,7 +6,9 @@ no converter can decode comes as a `RawValue` (`undecodable`).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import inspect
+import sys
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from temporalio import workflow
@@ -26,8 +28,8 @@ from tasker_temporal.payloads import raw, read_raw
 class TaskWorkflow:
     """One run of a task. A subclass of its own is generated for each template (`workflow_class`)."""
 
-    def __init__(self, context: Any, start: Any) -> None:
-        self._life = Life(context, start)
+    def __init__(self, context: Any, start: Any, *others: Any) -> None:
+        self._life = Life(context, start, *others)
 
     def listen(self, ear: Ear) -> None:
         """Let somebody hear every event of the task. Call it before the run begins."""
@@ -79,7 +81,7 @@ class TaskWorkflow:
     def check(self, name: str, request: Any) -> None:
         """Refuse the request now, if it would be refused: that costs no event."""
         asked = self._claimed(requests.parse(name, request))
-        requests.require_small(raw(request).payload.ByteSize())
+        requests.require_small(request)
         if self._life.has_begun:
             requests.check(self._ready, asked, workflow.now())
 
@@ -115,7 +117,7 @@ class TaskWorkflow:
             return
         try:
             payload = read_raw(args[0]) if args else None
-        except ValueError:
+        except (ValueError, RecursionError):
             driver.feed(Refused("its payload is not JSON", name=name))
             return
         await self._take("send_event", {"name": name, "payload": payload}, (name, payload))
@@ -127,11 +129,17 @@ class TaskWorkflow:
             signed: What whoever sent it has signed, if anybody did: the signal's name, and its argument.
         """
         driver = await self._life.begun()
+        strict = driver.task.interpreter > 2
         try:
             asked = requests.parse(name, plain)
-            asked = await checked(await identified(asked, *signed), driver.engine)
+            requests.require_small(plain, most=requests.CONTENT_LIMIT if strict else sys.maxsize)
         except ApplicationError as error:
             driver.feed(Refused(error.message))
+            return
+        try:
+            asked = await checked(await identified(asked, *signed), driver.engine)
+        except ApplicationError as error:
+            driver.feed(requests.unheard(error, asked) if strict else Refused(error.message))
             return
         if (refused := requests.told(asked, driver.feed)) is not None:
             driver.feed(refused)
@@ -156,6 +164,12 @@ def _update(name: str, kind: type[Ask]) -> Any:
 
 UPDATES = {name: _update(name, kind) for name, kind in requests.KINDS.items()}
 
+
+def _without_others(function: Callable[..., Any]) -> inspect.Signature:
+    known = inspect.signature(function)
+    return known.replace(parameters=[p for p in known.parameters.values() if p.kind is not p.VAR_POSITIONAL])
+
+
 ABSENT: Any = None
 """Temporal's UI starts a workflow with one argument, or with none."""
 
@@ -166,17 +180,20 @@ def workflow_class(name: str) -> type[TaskWorkflow]:
     So Temporal's UI, filters and metrics tell kinds of task apart.
     """
 
-    async def run(self: TaskWorkflow, context: RawValue = ABSENT, start: RawValue = ABSENT) -> Any:
+    async def run(self: TaskWorkflow, context: RawValue = ABSENT, start: RawValue = ABSENT, *others: Any) -> Any:
         return await self.live()
 
-    def init(self: TaskWorkflow, context: RawValue = ABSENT, start: RawValue = ABSENT) -> None:
-        TaskWorkflow.__init__(self, context, start)
+    def init(self: TaskWorkflow, context: RawValue = ABSENT, start: RawValue = ABSENT, *others: Any) -> None:
+        TaskWorkflow.__init__(self, context, start, *others)
 
     title = "".join(part.capitalize() for part in name.replace("-", "_").replace(".", "_").split("_")) + "Workflow"
     run.__qualname__, init.__qualname__ = f"{title}.run", f"{title}.__init__"
     init.__name__ = "__init__"
     # The SDK counts an annotated `self` as an argument, and then hands over decoded values instead of raw ones.
     del run.__annotations__["self"], init.__annotations__["self"]
+    for function in (run, init):
+        # It hands over undecoded values only where it can count the arguments, and calls with whatever came.
+        vars(function)["__signature__"] = _without_others(function)
     body = {"run": workflow.run(run), "__init__": workflow.init(init), "__module__": __name__, "__qualname__": title}
     body |= UPDATES
     return workflow.defn(name=name, sandboxed=False)(type(title, (TaskWorkflow,), body))

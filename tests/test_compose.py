@@ -24,11 +24,13 @@ from ruamel.yaml import YAML
 from temporalio.client import Client, ScheduleActionStartWorkflow
 
 from examples.order_fulfillment.template import fulfill_order
+from tasker_temporal import TaskerPlugin, TaskTemplate, start_task
 from tasker_temporal.dev import DevServer, find_server
 from tasker_temporal.sinks.sweep import SWEEP
 from tasker_temporal.telemetry.catalogue import METRICS
 from tasker_temporal.telemetry.environment import VARIABLES
-from tests.server.conftest import server
+from tests.server.conftest import server, worker
+from tests.telemetry.test_metrics import Scraped
 
 __all__ = ["server"]
 
@@ -152,12 +154,36 @@ def test_the_dashboard_asks_for_metrics_and_labels_that_there_are() -> None:
         for name, _, selector in re.findall(r"(tasker_\w+?)(_bucket|_count|_sum)?\b(?:\{([^}]*)\})?", query):
             assert name in exported, query
             assert set(re.findall(r"(\w+)=", selector)) <= set(exported[name].labels), query
-            for grouped in re.findall(r"by \(([^)]*)\)", query):
-                assert set(re.findall(r"\w+", grouped)) - {"le"} <= {
-                    label for metric in exported.values() for label in metric.labels
-                }
+            assert _grouped(query) - {"le"} <= set(exported[name].labels), query
             shown.add(name)
     assert shown == set(exported), "every metric has its place on the dashboard"
+
+
+def _grouped(query: str) -> set[str]:
+    return {label for by in re.findall(r"by \(([^)]*)\)", query) for label in re.findall(r"\w+", by)}
+
+
+def test_a_legend_names_what_its_query_groups_by() -> None:
+    for panel in json.loads(DASHBOARD.read_text())["panels"]:
+        for target in panel["targets"]:
+            assert set(re.findall(r"{{(\w+)}}", target["legendFormat"])) <= _grouped(target["expr"]), panel["title"]
+
+
+async def test_the_sdks_own_metrics_on_the_dashboard_are_those_of_a_worker(server: DevServer) -> None:
+    scraped = Scraped()
+    template = TaskTemplate[None]("compose.scraped")
+    template.add_step("only", _nothing)
+    client = await server.client(plugins=[TaskerPlugin(template)], runtime=scraped.runtime)
+    # One that is not started at once with the workflow's own answer, so that it has waited.
+    async with worker(client, disable_eager_activity_execution=True) as running:
+        await (await start_task(client, template, None, task_queue=running.task_queue)).result()
+    found = set(re.findall(r"^(temporal_\w+)\{", scraped.text(), re.MULTILINE))
+    asked = {name for query in _queries() for name in re.findall(r"\b(temporal_\w+)", query)}
+    assert asked
+    assert asked <= found
+
+
+async def _nothing() -> None: ...
 
 
 @pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
@@ -170,6 +196,49 @@ def test_prometheus_can_read_the_dashboards_queries(tmp_path: Path) -> None:
     file = tmp_path / "rules.yaml"
     file.write_text(json.dumps({"groups": [{"name": "dashboard", "rules": rules}]}))
     checked = subprocess.run(["promtool", "check", "rules", str(file)], capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
+
+
+def _query(title: str) -> str:
+    panels = json.loads(DASHBOARD.read_text())["panels"]
+    [query] = [target["expr"] for panel in panels if panel["title"] == title for target in panel["targets"]]
+    return re.sub(r"\$__(rate_interval|range)", "1h", query).replace("$template", ".*")
+
+
+SEEN = [
+    # Of a series that begins at 2, what it has counted; and of one whose worker began anew, both of its lives.
+    ('tasker_waits_begun_total{kind="approval", instance="a", template="t"}', "_ _ 2 3 3 3 3 3"),
+    ('tasker_waits_begun_total{kind="approval", instance="b", template="t"}', "_ 0 1 1 0 2 2 2"),
+    ('tasker_wait_duration_seconds_count{kind="approval", instance="a", template="t"}', "_ _ _ 1 1 1 1 1"),
+    ('tasker_waits_begun_total{kind="pause", instance="a", template="t"}', "0 0 0 0 1 1 1 1"),
+    ('tasker_task_duration_seconds_count{state="complete", instance="a", template="t"}', "_ _ _ _ _ _ 1 1"),
+    ('tasker_retries_used_up_total{step="charge", instance="a", template="t"}', "_ _ _ 1 1 1 1 1"),
+    ('tasker_retries_used_up_total{step="other", instance="a", template="t"}', "0 0 0 0 0 0 0 0"),
+]
+
+SHOWN = {
+    "Waits that last, by what is waited for": {'{kind="approval"}': 5, '{kind="pause"}': 1},
+    "Tasks ended in the last hour": {'{state="complete"}': 1},
+    "Retries used up in the last hour": {'{step="charge", template="t"}': 1},
+}
+
+
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="promtool is not installed")
+def test_the_dashboard_shows_as_many_as_there_were_the_first_included(tmp_path: Path) -> None:
+    """Of a counter that is there at 1 before it was seen at 0, Prometheus' own `increase` is 0."""
+    asked = [
+        {
+            "expr": _query(title),
+            "eval_time": "7m",
+            "exp_samples": [{"labels": labels, "value": value} for labels, value in values.items()],
+        }
+        for title, values in SHOWN.items()
+    ]
+    series = [{"series": name, "values": values} for name, values in SEEN]
+    test = {"interval": "1m", "input_series": series, "promql_expr_test": asked}
+    file = tmp_path / "test.yaml"
+    file.write_text(json.dumps({"evaluation_interval": "1m", "tests": [test]}))
+    checked = subprocess.run(["promtool", "test", "rules", str(file)], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 

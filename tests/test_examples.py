@@ -53,8 +53,7 @@ async def test_the_quickstart_runs(tmp_path: Path) -> None:
         ended = await running.ended()
     # The SDK's runtime can abort at interpreter exit, after everything is done and said.
     assert (ended.code, ended.err) == (0, "") or "PyGILState_Release" in ended.err
-    assert ended.out.startswith("complete - sent from the shelf of books, 2500 cents paid\n1 task None -> pending\n")
-    assert ended.out.endswith("12 task in_progress -> complete\n")
+    assert ended.out == "complete - sent from the shelf of books, 2500 cents paid\n"
 
 
 @pytest.mark.parametrize("example", ["refund", "user_registration"])

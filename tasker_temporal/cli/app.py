@@ -8,11 +8,12 @@ import tomllib
 import traceback
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Final
 
+import tasker_temporal
 from tasker_temporal.cli.process import WrongUse
 from tasker_temporal.declare import TaskTemplate
-from tasker_temporal.errors import TemplateError
+from tasker_temporal.errors import TaskerError, TemplateError
 from tasker_temporal.plugin import TaskerPlugin
 
 
@@ -90,9 +91,16 @@ def _imported(name: str, folder: Path) -> ModuleType:
         raise WrongUse(f"module {name!r} does not import: {type(error).__name__}: {told}{_place(error)}") from error
 
 
+PACKAGE: Final = Path(tasker_temporal.__file__).parent
+
+
 def _place(error: Exception) -> str:
-    """Where it was raised; a syntax error says so itself."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
+    """Where it was raised, or what it says of a call of the library's was called; a syntax error says so itself."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [
+        frame for frame in frames if not (isinstance(error, TaskerError) and PACKAGE in Path(frame.filename).parents)
+    ]
+    last = own[-1]
     return "" if isinstance(error, SyntaxError) else f" ({last.filename}, line {last.lineno})"
 
 

@@ -17,6 +17,7 @@ from temporalio.service import RPCError, RPCStatusCode, TLSConfig
 
 from tasker_temporal.cli.options import Connection
 from tasker_temporal.cli.process import WrongUse
+from tasker_temporal.cli.telling import tell_core_logs
 from tasker_temporal.cli.unreachable import unreachable
 from tasker_temporal.plugin import TaskerPlugin
 
@@ -67,6 +68,7 @@ async def connect(connection: Connection, plugin: TaskerPlugin) -> Client:
     """
     config = _config(connection)
     address = config["target_host"]
+    tell_core_logs()
     try:
         async with asyncio.timeout(PATIENCE):
             client = await Client.connect(**config, plugins=[plugin])

@@ -24,6 +24,8 @@ def read_json(given: str, option: str) -> Any:
     source, text = _text(given, option)
     try:
         return json.loads(text)
+    except RecursionError as error:
+        raise WrongUse(f"the JSON for {option} is nested too deeply") from error
     except ValueError as error:
         raise WrongUse(
             f"{source} is not JSON ({error}): expected JSON, as {option} '{{\"id\": 1}}', or @FILE, or -"

@@ -56,11 +56,16 @@ CONNECTION = (
 
 
 class _Text(click.types.StringParamType):
-    """A text that says something: an empty one is a variable of the shell that nobody has set."""
+    """A text that says something: an empty one is a variable of the shell that nobody has set.
+
+    Bytes that are no UTF-8 stand for names that no server could have.
+    """
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         if value == "":
             self.fail("it is empty.", param, ctx)
+        if isinstance(value, str) and any("\ud800" <= character <= "\udfff" for character in value):
+            self.fail("it is not UTF-8.", param, ctx)
         return super().convert(value, param, ctx)
 
 

@@ -28,7 +28,7 @@ async def show_plan(
     found = find_template(what, app)
     given = read_context(f"@{context}" if context is not None and context.endswith(".json") else context)
     try:
-        made = plan(found.template, given, {} if durations is None else _expected(durations))
+        made = plan(found.declared or found.template, given, {} if durations is None else _expected(durations))
     except ValueError as error:
         raise WrongUse(f"file {str(durations)!r}: {error}") from error
     if as_json:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import logging
+from contextlib import suppress
+from functools import cache
+
+from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 
 from tasker_temporal.cli.options import Telling
 from tasker_temporal.plugin import TaskerPlugin
@@ -35,3 +39,17 @@ def tell_telemetry(telling: Telling, plugin: TaskerPlugin) -> None:
         from tasker_temporal.telemetry import forward_core_logs
 
         forward_core_logs()
+
+
+@cache
+def tell_core_logs() -> None:
+    """Warnings of the SDK's own core go where the log goes; where there is none, only its errors are told.
+
+    It would write them to stdout, and in colour. A runtime that was set up before keeps its own way.
+    """
+    logger = logging.getLogger("temporalio.core")
+    if not logger.hasHandlers():
+        logger.setLevel(logging.ERROR)
+    log = LoggingConfig(TelemetryFilter(core_level="WARN", other_level="ERROR"), forwarding=LogForwardingConfig(logger))
+    with suppress(RuntimeError):
+        Runtime.set_default(Runtime(telemetry=TelemetryConfig(logging=log)))

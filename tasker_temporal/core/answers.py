@@ -32,6 +32,7 @@ from tasker_temporal.core.triggers import (
     parts,
     step_of,
 )
+from tasker_temporal.core.values import after
 
 Answer = Literal["yes", "never", "not yet"]
 
@@ -164,7 +165,7 @@ def _wind(task: Task, step: Step, trigger: Leaf | Group, found: Sequence[Leaf]) 
     for number in sorted(counting - clocks.keys()):
         leaf = found[number]
         assert isinstance(leaf, Elapsed)
-        clocks[number] = task.now + leaf.elapsed
+        clocks[number] = after(task.now, leaf.elapsed)
     if clocks != step.clocks:
         step.clocks, step.passed = clocks, step.passed & counting
         task.journal.append(task.wound, step.name)

@@ -15,6 +15,7 @@ from functools import lru_cache
 from typing import Any, Final, Literal
 
 from tasker_temporal.core import loops
+from tasker_temporal.core.syntax import unreadable
 from tasker_temporal.core.task_types import WORDS
 from tasker_temporal.errors import ConditionError, ConditionsUnavailable
 
@@ -105,6 +106,8 @@ def _said(expression: str, variables: Mapping[str, Any]) -> Any:
     try:
         return _cel().NewEnv(config=_without_zones(), variables=dict(variables)).compile(expression)
     except RuntimeError as error:
+        if (told := unreadable(expression, str(error))) is not None:
+            return [told]
         text = re.sub(r"\n \|.*", "", str(error)).replace(" (in container '')", "").replace(" [INVALID_ARGUMENT]", "")
         return [re.sub(r"^(\w+: )?(ERROR: <input>:\d+:\d+: )?", "", line) for line in text.splitlines() if line]
 
@@ -126,7 +129,8 @@ def _explained(line: str, known: Sequence[str]) -> str:
 
 def _value_mistakes(compiled: Any) -> Iterator[str]:
     if compiled.return_type() not in (_cel().Type.BOOL, _cel().Type.DYN):
-        yield f"it is {compiled.return_type().name().lower()}: expected true or false"
+        name = compiled.return_type().name().lower()
+        yield f"it is {'a number' if name in NUMBERS else f'a {name}'}: expected true or false"
 
 
 def _without_text(expression: str) -> str:

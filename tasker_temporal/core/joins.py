@@ -102,11 +102,16 @@ def count(step: Step, over: Step) -> None:
         step.size += step.template.takes[over.name] * over.result.size
 
 
+def weight(task: Task, step: Step) -> int:
+    """Bytes that an execution is handed: up to the interpreter 2 without its config."""
+    return step.size if task.interpreter < 3 else step.size + step.template.config_size
+
+
 def occupy(task: Task, step: Step, places: Literal[1, -1]) -> None:
     """Take a place among the steps in progress, or give it back."""
     if step.template.runs:
         task.in_flight += places
-        task.bytes_in_flight += places * step.size
+        task.bytes_in_flight += places * weight(task, step)
     else:
         task.parked += places
 
@@ -212,7 +217,7 @@ def _within_window(task: Task) -> tuple[str, ...]:
         if task.in_flight + len(found) >= window:
             break
         if name not in found and may_start(task, step):
-            size += step.size
+            size += weight(task, step)
             if size > most and (found or task.in_flight):
                 break
             found[name] = None

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from datetime import timedelta
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, PrivateAttr, model_validator
 
-from tasker_temporal.core.values import Declaration, Frozen, QueueName
+from tasker_temporal.core.values import EVENT_NAME_LIMIT, TIME_LIMIT, Declaration, Frozen, QueueName
 
-ACTOR_LIMIT, REASON_LIMIT = 200, 2000
+ACTOR_LIMIT, REASON_LIMIT, ID_LIMIT = 200, 2000, 200
 """Characters."""
 
 LINES = "\n\r\t"
@@ -40,12 +41,8 @@ def clipped(text: str, limit: int) -> str:
 Actor = Annotated[str, Field(min_length=1, max_length=ACTOR_LIMIT), AfterValidator(_legible)]
 Reason = Annotated[str, Field(min_length=1, max_length=REASON_LIMIT), AfterValidator(lambda t: _legible(t, LINES))]
 
-
-class Starter(Frozen):
-    """Who starts a task, and why, if that is said."""
-
-    actor: Actor
-    reason: Annotated[str, Field(max_length=REASON_LIMIT), AfterValidator(lambda t: t and _legible(t, LINES))] = ""
+StartReason = Annotated[str, Field(max_length=REASON_LIMIT), AfterValidator(lambda t: t and _legible(t, LINES))]
+"""Why a task is started need not be said."""
 
 
 class Identity(Declaration):
@@ -62,7 +59,7 @@ class Ask(Frozen):
     """Who asks."""
     reason: Reason
     """Why."""
-    request_id: str | None = Field(default=None, min_length=1, max_length=200)
+    request_id: str | None = Field(default=None, min_length=1, max_length=ID_LIMIT)
     """The same id twice has one effect and one answer; for another request it is refused."""
     beside: ClassVar[frozenset[str]] = frozenset({"actor", "reason", "request_id"})
     """The fields that do not make it another request: a colleague may ask for the same in words of his own."""
@@ -210,7 +207,7 @@ class ChangeStep(StepAsk):
 
     request: Literal["change_step"] = "change_step"
     attempts: int | None = Field(default=None, ge=1)
-    timeout: timedelta | None = Field(default=None, gt=timedelta(0))
+    timeout: timedelta | None = Field(default=None, gt=timedelta(0), lt=TIME_LIMIT)
     task_queue: QueueName | None = None
     config: dict[str, Any] | None = None
 
@@ -221,7 +218,7 @@ class SendEvent(Ask):
     request: Literal["send_event"] = "send_event"
     actor: Actor = "outside"
     reason: Reason = "it happened"
-    name: str = Field(min_length=1, max_length=200)
+    name: str = Field(min_length=1, max_length=EVENT_NAME_LIMIT)
     payload: Any = None
     id: str | None = Field(default=None, min_length=1, max_length=100)
     beside: ClassVar[frozenset[str]] = Ask.beside | {"payload"}
@@ -238,7 +235,8 @@ class SendEvent(Ask):
 
 def event_request(name: Any, id: Any) -> str:
     """The request id of an event that has an id of its own."""
-    return f"event:{name}:{id}"[:200]
+    known = f"event:{name}:{id}"
+    return known if len(known) <= ID_LIMIT else f"{known[: ID_LIMIT - 65]}:{hashlib.sha256(known.encode()).hexdigest()}"
 
 
 Request = Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from tasker_temporal.core.mistakes import TEMPLATE_NAME
 from tasker_temporal.core.template import Argument, StepTemplate, Template
@@ -18,7 +19,14 @@ from tasker_temporal.core.triggers import (
     parts,
     step_of,
 )
+from tasker_temporal.core.values import EVENT_NAME_LIMIT
 from tasker_temporal.core.variables import Schemas, condition_mistakes
+
+SIGNALS: Final = ("transition", "send_event")
+"""The library's own: what comes under these names is a request, or any event."""
+
+RESERVED: Final = "__temporal"
+"""Begins what is Temporal's own."""
 
 
 def unsound(template: Template, schemas: Schemas = lambda path: {}) -> list[str]:
@@ -35,6 +43,10 @@ def _event_mistakes(template: Template) -> Iterator[str]:
     for event in template.events:
         if not TEMPLATE_NAME.fullmatch(event.name):
             yield f"event {event.name!r}: expected dotted identifiers as its name"
+        if len(event.name) > EVENT_NAME_LIMIT:
+            yield f"event {event.name!r}: expected a name of at most {EVENT_NAME_LIMIT} characters"
+        if event.name in SIGNALS or event.name.startswith(RESERVED):
+            yield f"event {event.name!r}: a signal of that name is not the event: expected another name"
         if event.name in names:
             yield f"event {event.name!r} is declared twice: expected one event of each name"
         names.add(event.name)

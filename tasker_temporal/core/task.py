@@ -30,6 +30,7 @@ INTERPRETER: Final = 3
 1: the reasons of skipped steps do not name the steps that they come from.
 2: they do. The same request id for another request has the answer of the first.
 3: it is refused. What was done under its id is not checked again. Who starts a task is told as a request tells it.
+   A config weighs. A name that is spelled otherwise is nobody else's, and nobody is a group. Refusals are short.
 """
 
 NOBODY: Final = (AUTOMATIC, "")

@@ -26,6 +26,9 @@ Guard = OfSteps | OfVotes
 """When a row may be taken: every step is over; every one of them is `complete`; the task's own approval was approved;
 or it was rejected, or was not decided in time."""
 
+STATE_NAME: Final = re.compile(r"[A-Za-z_][\w-]*")
+STATE_LIMIT: Final = 100
+
 OVER: Final = "all_steps_over"
 OF_STEPS: Final[tuple[str, ...]] = get_args(OfSteps)
 OF_VOTES: Final[tuple[str, ...]] = get_args(OfVotes)
@@ -147,6 +150,11 @@ def type_mistakes(kind: TaskType, *, has_approval: bool) -> list[str]:
 def _state_mistakes(kind: TaskType) -> list[str]:
     found = [
         f"its state {state!r} is the library's own: expected another name" for state in kind.states if state in list(S)
+    ]
+    found += [
+        f"its state {state!r}: expected an identifier of at most {STATE_LIMIT} characters as its name"
+        for state in kind.states
+        if not STATE_NAME.fullmatch(state) or len(state) > STATE_LIMIT
     ]
     into, out = {row.to for row in kind.rows}, {row.source for row in kind.rows}
     for state in kind.states:

@@ -14,6 +14,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError
+from pydantic_core import to_json
 
 from tasker_temporal.core import wording
 from tasker_temporal.core.approval import Approval
@@ -21,7 +22,7 @@ from tasker_temporal.core.retry import Retry
 from tasker_temporal.core.routes import Mode, Route
 from tasker_temporal.core.task_types import DEFAULT, TaskType
 from tasker_temporal.core.triggers import EventTemplate, Trigger, events_of, steps_of
-from tasker_temporal.core.values import Declaration
+from tasker_temporal.core.values import TIME_LIMIT, Declaration
 from tasker_temporal.core.values import Frozen as Frozen
 from tasker_temporal.errors import NewerRelease
 
@@ -64,7 +65,7 @@ class StepTemplate(Frozen):
     """What becomes of a wait for an event that does not come in time."""
     retry: Retry = Retry()
     retryable: bool = True
-    timeout: timedelta = Field(default=timedelta(minutes=10), gt=timedelta(0))
+    timeout: timedelta = Field(default=timedelta(minutes=10), gt=timedelta(0), lt=TIME_LIMIT)
     """One attempt."""
     deadline: timedelta | None = Field(default=None, gt=timedelta(0))
     """The whole step, from its first attempt on, waits between attempts included."""
@@ -80,6 +81,11 @@ class StepTemplate(Frozen):
     def runs(self) -> bool:
         """It has a handler. A step without one takes no place among those that run at once."""
         return self.awaits == "handler"
+
+    @cached_property
+    def config_size(self) -> int:
+        """Bytes of its config, as JSON."""
+        return len(to_json(self.config)) if self.config else 0
 
     @cached_property
     def trigger(self) -> Trigger | None:

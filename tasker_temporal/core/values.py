@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PlainSerializer, ValidationError
@@ -40,6 +40,24 @@ class Declaration(Frozen):
     # Else pydantic would call it for each value inside another one, and the outer could not tell where it stands.
     __init__.__pydantic_base_init__ = True  # type: ignore[attr-defined]
 
+
+TIME_LIMIT: Final = timedelta(days=999_999_999)
+"""Of what is added to another time. A sum that no timedelta holds would stop the task."""
+
+LAST: Final = datetime(9999, 12, 31, tzinfo=UTC)
+"""When it is over what never is."""
+
+
+def after(moment: datetime, wait: timedelta) -> datetime:
+    """The moment so much later. One that no calendar has is as good as never, and stops no task."""
+    try:
+        return moment + wait
+    except OverflowError:
+        return LAST
+
+
+EVENT_NAME_LIMIT: Final = 200
+"""Characters of the name of an event from outside."""
 
 QUEUE_LIMIT: Final = 1000
 """Bytes of a task queue's name."""

@@ -52,11 +52,17 @@ SHOWN: Final = 80
 """Characters of a wrong value that are told."""
 
 
-def told(error: ValidationError, model: type[BaseModel], said: Mapping[str, Any]) -> list[str]:
-    """Every mistake in what was said to the model, as a sentence about "it"."""
+def told(
+    error: ValidationError, model: type[BaseModel], said: Mapping[str, Any], *, is_secret: bool = False
+) -> list[str]:
+    """Every mistake in what was said to the model, as a sentence about "it".
+
+    Args:
+        is_secret: No value may be told.
+    """
     single = _single_mistakes(said, model)
-    found = (problem for problem in problems(error) if problem["loc"][0] not in single)
-    return [*single.values(), *(_sentence(problem, model) for problem in found)]
+    found = (problem for problem in problems(error) if not set(problem["loc"][:1]) & single.keys())
+    return [*single.values(), *(_sentence(problem, model, is_secret) for problem in found)]
 
 
 def problems(error: ValidationError) -> list[Any]:
@@ -135,7 +141,7 @@ def _is_listed(model: type[BaseModel], name: str) -> bool:
     return get_origin(model.model_fields[name].annotation) is tuple
 
 
-def _sentence(problem: Any, model: type[BaseModel]) -> str:
+def _sentence(problem: Any, model: type[BaseModel], is_secret: bool) -> str:
     way = tuple(part for part in problem["loc"] if part != "[key]")
     whose = f"its {_path(way[:-1])}" if way[:-1] else "it"
     if problem["type"] == "missing":
@@ -143,11 +149,12 @@ def _sentence(problem: Any, model: type[BaseModel]) -> str:
     if problem["type"] == "extra_forbidden":
         owner = _model_at(model, way[:-1])
         return f"{whose} {unknown_option(str(way[-1]), list(owner.model_fields))}"
-    if problem["type"] == "invalid_key" or problem["loc"][-1] == "[key]":
+    if problem["type"] == "invalid_key" or problem["loc"][-1:] == ("[key]",):
         return f"{whose} has the key {way[-1]!r}: expected a text"
-    field = model.model_fields.get(str(way[0]))
+    field = model.model_fields.get(str(way[0])) if way else None
     # What is not to be printed may be a secret.
-    return f"its {_path(way)} {predicate(problem, is_secret=field is not None and not field.repr)}"
+    is_secret = is_secret or (field is not None and not field.repr)
+    return f"{f'its {_path(way)}' if way else 'it'} {predicate(problem, is_secret=is_secret)}"
 
 
 def _way(loc: Sequence[str | int]) -> tuple[str | int, ...]:

@@ -102,7 +102,11 @@ class DeclaredStep(Generic[P, R, T]):
 
 
 def result_of(step: DeclaredStep[..., Any, U]) -> U:
-    """Hand over what `step` returns, and wait for it. Stands as a parameter's default, or in its `Annotated`."""
+    """Hand over what `step` returns, and wait for it. Stands as a parameter's default, or in its `Annotated`.
+
+    `async def charge(order: Order, cart: Cart = result_of(validate)) -> Payment: ...`, or
+    `cart: Annotated[Cart, result_of(validate)]`. The types must fit; a type checker sees it too.
+    """
     return cast(U, ResultOf(step))
 
 

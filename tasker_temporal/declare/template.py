@@ -62,6 +62,11 @@ class TemplateOptions(TypedDict, total=False):
 class TaskTemplate(Generic[C]):
     """A kind of task: its name, the type of its context, and its steps.
 
+        sell = TaskTemplate("shop.sell", context=Order, task_queue="shop")
+
+        @sell.step
+        async def charge(order: Order) -> Payment: ...
+
     Args:
         name: Dotted; what stands before the last dot is the namespace. It is also the workflow type.
         version: Yours; it is shown, and kept by each task for its whole life.
@@ -115,7 +120,9 @@ class TaskTemplate(Generic[C]):
     @overload
     def step(self, /, *, name: str | None = None, **options: Unpack[StepOptions]) -> StepDecorator: ...
     def step(self, function: Any = None, /, *, name: str | None = None, **options: Unpack[StepOptions]) -> Any:
-        """Declare the decorated function as the handler of a step of its name. `StepOptions` lists the options."""
+        """Declare the decorated function as the handler of a step of its name: `@template.step`, or with options
+        `@template.step(retry=Retry(attempts=5), after=[check])`. `StepOptions` lists them.
+        """
         names = _names_of_caller()
 
         def declare(handler: Any) -> DeclaredStep[..., Any, Any]:
@@ -243,7 +250,9 @@ class TaskTemplate(Generic[C]):
         self, name: str, function: Any, options: StepOptions, names: Mapping[str, Any]
     ) -> DeclaredStep[..., Any, Any]:
         if not callable(function) or isinstance(function, type):
-            raise TemplateError(self.name, [f"step {name!r}: its handler is {shown(function)}: expected a function"])
+            hint = f"; did you mean name={function!r}?" if isinstance(function, str) else ""
+            mistake = f"step {name!r}: its handler is {shown(function)}: expected a function{hint}"
+            raise TemplateError(self.name, [mistake])
         known, unknown = sorted_out(options, [*STEP_OPTIONS, *(["branches"] if "branches" in options else [])])
         step: DeclaredStep[..., Any, Any] = DeclaredStep(self, name, function, cast(StepOptions, known), names)
         step.unknown = unknown

@@ -20,6 +20,7 @@ from tasker_temporal.core.messages import AUTOMATIC, JSON, Content, StepSucceede
 from tasker_temporal.core.task import Task
 from tasker_temporal.core.template import StepTemplate, Template
 from tasker_temporal.errors import ConditionError, ScriptError
+from tasker_temporal.local_activities import check_context
 from tasker_temporal.planning.driver import BEGIN, PlanningDriver
 from tasker_temporal.planning.easy import eased
 from tasker_temporal.planning.ledger import CLOSED, PAYLOAD, STARTED, Ledger
@@ -38,10 +39,12 @@ def plan(template: Any, context: Any = None, expected: Mapping[str, Expected] = 
 
     Args:
         template: A `TaskTemplate`, or the `Template` that it compiles to.
-        context: What the task is about, as JSON has it; None if that is not told.
+        context: What the task is about, as JSON has it; None if that is not told. A `TaskTemplate` validates it, as
+            when a task is started.
         expected: By step, how long it takes and what it returns: one second, and 100 bytes, unless told.
 
     Raises:
+        ContextInvalid: the context does not validate.
         TemplateError: the template is not sound.
         ValueError: something is expected of a step that the template does not have.
     """
@@ -51,7 +54,9 @@ def plan(template: Any, context: Any = None, expected: Mapping[str, Expected] = 
         raise ValueError(
             f"nothing can be expected of {', '.join(strange)}: the template has {', '.join(sorted(names))}"
         )
-    return _Play(compiled, Content(to_json(context), JSON), expected).plan()
+    known = context is None or isinstance(template, Template)
+    given = context if known else check_context(template, context)
+    return _Play(compiled, Content(to_json(given), JSON), expected).plan()
 
 
 class _Play:

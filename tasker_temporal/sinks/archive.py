@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from tasker_temporal.core.rows import Row
+from tasker_temporal.core.rows import Row, sealed
 from tasker_temporal.errors import RecordError
 from tasker_temporal.sinks.events import EndedOutside, RowData, TaskEvent
 from tasker_temporal.sinks.json_lines import JsonLines
@@ -46,14 +46,28 @@ async def archived(source: str, task_id: str) -> Archived:
 
 def _joined(last: TaskEvent, events: Iterable[TaskEvent]) -> Archived:
     """Sinks that get only some rows each may have all of them together."""
-    rows: dict[int, Row] = {}
-    ended: EndedOutside | None = None
-    for event in sorted(events, key=lambda event: event.time):
-        if isinstance(event.data, RowData):
-            rows[event.data.sort_key] = event.data.row
-        elif isinstance(event.data, EndedOutside):
-            ended = event.data
-    return Archived(last.templatedigest, last.contextdigest, [rows[key] for key in sorted(rows)], ended)
+    in_time = sorted(events, key=lambda event: event.time)
+    rows = [event.data.row for event in in_time if isinstance(event.data, RowData)]
+    ended = [event.data for event in in_time if isinstance(event.data, EndedOutside)]
+    return Archived(last.templatedigest, last.contextdigest, _chained(rows), ended[-1] if ended else None)
+
+
+def _chained(rows: Sequence[Row]) -> Sequence[Row]:
+    """Of a task that was reset there are several rows of one number: those that lead to the last.
+
+    Args:
+        rows: In the order of their times.
+    """
+    known: dict[int, list[Row]] = {}
+    for row in rows:
+        known.setdefault(row.sort_key, []).append(row)
+    if all(len({row.digest for row in alike}) == 1 for alike in known.values()):
+        return [known[sort_key][-1] for sort_key in sorted(known)]
+    found = [max(rows, key=lambda row: (row.at, row.sort_key))]
+    for sort_key in sorted((each for each in known if each < found[0].sort_key), reverse=True):
+        leading = [row for row in known[sort_key] if sealed(row.digest, found[0][:-1]) == found[0]]
+        found.insert(0, (leading or known[sort_key])[-1])
+    return found
 
 
 def is_database(source: str) -> bool:

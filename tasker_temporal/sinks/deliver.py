@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any, Final
 
@@ -54,6 +54,14 @@ def deliver_activity(handlers: SinkHandlers) -> Callable[..., Any]:
     return tasker_deliver
 
 
+def _time_of(info: activity.Info) -> timedelta:
+    """How long the attempt may take: the last one before a task that is over gives up has less than the others."""
+    left = [info.start_to_close_timeout or HEARTBEAT]
+    if info.schedule_to_close_timeout:
+        left.append(info.schedule_to_close_timeout - (info.started_time - info.scheduled_time))
+    return max(min(left), timedelta(0))
+
+
 class Sending:
     """One attempt to send a batch. It goes on where the attempt before it said that it stopped.
 
@@ -71,7 +79,7 @@ class Sending:
         details = [*info.heartbeat_details, *(batch.number - 1, 0)[len(info.heartbeat_details) :]]
         self.taken, self._in_hand = int(details[0]), 0
         self._most = max(details[1] // 2, 1) if details[1] else PAGE * PAGE
-        self._time = (info.start_to_close_timeout or HEARTBEAT).total_seconds()
+        self._time = _time_of(info).total_seconds()
         self._begun = asyncio.get_running_loop().time()
         self.is_interrupted = self._has_sent = False
 

@@ -23,7 +23,7 @@ RECORDED: Final = "TaskFailed"
 
 REASONS: Final[Mapping[str, str]] = {
     "StateTooLarge": "what its steps still wait for is too large to be handed to a new run",
-    "StartInvalid": "it was started with a second argument that is not the library's",
+    "StartInvalid": "it was started with arguments that are not the library's",
 }
 """For failures of the library's own. What others say may be personal, so only their type is told."""
 

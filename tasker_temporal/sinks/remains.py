@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from temporalio.api.enums.v1 import EventType
-from temporalio.client import Client, WorkflowHistory
+from temporalio.client import Client
 from temporalio.common import RawValue
 
 from tasker_temporal.core.machine import ENDS, State
@@ -38,34 +38,35 @@ class Left(NamedTuple):
     is_over: bool
 
 
-async def task_of(client: Client, history: WorkflowHistory, template: Template | None = None) -> Task:
+async def task_of(client: Client, id: str, run_id: str, template: Template | None = None) -> Task:
     """The task as it stood when its run was ended.
 
     Args:
+        run_id: The run's own id: after a reset, its history begins with that of another.
         template: Which it would have had, if it was started without one and no worker ever took it.
 
     Raises:
         RecordError: its history cannot be replayed.
     """
     try:
-        engine = await retold(client, history.workflow_id, history.run_id)
+        engine = await retold(client, id, run_id)
     except RetellingFailed as error:
         raise RecordError(str(error)) from error
     if engine is not None:
         return engine.task
     if template is None:
-        raise RecordError(f"task {history.workflow_id!r} was ended before a worker took it: it has no rows")
-    return Task(history.workflow_id, template, await _context(client, history), secrets.token_bytes(KEY_BYTES))
+        raise RecordError(f"task {id!r} was ended before a worker took it: it has no rows")
+    return Task(id, template, await _context(client, id, run_id), secrets.token_bytes(KEY_BYTES))
 
 
-async def known_of(client: Client, history: WorkflowHistory, template: Template | None = None) -> Left:
+async def known_of(client: Client, id: str, run_id: str, template: Template | None = None) -> Left:
     """As `task_of`; of a history that cannot be replayed the task as its run began, and what its sinks are to get."""
     try:
-        task = await task_of(client, history, template)
+        task = await task_of(client, id, run_id, template)
         return Left(task, bool(task.rows) and not task.is_open)
     except RecordError:
-        task = await _begun(client, history, template)
-        batches = await _batches(client, history)
+        task = await _begun(client, id, run_id, template)
+        batches = await _batches(client, id, run_id)
         is_over = any(_ends(batch, task) for sent in batches.values() for batch, _ in sent.values())
         for name, box in task.outboxes.items():
             for number in sorted(batches.get(name, {})):
@@ -77,33 +78,34 @@ def _ends(batch: Batch, task: Task) -> bool:
     """One of its rows ended the task. A task that is held after a failure has not ended."""
     ends = ENDS - {State.ERROR} if task.template.on_error == "hold" else ENDS
     told = batch.unpacked() if batch.rows else ()
-    return any(isinstance(row, Row) and row.entity == TASK and row.to_state in ends for row, _ in told)
+    rows = [row for row, _ in told if isinstance(row, Row) and row.entity == TASK]
+    return any(row.to_state in ends or row.event == "task.hold_ended" for row in rows)
 
 
-async def _begun(client: Client, history: WorkflowHistory, template: Template | None) -> Task:
-    context = await _context(client, history)
+async def _begun(client: Client, id: str, run_id: str, template: Template | None) -> Task:
+    context = await _context(client, id, run_id)
     # Anything may be wrong with its second argument, if it is none of the library's, or one of a later release.
     with suppress(Exception):
-        start = await Reader(client, history.workflow_id).start_of(history.run_id)
+        start = await Reader(client, id).start_of(run_id)
         if start is not None:
-            return beginning(history.workflow_id, start, context)
-    return beginning(history.workflow_id, await _prepared(client, history, template), context)
+            return beginning(id, start, context)
+    return beginning(id, await _prepared(client, id, run_id, template), context)
 
 
-async def _prepared(client: Client, history: WorkflowHistory, template: Template | None) -> StartInput:
+async def _prepared(client: Client, id: str, run_id: str, template: Template | None) -> StartInput:
     try:
-        return (await Reader(client, history.workflow_id).prepared(history.run_id)).start
+        return (await Reader(client, id).prepared(run_id)).start
     except RecordError:
         if template is None:
             raise
         return StartInput.first(template, secrets.token_bytes(KEY_BYTES), AUTOMATIC)
 
 
-async def _batches(client: Client, history: WorkflowHistory) -> dict[str, dict[int, tuple[Batch, bool]]]:
+async def _batches(client: Client, id: str, run_id: str) -> dict[str, dict[int, tuple[Batch, bool]]]:
     """What the run sent, by the sink and the number that it begins with, and whether it arrived."""
     sent: dict[int, Batch] = {}
     found: dict[str, dict[int, tuple[Batch, bool]]] = {}
-    for event in history.events:
+    async for event in client.get_workflow_handle(id, run_id=run_id).fetch_history_events():
         ordered = event.activity_task_scheduled_event_attributes
         if event.event_type == EventType.EVENT_TYPE_ACTIVITY_TASK_SCHEDULED and ordered.activity_type.name == DELIVER:
             [plain] = await client.data_converter.decode(ordered.input.payloads, [RawValue])
@@ -127,7 +129,8 @@ def _follow(box: Outbox, batch: Batch, arrived: bool) -> None:
         box.acknowledge(max(batch.number + batch.count - box.next, 0))
 
 
-async def _context(client: Client, history: WorkflowHistory) -> Content:
-    payloads = history.events[0].workflow_execution_started_event_attributes.input.payloads
+async def _context(client: Client, id: str, run_id: str) -> Content:
+    started = (await Reader(client, id, run_id).latest()).started
+    payloads = started.workflow_execution_started_event_attributes.input.payloads
     values: list[RawValue] = await client.data_converter.decode(payloads, [RawValue] * len(payloads))
     return content_of(values[0].payload) if values else NOTHING

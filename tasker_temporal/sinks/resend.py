@@ -90,7 +90,4 @@ async def _end(client: Client, task_id: str, run_id: str) -> Mapping[str, Any] |
     if await Reader(client, task_id).is_open(run_id):
         return None
     found = end_of_run(task_id, run_id, await closing_of(client, task_id, run_id))
-    if found is None:
-        return None
-    history = await client.get_workflow_handle(task_id, run_id=run_id).fetch_history()
-    return None if (await known_of(client, history)).is_over else plain_end(found)
+    return None if found is None or (await known_of(client, task_id, run_id)).is_over else plain_end(found)

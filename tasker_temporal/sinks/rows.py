@@ -80,7 +80,7 @@ async def _rows_in(client: Client, task_id: str, reader: Reader, run_id: str) ->
     if (await run.describe()).status in RECORDING:
         with suppress(RecordError):
             return (await reader.record(run_id)).rows
-    return (await task_of(client, await run.fetch_history())).rows
+    return (await task_of(client, task_id, run_id)).rows
 
 
 async def _announced(client: Client, task_id: str, reader: Reader) -> list[Announcement]:

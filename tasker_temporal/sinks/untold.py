@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final, NamedTuple
 
-from temporalio.client import Client, WorkflowHistory
+from temporalio.client import Client
 from temporalio.common import WorkflowIDReusePolicy
 from temporalio.exceptions import WorkflowAlreadyStartedError
 
@@ -43,13 +43,12 @@ async def tell(client: Client, id: str, run_id: str, template: Template) -> bool
     event = end_of_run(id, run_id, await closing_of(client, id, run_id))
     if event is None or await _goes_on(client, id, run_id):
         return False
-    history = await client.get_workflow_handle(id, run_id=run_id).fetch_history()
-    left = await known_of(client, history, template)
-    end = _End(left.task, Run(run_id, history.events[0]), None if left.is_over else event)
+    left = await known_of(client, id, run_id, template)
+    end = _End(left.task, await Reader(client, id, run_id).latest(), None if left.is_over else event)
     remainders = [rest for box in end.task.outboxes.values() if (rest := _rest(end, box)).batches]
     told = any([await _start(client, end, rest) for rest in remainders])
     if end.event is not None and telemetry.listens() and await _start(client, end, NOBODY):
-        telemetry.ended(end.task, end.event, end.run.started, await _trace(client, end.run, history))
+        telemetry.ended(end.task, end.event, end.run.started, await _trace(client, end))
     return told
 
 
@@ -71,10 +70,10 @@ async def _goes_on(client: Client, id: str, run_id: str) -> bool:
         return False
 
 
-async def _trace(client: Client, run: Run, history: WorkflowHistory) -> Mapping[str, str]:
+async def _trace(client: Client, end: _End) -> Mapping[str, str]:
     try:
-        return await Reader(client, history.workflow_id).trace(run)
-    except ValueError:
+        return await Reader(client, end.task.id).trace(end.run)
+    except (RecordError, ValueError):
         return {}
 
 

@@ -61,7 +61,7 @@ class Telemetry:
             measured: For each template, its own events of the category `telemetry`.
         """
         metrics = Metrics((runtime or Runtime.default()).metric_meter)
-        labelled = {
-            name: (template, step, step_label(templates[template], step)) for name, (template, step) in handlers.items()
-        }
+        for name, template in templates.items():
+            metrics.foresee(template, measured[name])
+        labelled = {name: (known, step, step_label(templates[known], step)) for name, (known, step) in handlers.items()}
         return WorkerTelemetry(self._tracing, metrics, measured, labelled)

@@ -24,7 +24,6 @@ from tasker_temporal.errors import RecordError, RequestRefused, ScriptError
 from tasker_temporal.given import as_checked, declares
 from tasker_temporal.local_activities import KEY_BYTES, check_context
 from tasker_temporal.payloads import content_of, payload_of
-from tasker_temporal.requests import starter
 from tasker_temporal.testing.handlers import CONVERTER, Handlers
 from tasker_temporal.testing.memory import Fed, MemoryDriver
 from tasker_temporal.testing.script import Delay, Outcome, Outcomes, duration
@@ -115,14 +114,14 @@ async def run_task(
 
     Raises:
         ContextInvalid: the context does not validate.
-        RequestRefused: a request broke a rule, or `actor` is none that a task could be started by.
+        RequestRefused: a request broke a rule.
         ScriptError: the outcomes do not fit the template.
     """
     declared = template.handlers if isinstance(template, TaskTemplate) else {}
     compiled = template.compiled if isinstance(template, TaskTemplate) else template
     script = _checked(compiled, declared, outcomes or {})
     task = Task(task_id, compiled, content_of(_context(template, context)), KEY)
-    driver = MemoryDriver(task, begin, Start(starter(actor, "").actor))
+    driver = MemoryDriver(task, begin, Start(actor))
     refused: list[RequestRefused] | None = [] if refusals == "keep" else None
     for after, request in requests:
         with _keeping(refused):

@@ -21,7 +21,7 @@ APP = """
 from tasker_temporal import TaskTemplate, result_of
 
 order = TaskTemplate("shop.order", task_queue="shop")
-other = TaskTemplate("shop.other")
+other = TaskTemplate("shop.other", context=int)
 
 @order.step
 def check() -> int:
@@ -100,6 +100,7 @@ async def test_the_app_is_checked_template_by_template(folder: Path) -> None:
         ),
         (("plan", "--app", "shop:app"), "name one of shop.order, shop.other"),
         (("plan", "order.yaml", "--durations", "order.yaml"), "is no JSON"),
+        (("plan", "shop.other", "--app", "shop:app", "--context", '"x"'), "the context of 'shop.other' is not valid: "),
         (("export", "shop.sell"), "'shop.sell' is no YAML file, and nothing names an app"),
     ],
 )

@@ -215,3 +215,18 @@ async def test_a_second_signal_ends_it_at_once(shop: Path, queue: str, server: D
         running.tell()
         ended = await running.ended()
     assert ended.code == -signal.SIGTERM
+
+
+async def test_what_the_sdks_core_complains_of_goes_to_the_log(server: DevServer, shop: Path, queue: str) -> None:
+    """Its own way would be stdout, and colours."""
+    client = await server.client()
+    async with worker(server, shop, "--app", "shop:sell", "--task-queue", queue) as running:
+        await running.until("Ctrl-C stops it.")
+        task = await client.start_workflow("shop.sell", args=[None, {"format": 99}], id=queue, task_queue=queue)
+        told = await running.complaint("temporalio.core")
+        await task.terminate()
+        running.tell()
+        ended = await running.ended()
+    assert re.search(r"^[\d: ,-]+ WARNING temporalio\.core\S*: .*", told, re.MULTILINE)
+    assert "\x1b" not in ended.out + ended.err
+    assert ended.out.splitlines()[-1] == "Stopped."

@@ -18,6 +18,7 @@ from click.testing import CliRunner
 
 from tasker_temporal.cli import tasker as command
 from tasker_temporal.cli.app import load_app
+from tasker_temporal.cli.context import read_json
 from tasker_temporal.cli.process import WrongUse
 from tasker_temporal.dev import DevServer
 from tests.cli.kit import Ended, Running, environment, tasker, write
@@ -26,6 +27,10 @@ APPS = {
     "raises": ("raise RuntimeError('two\\nlines')", r" does not import: RuntimeError: two lines \(/.*, line 1\)$"),
     "exits": ("raise SystemExit('no settings')", r" ends the process when it is imported, with 'no settings'$"),
     "broken": ("def f(:", r" does not import: SyntaxError: invalid syntax \(\w+\.py, line 1\)$"),
+    "odd": (
+        "from tasker_temporal import Retry\nRetry(attempts=0)",
+        r" does not import: OptionError: Retry: its attempts is 0: expected at least 1 \(/.*_odd\.py, line 2\)$",
+    ),
     "lacks": ("import nothing_of_this_name", r" does not import: ModuleNotFoundError: No module named"),
     "without": ("x = 3", r" has no attribute 'app'; templates in it: none$"),
     "number": ("app = 3", r":app' is of type int: expected a TaskTemplate, a list of them, or a TaskerPlugin$"),
@@ -93,6 +98,21 @@ def test_an_empty_text_is_a_variable_that_nobody_has_set() -> None:
         ended = CliRunner().invoke(command, call)
         assert ended.exit_code == 2, call
         assert "it is empty." in ended.output, (call, ended.output)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [("status", "\udcff"), ("retry", "--query", "WorkflowId = '\udcff'", "--reason", "r"), ("skip", "a", "\udcff")],
+)
+def test_a_text_that_is_no_utf_8_is_told(call: tuple[str, ...]) -> None:
+    ended = CliRunner().invoke(command, call)
+    assert ended.exit_code == 2
+    assert "it is not UTF-8." in ended.output
+
+
+def test_json_that_is_nested_too_deeply_is_told() -> None:
+    with pytest.raises(WrongUse, match="the JSON for --result is nested too deeply"):
+        read_json("[" * 60_000 + "]" * 60_000, "--result")
 
 
 def one_line(ended: Ended) -> str:

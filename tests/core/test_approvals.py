@@ -122,6 +122,52 @@ def test_a_vote_with_another_form_is_another_request_and_nobody_reads_the_form_i
     assert "471" not in repr(drive.task.answers)
 
 
+SPELLED = ["Sam", " sam", "sam\u00a0", "SAM", "s\uff41m"]
+"""Names of one person, as he may write himself."""
+
+
+@pytest.mark.parametrize("name", SPELLED)
+def test_who_started_the_task_may_not_vote_under_another_spelling(name: str) -> None:
+    drive = opened("*", "*", quorum=2)
+    rule = f"{name!r} started the task, as 'sam': somebody else must decide 'review#1'"
+    assert rule_against(drive, vote(name)) == rule
+    assert rule_against(drive, vote("ann").verified(Identity(actor=name))) == rule
+    drive.apply(vote("sami"))
+
+
+@pytest.mark.parametrize("name", SPELLED)
+def test_nobody_votes_twice_under_two_spellings(name: str) -> None:
+    drive = opened("*", quorum=2, not_requester=False)
+    drive.apply(vote("sam"))
+    rule = f"{name!r} has voted on 'review#1' already, as 'sam': withdraw that vote first"
+    assert rule_against(drive, vote(name)) == rule
+    assert (
+        rule_against(drive, Withdraw(actor=name, reason="r", **ASKED))
+        == f"{name!r} has no vote on 'review#1' to take back"
+    )
+
+
+def test_who_may_vote_is_named_letter_by_letter() -> None:
+    assert "'Ann' may not vote on 'review#1': expected one of ann" in rule_against(opened("ann"), vote("Ann"))
+
+
+def test_nobody_is_in_a_group_by_his_name() -> None:
+    drive = opened("group:fraud", "bob")
+    rule = "'group:fraud' may not vote on 'review#1': expected one of group:fraud, bob"
+    assert rule_against(drive, vote("group:fraud")) == rule
+    assert rule_against(drive, vote("eve").verified(Identity(actor="group:fraud"))) == rule
+    drive.apply(vote("eve").verified(Identity(actor="group:fraud", groups=("fraud",))))
+    assert drive.states["review"] == "complete"
+
+
+def test_a_run_of_an_earlier_interpreter_compares_names_letter_by_letter() -> None:
+    drive = opened("group:fraud", "*", quorum=3)
+    drive.task.interpreter = 2
+    for name in ("Sam", "group:fraud", "Group:Fraud"):
+        drive.apply(vote(name))
+    assert drive.states["review"] == "complete"
+
+
 @pytest.mark.parametrize(
     ("options", "request_", "rule"),
     [

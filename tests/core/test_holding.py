@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
@@ -21,10 +22,12 @@ from tasker_temporal.core.requests import (
     RetryTask,
     SkipStep,
 )
+from tasker_temporal.core.retry import Retry
 from tasker_temporal.core.rows import verify
+from tasker_temporal.core.template import Template
 from tasker_temporal.core.waiting import waiting
 from tests.core.doors import BY, begun, failed, held, refused, resolved
-from tests.core.driving import ONCE, STEADY, Drive, seconds, started, step, template
+from tests.core.driving import ONCE, STEADY, Drive, approval, seconds, started, step, template
 
 # Hold.
 
@@ -193,3 +196,28 @@ def test_a_timer_that_nobody_knows_any_more_changes_nothing() -> None:
     before = len(drive.rows)
     drive.tell(TimerFired("backoff:a:9"))
     assert len(drive.rows) == before
+
+
+# Times that no calendar has.
+
+NEVER = timedelta(days=3_000_000)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        template(step("a", deadline=NEVER)),
+        template(step("a", retry=Retry(attempts=2, base_delay=NEVER, max_delay=NEVER, jitter="none"))),
+        template(step("a", on={"elapsed": NEVER.total_seconds()})),
+        template(step("a", retry=ONCE), on_error="hold", hold_for=NEVER),
+        template(approval("a", "ann", deadline=NEVER)),
+        template(step("a"), cancel_grace=NEVER),
+    ],
+)
+def test_what_is_over_after_the_last_year_is_as_good_as_never_over_and_stops_no_task(made: Template) -> None:
+    drive = Drive(made)
+    drive.start()
+    if drive.states["a"] == "in_progress" and made.steps[0].runs and not made.steps[0].deadline:
+        drive.cancel() if made.cancel_grace == NEVER else drive.fail("a")
+    assert {timer.due.year for timer in drive.task.timers.values()} == {9999}
+    assert drive.restored().task.timers == drive.task.timers

@@ -40,6 +40,7 @@ ALLOWED = {
     "tasker_temporal.durations",
     "tasker_temporal.errors",
     "typing",
+    "unicodedata",
 }
 
 FORBIDDEN_CALLS = {"now", "utcnow", "today", "open", "print", "input", "exec", "eval", "id", "hash"}

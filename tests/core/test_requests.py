@@ -10,7 +10,17 @@ from pydantic import TypeAdapter, ValidationError
 from tasker_temporal.core.contents import handed_over
 from tasker_temporal.core.intake.legality import legal_requests
 from tasker_temporal.core.messages import Content, Refused, StopStep
-from tasker_temporal.core.requests import REASON_LIMIT, CancelTask, ChangeStep, Request, SkipStep, clipped
+from tasker_temporal.core.requests import (
+    ACTOR_LIMIT,
+    ID_LIMIT,
+    REASON_LIMIT,
+    CancelTask,
+    ChangeStep,
+    Request,
+    SkipStep,
+    clipped,
+)
+from tasker_temporal.core.template import changed
 from tasker_temporal.errors import RequestRefused
 from tests.core.doors import refused
 from tests.core.driving import ONCE, STEADY, Drive, approval, dump, limits, seconds, started, step, template
@@ -353,6 +363,18 @@ def test_a_refusal_can_be_about_a_step_and_can_say_what_was_sent() -> None:
     assert drive.rows[-1].metadata == {"name": "rewind", "rule": "no such signal"}
 
 
+def test_a_refusal_that_nobody_hears_repeats_no_megabytes_and_no_control_characters() -> None:
+    long = Refused("there is no step " + "s" * 1_000_000 + "\x1b", "ann", "r", name="\x1b[2J" + "n" * 1000)
+    drive = started(step("a"))
+    drive.tell(long)
+    said = drive.rows[-1].metadata
+    assert [len(said[name]) for name in ("rule", "name")] == [REASON_LIMIT, ACTOR_LIMIT]
+    assert said["name"].startswith("?[2Jnnn")
+    drive.task.interpreter = 2
+    drive.tell(long)
+    assert drive.rows[-1].metadata == {"name": long.name, "rule": long.rule}
+
+
 # Plans.
 
 
@@ -429,3 +451,19 @@ def test_what_is_handed_over_has_a_type_or_is_nothing_that_anybody_could_check(r
     events = [{"name": "paid", "model": "Payment"}, {"name": "noted"}]
     made = template(step("a"), approval("formed", "ann"), plain, events=events)
     assert str(handed_over(request_, made)) == handed
+
+
+def test_a_timeout_to_which_nothing_can_be_added_is_refused() -> None:
+    for seconds_ in (86_399_999_999_995, 86_399_999_913_600):
+        with pytest.raises(ValidationError, match=r"timeout\s+Input should be less than") as error:
+            asked("change_step", step="a", timeout=seconds_)
+        assert error.value.error_count() == 1
+    timeout = asked("change_step", step="a", timeout=86_399_999_913_599).timeout
+    assert changed(step("a"), {"timeout": timeout.total_seconds()}).timeout + seconds(86_000) > timeout
+
+
+def test_every_event_of_a_long_name_has_an_id_of_its_own() -> None:
+    told = [asked("send_event", name="n" * 200, id=id).request_id for id in ("one", "two", "x" * 100, "x" * 99 + "y")]
+    assert len(set(told)) == 4
+    assert {len(id) <= ID_LIMIT for id in told} == {True}
+    assert asked("send_event", name="n" * 90, id="x" * 100).request_id == "event:" + "n" * 90 + ":" + "x" * 100

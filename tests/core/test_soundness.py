@@ -25,6 +25,15 @@ def asking(on: Any, *arguments: Argument, **options: Any) -> dict[str, Any]:
     ("found", "said"),
     [
         (told(events=[{"name": "paid"}, {"name": "bank.paid"}]), None),
+        (told(events=[{"name": "n" * 201}]), f"event '{'n' * 201}': expected a name of at most 200 characters"),
+        (
+            told(events=[{"name": "transition"}]),
+            "event 'transition': a signal of that name is not the event: expected another name",
+        ),
+        (
+            told(events=[{"name": "__temporal_x"}]),
+            "event '__temporal_x': a signal of that name is not the event: expected another name",
+        ),
         (told(events=[{"name": "a b"}]), "event 'a b': expected dotted identifiers as its name"),
         (told(events=[{"name": "x"}, {"name": "x"}]), "event 'x' is declared twice: expected one event of each name"),
         (told(mode="sequential_only", max_concurrency=1), None),

@@ -319,6 +319,9 @@ OUT = Move(source="odd", to="complete", by="request")
     [
         (("paused",), (Move(source="in_progress", to="complete"),), False, "is the library's own"),
         (("odd",), (Move(source="in_progress", to="complete"), OUT), False, "'odd' is never reached"),
+        (("",), (), False, "its state '': expected an identifier of at most 100 characters"),
+        (("in\x1bspection",), (), False, "its state 'in\\x1bspection': expected an identifier"),
+        (("s" * 101,), (), False, "expected an identifier of at most 100 characters as its name"),
         (("odd",), (GO,), False, "'odd' is never left"),
         (("odd",), (GO, OUT, Move(source="paused", to="complete")), False, "expected it to begin at one of"),
         (("odd",), (GO, OUT, Move(source="odd", to="pending")), False, "expected it to lead to a declared state"),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from tasker_temporal.core.joins import startable
-from tasker_temporal.core.messages import JSON, Content, RunStep
+from tasker_temporal.core.messages import JSON, Content, RunStep, StepSucceeded
+from tasker_temporal.core.requests import ChangeStep
 from tasker_temporal.core.template import PAYLOAD_LIMIT
 from tests.core.driving import Drive, limits, started, step, template
 
@@ -133,3 +134,36 @@ def test_a_step_that_is_named_twice_in_the_queue_starts_once() -> None:
     drive.task.viable.append("b")
     drive.task.in_flight = -5
     assert startable(drive.task) == ("b",)
+
+
+def test_a_config_is_among_the_bytes_that_a_step_is_handed() -> None:
+    config = {"a": "x" * 100}
+    size = len('{"a":""}') + 100
+    drive = started(step("a", config=config), step("b", config=config), step("c"), limits=limits(bytes_in_flight=size))
+    assert drive.ran() == ["a"]
+    assert drive.task.bytes_in_flight == size
+    drive.succeed("a")
+    assert drive.ran() == ["a", "b", "c"]
+    drive.succeed("b", "c")
+    assert (drive.closed, drive.task.bytes_in_flight) == ("complete", 0)
+
+
+def test_a_config_that_somebody_gave_and_that_cannot_be_sent_beside_the_rest_fails_its_step() -> None:
+    drive = Drive(template(step("a"), step("b", "a"), step("c", "a")), context=b'"' + b"x" * 10 + b'"')
+    drive.start()
+    for name in ("b", "c"):
+        drive.ask(ChangeStep, step=name, config={"a": "x" * 1_000_000})
+    result = Content(b'"' + b"x" * (PAYLOAD_LIMIT - 1_000_000) + b'"')
+    drive.tell(StepSucceeded("a", 1, result))
+    assert drive.states == {"a": "complete", "b": "error", "c": "error"}
+    failure = drive.task.steps["b"].failure
+    assert failure is not None
+    assert failure.type == "StepInputTooLarge"
+    assert "bytes of context, results and config: at most" in failure.message
+
+
+def test_in_a_run_of_an_earlier_interpreter_a_config_weighs_nothing() -> None:
+    drive = Drive(template(step("a", config={"a": 1}), step("b"), limits=limits(bytes_in_flight=1)))
+    drive.task.interpreter = 2
+    drive.start()
+    assert drive.ran() == ["a", "b"]

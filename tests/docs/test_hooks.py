@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from docs.hooks import PARTS, generated
+from docs.hooks import PARTS, generated, table
 from tasker_temporal import errors
 from tasker_temporal.cli import tasker
 from tasker_temporal.core.catalogue import EVENTS
@@ -50,6 +50,17 @@ def test_every_command_and_each_of_its_options_is_there() -> None:
     for name, command in tasker.commands.items():
         assert f"## tasker {name}\n" in _part("commands")
         assert all(option.opts[0] in _part("commands") for option in command.params)
+
+
+def test_an_example_of_a_command_is_code_and_what_it_takes_is_shown_as_it_is_written() -> None:
+    said = _part("commands")
+    assert "\n```sh\ntasker new my_shop\n```\n" in said
+    assert "| `--context JSON|@FILE|-` |" in said
+    assert "\b" not in said
+
+
+def test_a_bar_outside_of_code_divides_no_cells() -> None:
+    assert table(("a|b", "`a|b`"), []).splitlines()[0] == "| a&#124;b | `a|b` |"
 
 
 def test_some_page_asks_for_each_part() -> None:

@@ -9,9 +9,14 @@ import pytest
 from temporalio.client import WorkflowUpdateFailedError
 
 from tasker_temporal import (
+    PermanentError,
     RequestRefused,
     State,
+    StepContext,
     TaskHandle,
+    TaskTemplate,
+    result_of,
+    start_task,
 )
 from tasker_temporal.dev import DevServer
 from tasker_temporal.errors import UnknownTask
@@ -170,4 +175,30 @@ async def test_a_request_that_would_end_the_run_by_its_size_is_refused(client: C
         assert "ann" not in {row.actor for row in await task.audit()}
         await task.resolve(**BY)
         await task.result()
+        await replayed(task, template)
+
+
+async def test_what_people_hand_over_to_several_steps_does_not_end_the_run_by_its_size(client: Connect) -> None:
+    """Each request is as large as it may be; what they hand over does not fit into one answer of a worker."""
+    template = TaskTemplate("doors.large", on_error="hold")
+
+    @template.step
+    async def write() -> str:
+        raise PermanentError("no ink")
+
+    for name in ("first", "second", "third"):
+
+        @template.step(name=name)
+        async def read(ctx: StepContext, letter: str = result_of(write)) -> int:
+            return len(letter) + len(ctx.config["text"])
+
+    connected = await client(template)
+    async with worker(connected) as serving:
+        task = await start_task(connected, template, None, task_queue=serving.task_queue)
+        await settled(task)
+        for name in ("first", "second", "third"):
+            await task.change_step(name, config={"text": "x" * 900_000}, **BY)
+        await task.complete_step("write", "x" * 900_000, **BY)
+        assert (await task.result()).counts == {"total": 4, "complete": 4}
+        assert await task.result_of("third") == 1_800_000
         await replayed(task, template)

@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 from pydantic import BaseModel
+from temporalio.api.common.v1 import Payload
+from temporalio.common import RawValue
 
 from tasker_temporal import (
     Limits,
@@ -68,6 +70,25 @@ async def test_an_event_comes_by_the_binary_under_its_own_name(client: Connect, 
         assert refused[0] == {"rule": "no such signal", "name": "nothing.known"}
         assert "payload of event 'payment.captured' is not valid: order: " in refused[1]["rule"]
         assert not any("cents" in json.dumps(row.plain()) for row in rows if row.event == "external.received")
+        await replayed(task, template)
+
+
+@pytest.mark.parametrize(
+    "payload", [b'"\\ud800"', b'{"\\udfff": 1}', b"[" * 300 + b"]" * 300, b"[" * 50_000 + b"]" * 50_000]
+)
+async def test_a_payload_that_cannot_be_handed_on_is_refused_and_stops_nothing(client: Connect, payload: bytes) -> None:
+    template = paying("external.odd")
+    connected = await client(template)
+    async with worker(connected) as serving:
+        task = await start_task(connected, template, {"id": "o-1"}, task_queue=serving.task_queue)
+        for name in ("note.added", "payment.captured"):
+            sent = RawValue(Payload(metadata={"encoding": b"json/plain"}, data=payload))
+            await task.workflow.signal(name, sent)
+        await task.send_event("note.added", None)
+        await task.send_event("payment.captured", {"order": "o-1", "cents": 7})
+        await task.result()
+        refused = [row.metadata["rule"] for row in await task.audit() if row.kind == "refused"]
+        assert ["JSON" in rule for rule in refused] == [True, True]
         await replayed(task, template)
 
 

@@ -112,6 +112,23 @@ async def test_of_two_reopens_at_once_one_wins_and_the_other_is_refused(client: 
         await replayed(task, template)
 
 
+async def test_of_the_same_request_at_once_under_one_id_each_has_the_answer_that_one_has(client: Connect) -> None:
+    world = World()
+    template = shop(world)
+    connected = await client(template)
+    async with worker(connected) as serving:
+        task = await started(connected, template, serving.task_queue)
+        await failed(task)
+        world.down, world.gate = False, Gate()
+        asked = (task.retry(actor=f"ann-{number}", reason="r", request_id="one") for number in range(5))
+        first, *others = await asyncio.gather(*asked)
+        assert others == [first] * 4
+        world.gate.open()
+        await task.result()
+        assert [row.event for row in await task.audit()].count("task.retry_requested") == 1
+        await replayed(task, template)
+
+
 async def test_a_reopen_with_a_wrong_result_is_refused_and_the_task_can_be_reopened_again(client: Connect) -> None:
     world = World()
     template = shop(world)

@@ -20,7 +20,6 @@ from temporalio.worker import Worker
 
 from tasker_temporal import (
     ContextInvalid,
-    RequestRefused,
     TaskAlreadyStarted,
     TaskCancelled,
     TaskerPlugin,
@@ -33,7 +32,7 @@ from tasker_temporal import (
 )
 from tasker_temporal.core.template import PAYLOAD_LIMIT
 from tasker_temporal.dev import DevServer
-from tasker_temporal.errors import UnknownTemplate
+from tasker_temporal.errors import OptionError, RecordError, TaskLost, UnknownTemplate
 from tests.server.conftest import Connect, replayed, worker
 from tests.shell.kit import CommandFailed, Gate, history, kinds, said, temporal
 
@@ -116,16 +115,16 @@ async def test_a_task_begins_with_who_started_it_and_why(shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("by", "said"),
     [
-        ({"actor": ""}, "actor: String should have at least 1 character"),
-        ({"actor": " \t"}, "actor: it is blank"),
-        ({"actor": "a" * 201}, "actor: String should have at most 200 characters"),
-        ({"actor": "ann\x1b[2J"}, r"actor: it has the control character '\\x1b'"),
-        ({"actor": "a\ud800"}, "actor: "),
-        ({"actor": 7}, "actor: Input should be a valid string"),
-        ({"reason": " "}, "reason: it is blank"),
-        ({"reason": "r" * 2001}, "reason: String should have at most 2000 characters"),
-        ({"reason": "why\x00"}, r"reason: it has the control character '\\x00'"),
-        ({"actor": "", "reason": " "}, "actor: .*; reason: it is blank"),
+        ({"actor": ""}, "its actor is empty: expected a text of at least 1 character"),
+        ({"actor": " \t"}, "its actor is .*: it is blank"),
+        ({"actor": "a" * 201}, "its actor is .*: expected a text of at most 200 characters"),
+        ({"actor": "ann\x1b[2J"}, r"its actor is .*: it has the control character '\\x1b'"),
+        ({"actor": "a\ud800"}, "its actor is .*: expected a text"),
+        ({"actor": 7}, "its actor is 7: expected a text"),
+        ({"reason": " "}, "its reason is ' ': it is blank"),
+        ({"reason": "r" * 2001}, "its reason is .*: expected a text of at most 2000 characters"),
+        ({"reason": "why\x00"}, r"its reason is .*: it has the control character '\\x00'"),
+        ({"actor": "", "reason": " "}, "its actor is .*; its reason is ' ': it is blank"),
     ],
 )
 @pytest.mark.parametrize("who", ["client", "stranger"])
@@ -134,7 +133,7 @@ async def test_who_starts_a_task_and_why_are_as_those_of_a_request_or_nothing_st
 ) -> None:
     id = f"by-{uuid.uuid4()}"
     options: Any = {"id": id, "task_queue": shop.queue, **by}
-    with pytest.raises(RequestRefused, match=said):
+    with pytest.raises(OptionError, match=said):
         await start_task(getattr(shop, who), "starting.orders", ANN, **options)
     assert not await exists(shop.client, id)
 
@@ -469,12 +468,12 @@ def test_two_templates_of_one_name_and_version_must_be_the_same() -> None:
 
 async def test_the_plugin_belongs_to_the_client_and_there_alone(client: Connect, server: DevServer) -> None:
     plugin = TaskerPlugin(kitchen("1", brew=brew))
-    with pytest.raises(ValueError, match="the client of this worker has no TaskerPlugin: pass it where the client"):
+    with pytest.raises(OptionError, match="TaskerPlugin: the worker's client has none: pass it where the client"):
         Worker(await server.client(), task_queue="bare", plugins=[plugin])
     connected = await client(kitchen("1", brew=brew))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # The SDK warns of it too, and goes on.
-        with pytest.raises(ValueError, match="this worker has two TaskerPlugins: expected one, with all templates"):
+        with pytest.raises(OptionError, match="TaskerPlugin: this worker has two: expected one with all templates"):
             Worker(connected, task_queue="twice", plugins=[plugin])
 
 
@@ -528,3 +527,22 @@ async def test_a_renamed_step_runs_tasks_that_began_under_its_old_name(client: C
         await task.result()
     assert await task.result_of(tea) == "tea"
     await replayed(task, new)
+
+
+@pytest.mark.parametrize("inputs", [["1", "2", "3"], ["1", "null", "null", "null"]])
+async def test_a_start_by_hand_with_too_many_arguments_fails_at_once(
+    client: Connect, server: DevServer, inputs: list[str]
+) -> None:
+    connected = await client(TaskTemplate("starting.alone"))
+    async with worker(connected) as running:
+        flags = [word for text in inputs for word in ("--input", text)]
+        task = TaskHandle(connected, f"too-many-{uuid.uuid4()}")
+        where = ["--type", "starting.alone", "--task-queue", running.task_queue, "--workflow-id", task.id]
+        await temporal(server, "workflow", "start", *where, *flags)
+        why = f"a task is started with one argument, its context, and this one was started with {len(inputs)}"
+        with pytest.raises(TaskLost, match=why):
+            await task.result()
+        assert why in (await task.why()).reasons[0].sentence
+        with pytest.raises(RecordError):
+            await task.audit()
+    assert "WORKFLOW_TASK_FAILED" not in kinds(await history(task))

@@ -351,6 +351,38 @@ async def test_a_query_of_any_shape_is_answered_or_fails_alone(desk: Desk, name:
     assert (await desk.task.report()).state == "in_progress"
 
 
+# Large, long, and nothing that JSON could hold.
+
+LONG = "s" * 900_000
+
+LONG_WORDS: dict[str, dict[str, Any]] = {
+    "skip": {"step": LONG},
+    "move": {"to": LONG},
+    "pause": {LONG: 1},
+    "approve": {"step": LONG, "approval": LONG},
+    "send_event": {"name": LONG},
+    "change_step": {"step": "sign", "task_queue": LONG},
+}
+
+
+@pytest.mark.parametrize("name", LONG_WORDS)
+async def test_a_refusal_is_short_however_long_the_words_are_that_it_refuses(desk: Desk, name: str) -> None:
+    """A worker that answers with megabytes would be refused by the server, again and again."""
+    with pytest.raises(WorkflowUpdateFailedError) as refused:
+        await desk.task.workflow.execute_update(name, {**LONG_WORDS[name], **BY})
+    assert len(str(refused.value.cause)) < 11_000
+    await desk.task.workflow.signal("transition", {"request": name, **LONG_WORDS[name], **BY})
+    [row] = await desk.rows("workflow.request_refused")
+    assert len(row.metadata["rule"]) <= 2000
+
+
+async def test_a_signal_is_as_small_as_every_request(desk: Desk) -> None:
+    large = {"request": "complete_step", "step": "draft", "result": "x" * 1_500_000, **BY}
+    await desk.task.workflow.signal("transition", large)
+    [row] = await desk.rows("workflow.request_refused")
+    assert re.fullmatch(r"the request takes 15\d{5} bytes: at most 1000000 are taken", row.metadata["rule"])
+
+
 # Twice.
 
 

@@ -206,6 +206,24 @@ async def test_an_attempt_whose_time_is_half_over_leaves_the_rest_to_the_next(mo
     assert caught.value.next_retry_delay == timedelta(milliseconds=1)
 
 
+async def test_the_last_attempt_that_a_task_waits_for_does_not_outlast_its_patience() -> None:
+    """What is left is sent by another workflow then, and nobody shall send it twice at a time."""
+
+    async def never_answers(events: Sequence[TaskEvent]) -> None:
+        await asyncio.Event().wait()
+
+    environment = ActivityEnvironment()
+    hour, info = timedelta(hours=1), environment.info
+    environment.info = replace(
+        info,
+        start_to_close_timeout=hour,
+        schedule_to_close_timeout=hour,
+        scheduled_time=info.started_time - hour + timedelta(milliseconds=100),
+    )
+    with pytest.raises(ApplicationError, match="it did not take 6 events in time"):
+        await environment.run(deliver_activity({"audit": never_answers}), (await some_batch()).raw())
+
+
 async def test_a_sink_that_is_down_holds_few_places_of_a_worker_until_it_is_up() -> None:
     outlet, over = Outlet("audit", lambda events: None), asyncio.Event()
 

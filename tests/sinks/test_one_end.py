@@ -6,27 +6,29 @@ import asyncio
 import uuid
 from collections.abc import Sequence
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
-from temporalio.client import Client
+from temporalio.client import Client, WorkflowHistory
 from temporalio.common import WorkflowIDReusePolicy
 
 from tasker_temporal import TaskHandle, TaskTemplate, start_task
 from tasker_temporal.core import outbox
 from tasker_temporal.core.machine import State
-from tasker_temporal.core.rows import Row
+from tasker_temporal.core.rows import Row, genesis, verify
 from tasker_temporal.dev import DevServer
-from tasker_temporal.sinks import RowData, Sink, TaskEvent, resend
+from tasker_temporal.sinks import JsonLines, RowData, Sink, TaskEvent, resend
+from tasker_temporal.sinks.archive import archived
 from tasker_temporal.sinks.ends import TERMINATED
 from tests.server.conftest import failures, histories, worker
 from tests.shell.kit import Gate
 from tests.sinks.kit import Kept, connect, once, rows_in
 from tests.sinks.test_sweep import Meddling, nothing, swept
 
-MINUTE = timedelta(minutes=1)
+LONG = timedelta(hours=1)
 MOMENT = timedelta(milliseconds=100)
 
 
@@ -67,7 +69,7 @@ async def over(task: TaskHandle) -> list[Row]:
 async def test_a_task_that_was_over_before_its_run_was_terminated_ends_once(server: DevServer, replays: bool) -> None:
     """The run was still waiting for a sink, so it could not close by itself."""
     down, well = Down(), Kept()
-    template = small(Sink(name="down", grace=MINUTE), Sink(name="well"))
+    template = small(Sink(name="down", grace=LONG), Sink(name="well"))
     client = await connect(server, template, down=down, well=well)
     async with worker(client, interceptors=[] if replays else [Meddling(fails=False)]) as running:
         task = await start_task(client, template, None, task_queue=running.task_queue)
@@ -106,14 +108,17 @@ async def test_the_longest_id_that_a_task_can_have_keeps_no_end_back(server: Dev
         assert rows_in([event for event in down.events if event.task_id == ended.id]) == await ended.audit()
 
 
-async def reset(client: Client, task: TaskHandle, run_id: str, after: int) -> str:
+async def reset(client: Client, task: TaskHandle, history: WorkflowHistory, which: int) -> str:
+    """Let the task go on from before one of the workflow tasks of that run: the first, or the last."""
+    completed = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
+    finished = [event.event_id for event in history.events if event.event_type == completed]
     answer = await client.workflow_service.reset_workflow_execution(
         ResetWorkflowExecutionRequest(
             namespace=client.namespace,
-            workflow_execution=WorkflowExecution(workflow_id=task.id, run_id=run_id),
+            workflow_execution=WorkflowExecution(workflow_id=task.id, run_id=history.run_id),
             reason="once more",
             request_id=str(uuid.uuid4()),
-            workflow_task_finish_event_id=after,
+            workflow_task_finish_event_id=finished[which],
         )
     )
     return answer.run_id
@@ -127,9 +132,7 @@ async def test_a_run_that_was_reset_after_it_handed_over_goes_on(server: DevServ
         task = await start_task(client, template, None, task_queue=running.task_queue)
         await task.result()
         [history] = await histories(task)
-        completed = EventType.EVENT_TYPE_WORKFLOW_TASK_COMPLETED
-        last = [event.event_id for event in history.events if event.event_type == completed][-1]
-        await reset(client, task, history.run_id, last)
+        await reset(client, task, history, -1)
         await task.result()
         assert not [
             failed
@@ -150,12 +153,40 @@ async def test_a_run_that_was_reset_hands_over_what_it_wrote_anew(server: DevSer
         task = await start_task(client, template, None, task_queue=running.task_queue)
         await task.result()
         [history] = await histories(task)
-        await reset(client, task, history.run_id, 4)
+        await reset(client, task, history, 0)
         await task.result()
         rows = await task.audit()
         down.alive.set()
         await down.until_so(lambda: rows[-1] in all_rows(down))
     assert [row for row in all_rows(down) if row in rows] == rows
+
+
+async def test_of_a_task_that_was_reset_the_archive_has_the_rows_that_the_last_one_is_chained_to(
+    server: DevServer, tmp_path: Path
+) -> None:
+    """The run before the reset had come further, so of its rows some have numbers that nobody has overwritten."""
+    gate, file = Gate(), JsonLines(tmp_path / "audit.jsonl")
+    template = TaskTemplate[object](f"sinks.ends_{uuid.uuid4().hex}", sinks=[Sink(name="all")])
+    template.add_step("waits", gate.passage, after=[template.add_step("first", nothing)])
+    client = await connect(server, template, all=file)
+    async with worker(client) as running:
+        task = await start_task(client, template, None, task_queue=running.task_queue)
+        gate.open()
+        await task.result()
+        [history] = await histories(task)
+        gate.opened.clear()
+        gate.reached.clear()
+        await reset(client, task, history, 0)
+        await gate.reached.wait()
+        rows = await task.audit()
+        await task.workflow.terminate(reason="once was enough")
+        await swept(client, running.task_queue)
+        kept = await archived(str(file.file), task.id)
+        while kept.ended is None:
+            kept = await archived(str(file.file), task.id)
+    assert len(await file.events(task.id)) > len(rows) + 1
+    assert (kept.rows, kept.ended.reason) == (rows, "once was enough")
+    verify(kept.rows, genesis(task.id, kept.template_digest, kept.context_digest), after=0)
 
 
 async def test_rows_too_many_for_an_input_are_those_of_the_task_and_not_of_a_later_one_of_its_id(

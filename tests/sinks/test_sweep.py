@@ -294,13 +294,13 @@ async def test_a_run_that_was_started_with_what_is_not_the_librarys_is_told_of(s
         )
         with pytest.raises(WorkflowFailureError) as caught:
             await run.result()
-        assert "is the library's own, and this is none: the whole: Input should be" in str(caught.value.cause)
+        assert "is the library's own, and this is none: it is of type str: expected" in str(caught.value.cause)
         assert "4111" not in str(caught.value.cause)
         await swept(client, running.task_queue)
         await kept.until(ABORTED)
     [event] = kept.events
     assert (event.number, event.task_id) == (1, run.id)
-    assert the_end(kept.events).reason == "it was started with a second argument that is not the library's"
+    assert the_end(kept.events).reason == "it was started with arguments that are not the library's"
     assert "4111" not in event.json_bytes().decode()
 
 

@@ -75,7 +75,7 @@ class Scraped:
             text: str = answer.read().decode()
             return text
 
-    def samples(self) -> Samples:
+    def all(self) -> Samples:
         """Counters, and the counts of histograms."""
         found: Samples = {}
         for line in self.text().splitlines():
@@ -88,6 +88,11 @@ class Scraped:
                 key = "/".join(labels[label] for label in METRICS[name].labels)
                 found.setdefault(name, {})[key] = float(matched[3])
         return found
+
+    def samples(self) -> Samples:
+        """Those that anything was counted in."""
+        counted = {name: {key: value for key, value in values.items() if value} for name, values in self.all().items()}
+        return {name: values for name, values in counted.items() if values}
 
 
 @pytest.fixture
@@ -205,6 +210,22 @@ async def test_each_fact_is_counted_once_with_and_without_the_cache(
         await task.resolve(**ann)
         await task.result()
     assert scraped.samples() == BUSY
+
+
+async def test_what_can_be_counted_stands_at_nothing_before_it_is(
+    measured: Callable[..., Any], scraped: Scraped
+) -> None:
+    """An alert on the increase of a counter that begins at 1 would miss the first."""
+    template = busy(Gate())
+    async with worker(await measured(template)):
+        found = scraped.all()
+    counters = {name for name, metric in METRICS.items() if metric.kind == "counter"}
+    assert counters - set(found) == {"tasker_requests", "tasker_steps_failed_permanently", "tasker_sink_deliveries"}
+    assert not any(value for values in found.values() for value in values.values())
+    for name, values in found.items():
+        assert set(BUSY[name]) <= set(values)
+    assert set(found["tasker_retries_used_up"]) == {f"busy.task/{step.name}" for step in template.compiled.steps}
+    assert set(found["tasker_waits_begun"]) == {f"busy.task/{kind}" for kind in WAITS}
 
 
 async def test_a_wait_for_a_handler_is_seen_while_it_lasts(

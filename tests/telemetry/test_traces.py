@@ -375,6 +375,50 @@ async def test_the_baggage_of_the_starter_reaches_the_handler(provider: TracerPr
         assert await task.result_of(step) == "blue"
 
 
+async def test_a_task_that_a_handler_starts_hangs_in_its_attempt_with_the_starters_baggage(
+    receiver: Receiver, provider: TracerProvider, mine: Tracer, listened: Connected
+) -> None:
+    from opentelemetry import baggage, context
+
+    inner, outer = TaskTemplate[None]("carries.inner"), TaskTemplate[None]("carries.outer")
+    client: Client
+    working: Worker
+
+    async def look() -> Any:
+        return baggage.get_baggage("tenant")
+
+    looked = inner.add_step("look", look)
+
+    async def order() -> Any:
+        task = await start_task(client, inner, None, task_queue=working.task_queue)
+        await task.result()
+        return await task.result_of(looked)
+
+    ordered = outer.add_step("order", order)
+    client = await listened(inner, outer)
+    async with worker(client) as working:
+        token = context.attach(baggage.set_baggage("tenant", "blue"))
+        with mine.start_as_current_span("customer"):
+            task = await start_task(client, outer, None, task_queue=working.task_queue)
+        context.detach(token)
+        await task.result()
+        assert await task.result_of(ordered) == "blue"
+    provider.force_flush()
+    assert (
+        picture(receiver.spans)
+        == """\
+customer
+  start carries.outer
+    task carries.outer (complete)
+      step carries.outer.order (complete)
+        attempt carries.outer.order (1)
+          start carries.inner
+            task carries.inner (complete)
+              step carries.inner.look (complete)
+                attempt carries.inner.look (1)"""
+    )
+
+
 async def test_telemetry_that_fails_harms_no_task(
     server: DevServer, mine: Tracer, caplog: pytest.LogCaptureFixture
 ) -> None:

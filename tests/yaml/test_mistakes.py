@@ -77,7 +77,7 @@ WRONG = [
     ("TT-Y021", "4:3", EVENTS + "  a: {approval: {approvers: ann}}\n", "it awaits an approval"),
     ("TT-Y024", "4:13", EVENTS + "  a: {when: contxt.total > 1}\n", "reference to 'contxt"),
     ("TT-Y024", "4:13", EVENTS + "  a: {when: timestamp(context.at).getHours('CET') > 9}\n", "asked for a time zone"),
-    ("TT-Y024", "4:13", EVENTS + "  a: {when: context.total > }\n", "Syntax error"),
+    ("TT-Y024", "4:13", EVENTS + "  a: {when: context.total > }\n", "it ends too early"),
     ("TT-Y024", "4:50", EVENTS + "  a: {awaits: event, on: {received: paid, match: 1 + 1}}\n", "expected true or"),
     ("TT-Y024", "5:11", EVENTS + "  a:\n    when: contex.x == 'a'\n", "reference to 'contex.x'"),
     ("TT-Y024", "5:11", EVENTS + "  a:\n    when: |\n      contex.x == 'a' &&\n      context.y == 2\n", "reference to"),

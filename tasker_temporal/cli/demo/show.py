@@ -25,6 +25,7 @@ from tasker_temporal.cli.demo.orders import REFUSED, OrderRun, run_order
 from tasker_temporal.cli.demo.tables import audit_table, outcome_table
 from tasker_temporal.cli.process import CLEAN, FAILED, told_to_stop
 from tasker_temporal.cli.screen import Screen
+from tasker_temporal.cli.telling import tell_core_logs
 from tasker_temporal.core.machine import State
 from tasker_temporal.declare import TaskTemplate
 from tasker_temporal.dev import IP, DevServer
@@ -72,6 +73,7 @@ def _keep_the_log_quiet() -> None:
     """The demo tells itself what fails; the log would tell it again, with tracebacks."""
     for name in ("tasker_temporal", "temporalio"):
         logging.getLogger(name).setLevel(logging.ERROR)
+    tell_core_logs()
 
 
 def _ui_port() -> int:

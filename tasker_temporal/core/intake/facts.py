@@ -27,6 +27,7 @@ from tasker_temporal.core.messages import (
     TransitionTo,
 )
 from tasker_temporal.core.reasons import why_late
+from tasker_temporal.core.requests import ACTOR_LIMIT, REASON_LIMIT, clipped
 from tasker_temporal.core.rows import step_of
 from tasker_temporal.core.task import Step, Task
 
@@ -175,7 +176,10 @@ def _reopened(fact: RunReopened, task: Task) -> Iterator[Message]:
 
 
 def _refused(fact: Refused, task: Task) -> Iterator[Message]:
-    metadata = {"rule": fact.rule, "name": fact.name} if fact.name else {"rule": fact.rule}
+    rule, name = fact.rule, fact.name
+    if task.interpreter > 2:
+        rule, name = clipped(rule, REASON_LIMIT), clipped(name, ACTOR_LIMIT)
+    metadata = {"rule": rule, "name": name} if name else {"rule": rule}
     yield Note("workflow.request_refused", step_of(fact.entity), metadata, fact.actor, fact.reason, refused=True)
 
 

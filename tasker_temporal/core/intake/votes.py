@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterator
 from typing import Any
 
 from pydantic_core import to_json
 
-from tasker_temporal.core.approval import ANYBODY, GROUP
+from tasker_temporal.core.approval import ANYBODY, GROUP, is_name
 from tasker_temporal.core.ballots import approval_id, early, inbox_name, terms_of, votes_so_far
 from tasker_temporal.core.inbox import require_room
 from tasker_temporal.core.messages import Content, Message, Note, Vote
@@ -60,19 +61,38 @@ def _require_voter(request: VoteAsk, task: Task, id: str) -> None:
     assert terms is not None
     if terms.verified and request.identity is None:
         raise RequestRefused(f"approval {id!r} takes votes of verified identities alone, and this request has none")
-    if terms.not_requester and request.actor == task.requester:
-        raise RequestRefused(f"{request.actor!r} started the task: somebody else must decide {id!r}")
+    if terms.not_requester and _is_same(task, request.actor, task.requester):
+        who = f"{request.actor!r} started the task{_as(request.actor, task.requester)}"
+        raise RequestRefused(f"{who}: somebody else must decide {id!r}")
     ballot = task.ballots.get(id)
     voters = terms.voters(escalated=ballot is not None and ballot.escalated)
-    if not _is_among(request, voters):
+    if not _is_among(request, voters, task):
         raise RequestRefused(f"{request.actor!r} may not vote on {id!r}: expected one of {', '.join(voters)}")
-    if request.actor in _voters(task, id):
-        raise RequestRefused(f"{request.actor!r} has voted on {id!r} already: withdraw that vote first", ("withdraw",))
+    voted = next((voter for voter in _voters(task, id) if _is_same(task, request.actor, voter)), None)
+    if voted is not None:
+        who = f"{request.actor!r} has voted on {id!r} already{_as(request.actor, voted)}"
+        raise RequestRefused(f"{who}: withdraw that vote first", ("withdraw",))
 
 
-def _is_among(request: VoteAsk, voters: tuple[str, ...]) -> bool:
+def _is_among(request: VoteAsk, voters: tuple[str, ...], task: Task) -> bool:
+    """Somebody who calls himself as a group is not in it."""
     groups = () if request.identity is None else request.identity.groups
-    return any(one in voters for one in (ANYBODY, request.actor, *(f"{GROUP}{group}" for group in groups)))
+    person = request.actor if is_name(request.actor) or task.interpreter < 3 else ANYBODY
+    return any(one in voters for one in (ANYBODY, person, *(f"{GROUP}{group}" for group in groups)))
+
+
+def _is_same(task: Task, one: str, other: str) -> bool:
+    """Nobody becomes another person by spelling his name otherwise. Who may vote is named letter by letter."""
+    return one == other if task.interpreter < 3 else _folded(one) == _folded(other)
+
+
+def _folded(name: str) -> str:
+    """The name without what is spelled in several ways: of a character that there is, Unicode never changes that."""
+    return " ".join(unicodedata.normalize("NFKC", name).casefold().split())
+
+
+def _as(name: str, known: str) -> str:
+    return "" if name == known else f", as {known!r}"
 
 
 def _voters(task: Task, id: str) -> list[str]:

@@ -23,6 +23,7 @@ from tasker_temporal.core.messages import (
 )
 from tasker_temporal.core.task import Task
 from tasker_temporal.core.task_types import known
+from tasker_temporal.core.values import after
 
 NOTHING: Final = Content(b"null")
 
@@ -51,7 +52,7 @@ def _deadline(task: Task, step: str | None, cause: int) -> Iterator[Message]:
     period = terms.deadline if step is None else task.steps[step].template.deadline
     if period is not None:
         kind: TimerKind = "approval" if step is None else "deadline"
-        yield StartTimer(Timer(timers.deadline(step), kind, step, task.now + period, cause))
+        yield StartTimer(Timer(timers.deadline(step), kind, step, after(task.now, period), cause))
 
 
 def count_votes(event: Event[ApprovalNoted], task: Task) -> Iterator[Message]:

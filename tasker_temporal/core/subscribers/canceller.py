@@ -9,6 +9,7 @@ from tasker_temporal.core.events import Event, RowWritten, StepTransitioned
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Announce, Message, StartTimer, StopStep, Timer, TransitionTo
 from tasker_temporal.core.task import Task
+from tasker_temporal.core.values import after
 
 
 def cancel_steps(event: Event[RowWritten], task: Task) -> Iterator[Message]:
@@ -18,7 +19,7 @@ def cancel_steps(event: Event[RowWritten], task: Task) -> Iterator[Message]:
         elif not step.is_over:
             yield TransitionTo(name, State.CANCELLED)
     if task.in_flight:
-        yield StartTimer(Timer(timers.GRACE, "grace", None, task.now + task.template.cancel_grace, event.cause))
+        yield StartTimer(Timer(timers.GRACE, "grace", None, after(task.now, task.template.cancel_grace), event.cause))
     else:
         yield Announce("workflow.no_viable_steps")
 

@@ -10,6 +10,7 @@ from tasker_temporal.core.events import Event, StepNamed, StepNoted, TaskTransit
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Announce, Failure, Message, StartTimer, Timer, TransitionTo
 from tasker_temporal.core.task import Step, Task
+from tasker_temporal.core.values import after
 
 SHORTEST_WAIT, LONGEST_WAIT = timedelta(seconds=1), timedelta(seconds=30)
 
@@ -18,7 +19,7 @@ def schedule_retry(event: Event[StepNamed], task: Task) -> Iterator[Message]:
     """The handler's own `retry_after` wins over the template's backoff, up to its cap."""
     step = task.steps[event.payload.step]
     delay = _delay(task, step)
-    due = task.now + delay
+    due = after(task.now, delay)
     yield StartTimer(Timer(timers.backoff(step.name, step.execution), "backoff", step.name, due, event.cause))
     yield Announce(
         "step.backoff",

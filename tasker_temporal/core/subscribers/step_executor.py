@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from tasker_temporal.core.events import Event, StepNoted, StepsNamed, StepTransitioned
-from tasker_temporal.core.joins import may_start
+from tasker_temporal.core.joins import may_start, weight
 from tasker_temporal.core.machine import State
 from tasker_temporal.core.messages import Failure, Message, RunStep, TransitionTo
 from tasker_temporal.core.task import Task
@@ -24,8 +24,13 @@ def run_step(event: Event[StepTransitioned | StepNoted], task: Task) -> Sequence
     step = task.steps[event.payload.step]
     if not step.template.runs:
         return ()
-    if step.size > PAYLOAD_LIMIT:
-        message = f"its handler asks for {step.size} bytes of context and results: at most {PAYLOAD_LIMIT} can be sent"
+    if (size := weight(task, step)) > PAYLOAD_LIMIT:
+        what = (
+            f"{size} bytes of context, results and config"
+            if step.template.config
+            else f"{size} bytes of context and results"
+        )
+        message = f"its handler asks for {what}: at most {PAYLOAD_LIMIT} can be sent"
         failure = Failure("StepInputTooLarge", message, retryable=False)
         return (TransitionTo(step.name, State.ERROR, failure=failure),)
     return (RunStep(step.name, step.execution, step.attempt),)

@@ -22,6 +22,7 @@ from tasker_temporal.core.messages import (
 )
 from tasker_temporal.core.task import Task
 from tasker_temporal.core.task_types import Move, known
+from tasker_temporal.core.values import after
 
 RECONSIDER = timedelta(seconds=10)
 """How long a task stays open that was reopened for a request and is in error all the same."""
@@ -98,7 +99,7 @@ def close_task(event: Event[TaskTransitioned], task: Task) -> Iterator[Message]:
     for timer in sorted(task.timers):
         yield StopTimer(timer)
     if event.payload.to_state is State.ERROR and task.template.on_error == "hold" and not task.problems:
-        yield StartTimer(Timer(timers.HOLD, "hold", None, task.now + task.template.hold_for, event.cause))
+        yield StartTimer(Timer(timers.HOLD, "hold", None, after(task.now, task.template.hold_for), event.cause))
     else:
         yield CloseTask(State(event.payload.to_state))
 
@@ -110,4 +111,4 @@ def end_hold(event: Event[RowWritten], task: Task) -> Iterator[Message]:
 def hold_reopened(event: Event[RowWritten], task: Task) -> Iterator[Message]:
     """A reopened task is held for the request for which it was reopened, and then as its template says."""
     hold = task.template.hold_for if task.template.on_error == "hold" else RECONSIDER
-    yield StartTimer(Timer(timers.HOLD, "hold", None, task.now + hold, event.cause))
+    yield StartTimer(Timer(timers.HOLD, "hold", None, after(task.now, hold), event.cause))

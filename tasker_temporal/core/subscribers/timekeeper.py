@@ -9,6 +9,7 @@ from tasker_temporal.core.events import Event, RowWritten, StepNamed, StepTransi
 from tasker_temporal.core.joins import unwound
 from tasker_temporal.core.messages import Message, StartTimer, StopTimer, Timer
 from tasker_temporal.core.task import Task
+from tasker_temporal.core.values import after
 
 
 def start_deadline(event: Event[StepTransitioned], task: Task) -> Sequence[Message]:
@@ -22,7 +23,7 @@ def start_deadline(event: Event[StepTransitioned], task: Task) -> Sequence[Messa
         return ()
     assert step.started_at is not None
     id = timers.deadline(step.name)
-    due, known = step.started_at + deadline, task.timers.get(id)
+    due, known = after(step.started_at, deadline), task.timers.get(id)
     if known is not None and known.due == due:
         return ()
     return (StartTimer(Timer(id, "deadline", step.name, due, event.cause)),)
