@@ -96,6 +96,7 @@ async def test_each_state_finds_its_tasks_and_no_other(desk: Desk) -> None:
         "signing": "in_progress",
         "cancelled": "cancelled",
     }
+    assert found["gone"]["waiting_for"] == [], "it was told that it waits, and ended from outside"
     for state in {line["state"] for line in found.values()}:
         wanted = {name for name, line in found.items() if line["state"] == state}
         assert set(await desk.found("--state", state)) == wanted, state
@@ -129,6 +130,12 @@ async def test_a_query_that_is_none_is_one_line(desk: Desk) -> None:
     assert len(ended.err.splitlines()) == 1
     ended = await desk("list", "--state", "eror")
     assert ended.err.startswith("Error: --state eror: there are open, in_progress, error, complete, ")
+
+
+async def test_a_name_is_no_part_of_the_query_whatever_it_is(desk: Desk) -> None:
+    found = await desk.found("--failed-step", "x' OR WorkflowType = '" + desk.name)
+    assert found == {}
+    assert await desk.found("--failed-step", "x\\") == {}
 
 
 async def test_thousands_come_page_by_page(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:

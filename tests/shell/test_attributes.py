@@ -34,7 +34,7 @@ from tasker_temporal.errors import SearchAttributesMissing
 from tasker_temporal.namespace import Listing, add, missing
 from tasker_temporal.reader import Reader
 from tasker_temporal.triggers import failed
-from tests.patience import until_history, until_row, until_step
+from tests.patience import until, until_history, until_row, until_step
 from tests.server.conftest import Connect, histories, replayed, worker
 from tests.shell.kit import Gate, history, kinds, lasting
 
@@ -131,6 +131,27 @@ async def test_a_crowd_of_failures_is_told_in_a_few_events(client: Connect) -> N
 
 
 # What they tell.
+
+
+async def test_a_failure_is_told_while_others_run(client: Connect) -> None:
+    gate, template = Gate(), TaskTemplate("told.early")
+
+    async def fail() -> None:
+        raise PermanentError("it broke")
+
+    template.add_step("broken", fail)
+    template.add_step("runs", gate.passage)
+    connected = await client(template)
+    async with worker(connected) as running:
+        task = await start_task(connected, template, None, task_queue=running.task_queue)
+
+        async def is_told() -> bool:
+            return await told(task) == (None, (), ("broken",))
+
+        await until(is_told)
+        gate.open()
+        with pytest.raises(TaskFailed):
+            await task.result()
 
 
 async def test_a_pause_a_hold_and_a_failure_are_told_while_they_last(client: Connect, cache: int) -> None:

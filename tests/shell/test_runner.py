@@ -157,9 +157,13 @@ ACT, CONTEXT = WorkflowActivation(run_id="run-1"), WorkflowSerializationContext(
 
 
 def test_a_run_that_took_long_once_is_not_waited_for_again() -> None:
-    short, long = TaskInstance(Inner(), heeded=False), TaskInstance(Inner(seconds=SHORT), heeded=False)
+    inner = Inner(seconds=SHORT)
+    short, long = TaskInstance(Inner(), heeded=False), TaskInstance(inner, heeded=False)
     for instance in (short, long):
         assert instance.is_short(ACT)
+    long.activate(ACT)
+    assert not long.is_short(ACT)
+    inner.seconds = 0.0
     long.activate(ACT)
     assert not long.is_short(ACT)
 

@@ -215,11 +215,13 @@ def serving(answer: Callable[[socket.socket], None]) -> Iterator[str]:
     with socket.create_server(("127.0.0.1", 0)) as listening:
         thread = threading.Thread(target=serve)
         thread.start()
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}/hooks"
-        listening.shutdown(socket.SHUT_RDWR)
-        thread.join()
-    for each in taken:
-        each.close()
+        try:
+            yield f"http://127.0.0.1:{listening.getsockname()[1]}/hooks"
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join()
+            for each in taken:
+                each.close()
 
 
 def drips(connection: socket.socket) -> None:
@@ -251,6 +253,21 @@ async def test_of_an_answer_without_an_end_only_a_little_is_read() -> None:
 
     with serving(pours) as url:
         await Webhook(url)(await some_events())
+
+
+async def test_a_connection_on_which_more_of_an_answer_may_come_is_not_used_again() -> None:
+    connections: list[int] = []
+
+    def says_much(connection: socket.socket) -> None:
+        connections.append(connection.fileno())
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 200000\r\n\r\n" + b"a" * 200_000)
+
+    events = await some_events()
+    with serving(says_much) as url:
+        webhook = Webhook(url)
+        await webhook(events)
+        await webhook(events)
+    assert len(connections) == 2
 
 
 @pytest.mark.parametrize("said", [b"", b"HTTP/1.1 20", b"SSH-2.0-OpenSSH_9.6\r\n", b"\0" * 10])

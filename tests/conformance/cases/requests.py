@@ -14,6 +14,9 @@ CANCEL = CancelTask(actor="ann", reason="customer called")
 HEEDFUL = timedelta(seconds=3)
 """So short a heartbeat timeout lets a handler hear of a stop within a second."""
 
+LONG = timedelta(minutes=10)
+"""A grace that is over only if a handler has not heard."""
+
 PAIR: Edges = {"charge": [], "ship": ["charge"]}
 STOPPED = "pending in_progress cancelled"
 
@@ -34,6 +37,13 @@ def cancelled_by(actor: str | None) -> Law:
 def abandoned(seen: Seen) -> None:
     [row] = [row for row in seen.audit if row.step == "charge" and row.to_state == State.CANCELLED]
     assert row.metadata["abandoned"]
+
+
+def heeded(seen: Seen) -> None:
+    """The handler heard that it was to stop, and did."""
+    cancelled_by("ann")(seen)
+    [row] = [row for row in seen.audit if row.step == "charge" and row.to_state == State.CANCELLED]
+    assert "abandoned" not in row.metadata
 
 
 def at(step: str, state: State, request: Ask, natively: bool = False) -> list[Asked]:
@@ -86,23 +96,23 @@ async def offer_anyway(quote: int | None = result_of(m_quote)) -> str:
 CASES = [
     Case(
         name="cancel-while-running",
-        template=graph("cancel_running", PAIR, heartbeat_timeout=HEEDFUL),
+        template=graph("cancel_running", PAIR, heartbeat_timeout=HEEDFUL, cancel_grace=LONG),
         outcomes={"charge": [Hang()]},
         asked=at("charge", State.IN_PROGRESS, CANCEL),
         state=State.CANCELLED,
         steps={"charge": State.CANCELLED, "ship": State.CANCELLED},
         paths={"charge": STOPPED, "ship": "pending cancelled", "task": STOPPED},
-        law=cancelled_by("ann"),
+        law=heeded,
     ),
     Case(
         name="cancel-in-a-thread",
-        template=graph("cancel_in_thread", PAIR, play_in_thread, heartbeat_timeout=HEEDFUL),
+        template=graph("cancel_in_thread", PAIR, play_in_thread, heartbeat_timeout=HEEDFUL, cancel_grace=LONG),
         outcomes={"charge": [Hang()]},
         asked=at("charge", State.IN_PROGRESS, CANCEL),
         state=State.CANCELLED,
         steps={"charge": State.CANCELLED, "ship": State.CANCELLED},
         paths={"charge": STOPPED, "ship": "pending cancelled", "task": STOPPED},
-        law=cancelled_by("ann"),
+        law=heeded,
     ),
     Case(
         name="cancel-natively",
