@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import pytest
 from cel_expr_python import cel  # type: ignore[import-untyped]
 
+from tasker_temporal.core import conditions
 from tasker_temporal.core.conditions import LENGTH_LIMIT, ZONED, Kind, decoded, holds, mistakes, reads
 from tasker_temporal.core.soundness import unsound
-from tasker_temporal.errors import ConditionError
+from tasker_temporal.errors import ConditionError, ConditionsUnavailable
 from tests.core.driving import step, template
 
 KNOWN: dict[str, Kind] = {
@@ -86,6 +88,19 @@ def test_a_sound_condition_has_no_mistakes(expression: str) -> None:
 )
 def test_a_mistake_is_told_when_the_template_is_built(expression: str, said: str) -> None:
     assert said in " ".join(mistakes(expression, KNOWN))
+
+
+@pytest.mark.parametrize("expression", ["", " \n"])
+def test_an_empty_condition_is_no_condition(expression: str) -> None:
+    assert mistakes(expression, KNOWN) == ["it is empty: expected an expression that is true or false"]
+
+
+def test_where_the_library_is_missing_a_condition_says_what_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "cel_expr_python", None)
+    conditions._cel.cache_clear()
+    assert unsound(template(step("a"))) == []
+    with pytest.raises(ConditionsUnavailable, match=r"^conditions need the package cel-expr-python, .*: import of cel"):
+        unsound(template(step("a", when="context.vip")))
 
 
 def test_a_mistake_is_told_once() -> None:

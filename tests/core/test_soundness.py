@@ -52,6 +52,10 @@ def asking(on: Any, *arguments: Argument, **options: Any) -> dict[str, Any]:
         ),
         (told(step("d", branches=("x",)), asking({"chosen": "d", "branch": "x"})), None),
         (
+            told(step("d", branches=("x", "y")), asking({"chosen": "d", "branch": "z"})),
+            "step 't': step 'd' has no branch 'z': expected one of ['x', 'y']",
+        ),
+        (
             told(asking({"all_of": [{"at_least": 2, "of": [{"ended": "a"}]}]})),
             "step 't': its trigger asks for at least 2 of 1: it could never be true",
         ),
@@ -71,6 +75,7 @@ def asking(on: Any, *arguments: Argument, **options: Any) -> dict[str, Any]:
             "step 't': it waits for an event: expected received(event) and nothing else",
         ),
         (told(step("d", branches=("x", "x"))), "step 'd': its branches ['x', 'x']: expected each once"),
+        (told(step("d", branches=("x", " "))), "step 'd': its branches ['x', ' ']: expected none of them blank"),
     ],
 )
 def test_what_does_not_fit_is_told_with_its_step(found: list[str], said: str | None) -> None:

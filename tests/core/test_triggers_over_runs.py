@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tasker_temporal.core.messages import Content
 from tests.core.driving import ONCE, Drive, essence, restored, started, step, template
 from tests.core.expecting import PAID, expecting, tell
 
@@ -61,3 +62,11 @@ def test_a_result_that_a_condition_reads_is_kept_for_the_next_run() -> None:
     later = drive.continued()
     later.succeed("z")
     assert later.states["t"] == later.states["u"] == "in_progress"
+
+
+def test_what_a_step_takes_of_its_trigger_weighs_as_much_in_the_next_run() -> None:
+    drive = started(step("a"), step("t", "a", on={"completed": "a"}))
+    drive.succeed("a", data=b"x" * 100)
+    again = restored(drive.task)
+    assert again.steps["t"].taken == Content(b"x" * 100).size
+    assert again.bytes_in_flight == drive.task.bytes_in_flight == again.steps["t"].size
