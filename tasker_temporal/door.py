@@ -34,6 +34,7 @@ from tasker_temporal.identity import claimed
 from tasker_temporal.payloads import content_of, raw, read_raw
 from tasker_temporal.pollers import pollers
 from tasker_temporal.reader import Reader
+from tasker_temporal.readiness import once_ready
 from tasker_temporal.record import Record
 from tasker_temporal.reopening import TOO_LATE, planned, reopen
 
@@ -143,8 +144,10 @@ class Door:
     async def _update(self, name: str, plain: Mapping[str, Any], asked: Ask) -> dict[str, Any]:
         run = self._client.get_workflow_handle(self._id)
         try:
-            answer = await run.execute_update(
-                name, raw(plain), id=_update_id(asked), result_type=RawValue, rpc_timeout=PATIENCE
+            answer: RawValue = await once_ready(
+                lambda: run.execute_update(
+                    name, raw(plain), id=_update_id(asked), result_type=RawValue, rpc_timeout=PATIENCE
+                )
             )
         except WorkflowUpdateFailedError as error:
             raise _refused(error.cause) from error
@@ -199,13 +202,15 @@ class Door:
             UnknownTask: there is none of this id.
         """
         run = self._client.get_workflow_handle(self._id, run_id=run_id)
-        asked = asyncio.ensure_future(
-            run.query(
-                name,
-                args=[raw(argument) for argument in arguments],
-                result_type=RawValue,
-                reject_condition=QueryRejectCondition.NOT_OPEN,
-                rpc_timeout=patience or PATIENCE,
+        asked: asyncio.Future[RawValue] = asyncio.ensure_future(
+            once_ready(
+                lambda: run.query(
+                    name,
+                    args=[raw(argument) for argument in arguments],
+                    result_type=RawValue,
+                    reject_condition=QueryRejectCondition.NOT_OPEN,
+                    rpc_timeout=patience or PATIENCE,
+                )
             )
         )
         try:
