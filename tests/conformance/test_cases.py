@@ -9,7 +9,11 @@ from tests.conformance.cases import CASES
 from tests.conformance.conftest import Played
 from tests.conformance.stages import in_memory
 
-EACH = [pytest.param(case, id=case.name) for case in CASES]
+LONG = ("largest",)
+EACH = [
+    pytest.param(case, id=case.name, marks=[pytest.mark.long, pytest.mark.timeout(900)] if case.name in LONG else [])
+    for case in CASES
+]
 
 
 @pytest.mark.parametrize("case", EACH)

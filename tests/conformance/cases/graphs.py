@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from tasker_temporal import State
+from tasker_temporal import Limits, State
 from tasker_temporal.testing import Fail, Ok
 from tests.conformance.case import FAST, Case, Seen
 from tests.conformance.plays import Edges, graph
@@ -13,7 +13,8 @@ DIAMOND: Edges = {"a": [], "b": ["a"], "c": ["a"], "d": ["b", "c"]}
 TREE: Edges = {"root": []} | {f"t{n}": ["root" if n < 3 else f"t{n // 3 - 1}"] for n in range(12)}
 MIXED: Edges = {f"m{n}": sorted({f"m{n // 2}", f"m{n // 3}", f"m{n - 1}"}) if n % 5 else [] for n in range(30)}
 WIDE: Edges = {"root": []} | {f"w{n}": ["root"] for n in range(200)} | {"end": [f"w{n}" for n in range(200)]}
-LARGE: Edges = {f"s{n}": [f"s{n - 50}"] if n >= 50 else [] for n in range(5000)}
+LARGEST: Edges = {f"s{n}": [f"s{n - 50}"] if n >= 50 else [] for n in range(5000)}
+LARGE: Edges = {name: LARGEST[name] for name in list(LARGEST)[:2000]}
 
 
 def follow_edges(seen: Seen) -> None:
@@ -70,5 +71,6 @@ CASES = [
     ),
     Case(name="wide", template=graph("wide", WIDE), law=keep_to_the_window),
     Case(name="nothing", template=graph("nothing", {}), paths={"task": "pending in_progress complete"}),
-    Case(name="large", template=graph("large", LARGE)),
+    Case(name="large", template=graph("large", LARGE, limits=Limits(drain_events=5000))),
+    Case(name="largest", template=graph("largest", LARGEST)),
 ]
