@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
+from temporalio.client import WorkflowHandle
 from temporalio.service import RPCError, RPCStatusCode
 
-from tasker_temporal import readiness
+from tasker_temporal import TaskTemplate, readiness, start_task
 from tasker_temporal.readiness import once_ready
+from tests.server.conftest import Connect, worker
 
 NOT_READY = RPCError("Workflow Task in failed state", RPCStatusCode.FAILED_PRECONDITION, b"")
 
@@ -48,3 +52,24 @@ async def test_any_other_error_is_told_at_once() -> None:
     with pytest.raises(RPCError, match="not found"):
         await once_ready(run.ask)
     assert run.asked == 1
+
+
+@pytest.mark.parametrize("way", ["query", "execute_update"])
+async def test_questions_and_requests_are_made_again(
+    client: Connect, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    template = TaskTemplate("readiness.waits")
+    template.approval("review", approvers=["ann"])
+    connected, errors, original = await client(template), [NOT_READY], getattr(WorkflowHandle, way)
+
+    async def unready(self: Any, *arguments: Any, **options: Any) -> Any:
+        if errors:
+            raise errors.pop()
+        return await original(self, *arguments, **options)
+
+    async with worker(connected) as running:
+        task = await start_task(connected, template, None, task_queue=running.task_queue)
+        monkeypatch.setattr(WorkflowHandle, way, unready)
+        await (task.report() if way == "query" else task.pause(actor="ann", reason="wait"))
+        await task.workflow.terminate()
+    assert errors == []
